@@ -1,0 +1,43 @@
+# make demo : examples/journey from raw files to published segments and a report
+# make test : everything the tests need, then the tests
+# Also: check, bench, docs, lock. Each sets up what it needs in .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+DAY ?= 2017-12-30
+
+.PHONY: demo test check bench docs lock
+
+demo: .venv/demo.stamp
+	$(BIN)/python examples/journey/prepare.py --until $(DAY)
+	$(BIN)/facette run --project examples/journey --as-of $(DAY)
+
+test: .venv/test.stamp
+	command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: .venv/test.stamp
+	$(BIN)/python benchmarks/batch.py $(ARGS)
+	$(BIN)/python benchmarks/startup.py $(ARGS)
+
+docs: .venv/test.stamp
+	$(BIN)/python -m facette.definitions.reference docs
+	$(BIN)/mkdocs build --strict
+
+# Pins every dependency with its hashes; needs uv on the path.
+lock:
+	uv pip compile pyproject.toml requirements/build.in requirements/demo.in -o requirements/demo.lock $(LOCK)
+	uv pip compile pyproject.toml requirements/build.in requirements/demo.in --group test --group dev -o requirements/test.lock $(LOCK)
+LOCK := --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 --quiet
+
+.venv/%.stamp: requirements/%.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $@

@@ -1,0 +1,1 @@
+"""Facette: audience segmentation as code."""

@@ -1,0 +1,183 @@
+"""The command line: each command reads the project, calls one function, and shows what it returned."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facette.errors import DefinitionError, FacetteError, RunError
+
+if TYPE_CHECKING:
+    from facette.definitions.project import Definitions
+
+app = typer.Typer(
+    help="Audience segmentation as code: one definition, one answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help, without loading rich
+)
+Folder = Annotated[Path, typer.Option("--project", help="Folder with the project's facette.yml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="Evaluate at this instant (ISO 8601), or at the end of this day.")
+]
+Full = Annotated[bool, typer.Option("--full", help="Compute everything anew.")]
+HERE = Path()
+
+
+def main() -> None:
+    """Run a command; errors meant for the user are shown without a traceback and end with status 1."""
+    try:
+        app()
+    except FacetteError as error:
+        from facette.console import show_error
+
+        show_error(error, is_json="--json" in sys.argv)
+        raise SystemExit(1) from error
+
+
+@app.command()
+def init(folder: Path, json_: Json = False) -> None:
+    """Write a small working project into FOLDER."""
+    from facette.definitions.project_starter import write_starter
+
+    files = write_starter(folder)
+    _show(json_, {"folder": str(folder), "files": [str(file) for file in files]}, "starter")
+
+
+@app.command()
+def lint(project: Folder = HERE, json_: Json = False) -> None:
+    """Check all definitions and report every problem at once."""
+    try:
+        definitions = _load(project)
+    except DefinitionError as error:
+        if json_:
+            _show(True, [_problem(problem) for problem in error.problems], "problems")
+            raise typer.Exit(1) from None
+        raise
+    _show(json_, [_problem(problem) for problem in definitions.warnings], "problems")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the definitions, for editors."""
+    from facette.definitions.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
+
+
+@app.command()
+def plan(project: Folder = HERE, as_of: AsOf = None, full: Full = False, json_: Json = False) -> None:
+    """Show what a run would do, and why."""
+    from facette.run import planned
+
+    _show(json_, planned(_load(project), as_of=_instant(as_of), is_full=full), "plan")
+
+
+@app.command()
+def run(
+    project: Folder = HERE,
+    as_of: AsOf = None,
+    full: Full = False,
+    json_: Json = False,
+) -> None:
+    """Bring the published segments up to date."""
+    from facette.console import RunDisplay
+    from facette.run import run as run_project
+    from facette.web.report import is_report_current, report_path, write_report
+
+    definitions = _load(project)
+    with RunDisplay(is_quiet=json_) as display:
+        outcome = run_project(definitions, display, as_of=_instant(as_of), is_full=full)
+        published = _published(project)
+        if not is_report_current(published):
+            with display.stage("report", "what a marketer reads"):
+                write_report(published)
+    _show(json_, {"outcome": outcome, "segments": published.segments(), "report": report_path(published)}, "run")
+
+
+@app.command()
+def segments(project: Folder = HERE, json_: Json = False) -> None:
+    """List the published segments."""
+    _show(json_, _published(project).segments(), "segments")
+
+
+@app.command()
+def preview(rule: str, project: Folder = HERE, json_: Json = False) -> None:
+    """Count the members of a RULE text against the published snapshot, without a run."""
+    _show(json_, _published(project).preview(rule), "preview")
+
+
+@app.command()
+def profile(
+    profile_: Annotated[str, typer.Argument(metavar="ID")], project: Folder = HERE, json_: Json = False
+) -> None:
+    """Show one person: identifiers, traits, features, memberships, timeline."""
+    _show(json_, _published(project).profile(profile_), "profile")
+
+
+@app.command()
+def explain(
+    profile_: Annotated[str, typer.Argument(metavar="PROFILE")],
+    segment: str,
+    project: Folder = HERE,
+    json_: Json = False,
+) -> None:
+    """Say why PROFILE is or is not in SEGMENT, and when that changes by itself."""
+    _show(json_, _published(project).explain(profile_, segment), "explanation")
+
+
+@app.command()
+def report(
+    project: Folder = HERE,
+    language: Annotated[str | None, typer.Option("--language", help="fr or en; the project's unless given.")] = None,
+    json_: Json = False,
+) -> None:
+    """Write the HTML report of the published run again."""
+    from facette.web.report import write_report
+
+    _show(json_, {"report": str(write_report(_published(project), language=language))}, "report")
+
+
+def _load(project: Path) -> Definitions:
+    from facette.definitions.project import load
+
+    return load(project)
+
+
+def _published(project: Path) -> Any:
+    from facette.queries import Published
+
+    return Published(_load(project))
+
+
+def _instant(text: str | None) -> datetime | date | None:
+    if text is None:
+        return None
+    for kind in (date, datetime):
+        try:
+            return kind.fromisoformat(text)
+        except ValueError:
+            continue
+    raise RunError(
+        f"--as-of {text} is neither a day nor an instant.", remedy="Write it as 2026-11-22 or 2026-11-22T08:00Z."
+    )
+
+
+def _problem(problem: Any) -> dict[str, Any]:
+    return {key: getattr(problem, key) for key in ("file", "line", "severity", "message", "remedy")}
+
+
+def _show(is_json: bool, answer: Any, what: str) -> None:
+    from facette import console
+
+    if is_json:
+        typer.echo(console.to_json(answer))
+    else:
+        console.show(what, answer)

@@ -1,0 +1,258 @@
+"""What the terminal shows: live progress of a run, tables, trees, and errors."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from facette.errors import DefinitionError, FacetteError, RuleError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+SHOWN_NOTES = 3
+
+
+def to_json(answer: Any) -> str:
+    """An answer for machines: dataclasses as objects, instants in ISO 8601."""
+    return json.dumps(answer, default=_plain, ensure_ascii=False, indent=2)
+
+
+def show(what: str, answer: Any) -> None:
+    """An answer for people."""
+    SHOWN[what](answer)
+
+
+def show_error(error: FacetteError, *, is_json: bool) -> None:
+    """An error on standard error; as JSON on standard output if machines read it."""
+    if is_json:
+        problems = [asdict(problem) for problem in error.problems] if isinstance(error, DefinitionError) else []
+        remedy = getattr(error, "remedy", "")
+        out.print_json(to_json({"error": error.message, "remedy": remedy, "problems": problems}))
+    elif isinstance(error, DefinitionError | RuleError):
+        err.print(escape(str(error)), style="red", soft_wrap=True)
+    else:
+        err.print(f"[red]{escape(error.message)}[/]", soft_wrap=True)
+        if error.remedy:
+            err.print(f"  → {escape(error.remedy)}", soft_wrap=True)
+
+
+class RunDisplay:
+    """Live progress of a run: a line per stage with rows, seconds and what it does; the last one counts its seconds.
+
+    Without a terminal each stage is printed once, when it has ended.
+    """
+
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self.is_quiet = is_quiet
+        self.ended: list[tuple[str, str, str, str]] = []
+        self.current: tuple[str, str, float] | None = None
+        self.live = Live(console=out, get_renderable=self._table, refresh_per_second=8) if self._is_live() else None
+
+    def __enter__(self) -> Self:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.current = None
+        if self.live:
+            self.live.stop()
+
+    @contextmanager
+    def stage(self, name: str, detail: str) -> Iterator[None]:
+        """Show something that is done after the run as one more stage of it."""
+        self.start(name, detail)
+        began = time.monotonic()
+        yield
+        self.end(name, detail, None, time.monotonic() - began)
+
+    def start(self, stage: str, detail: str) -> None:
+        self.current = (stage, detail, time.monotonic())
+
+    def end(self, stage: str, detail: str, rows: int | None, seconds: float) -> None:
+        figures = (stage, "" if rows is None else f"{rows:,}", f"{seconds:.1f}", escape(detail))
+        self.ended.append(figures)
+        self.current = None
+        if not self.live and not self.is_quiet:
+            out.print("{:<11}{:>12}{:>9} s  {}".format(*figures), soft_wrap=True)
+
+    def _is_live(self) -> bool:
+        return out.is_terminal and not self.is_quiet
+
+    def _table(self) -> Table:
+        table = Table("stage", box=None, pad_edge=False)
+        table.add_column("rows", justify="right")
+        table.add_column("seconds", justify="right")
+        table.add_column("what and why", style="dim")
+        for figures in self.ended:
+            table.add_row(*figures)
+        if self.current:
+            stage, detail, began = self.current
+            table.add_row(f"[bold]{stage}[/]", "…", f"{time.monotonic() - began:.1f}", escape(detail))
+        return table
+
+
+def _show_run(answer: dict[str, Any]) -> None:
+    outcome = answer["outcome"]
+    if not outcome.is_published:
+        told = f"\nNothing new: the published run {outcome.run} stands (as of {_when(outcome.as_of)})."
+        out.print(told, soft_wrap=True)
+    for warning in outcome.warnings:
+        out.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    for note in outcome.notes[:SHOWN_NOTES]:
+        out.print(f"note: {escape(note)}", soft_wrap=True)
+    if len(outcome.notes) > SHOWN_NOTES:
+        out.print(f"… and {len(outcome.notes) - SHOWN_NOTES} more notes (all with --json)")
+    out.print()
+    _show_segments(answer["segments"])
+    if outcome.is_published:
+        seconds = sum(figures.seconds for figures in outcome.stages)
+        out.print(f"\nPublished run {outcome.run} as of {_when(outcome.as_of)} in {seconds:.1f} s.", soft_wrap=True)
+    out.print(f"Report: {answer['report']}", soft_wrap=True)
+
+
+def _show_segments(rows: list[dict[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("segment", no_wrap=True)
+    table.add_column("label")
+    for column in ("members", "share", "change"):
+        table.add_column(column, justify="right")
+    table.add_column("verdict")
+    for row in rows:
+        change = f"+{row['entered']:,} −{row['left']:,}" if row["entered"] or row["left"] else "="
+        table.add_row(
+            row["segment"],
+            escape(row["label"]),
+            f"{row['members']:,}",
+            f"{row['share']:.1%}",
+            change,
+            row["verdict"] or "",
+        )
+    out.print(table)
+
+
+def _show_plan(answer: dict[str, Any]) -> None:
+    published = answer["published"]
+    out.print(
+        f"as of {_when(answer['as_of'])}; " + (f"published: {published}" if published else "nothing published yet")
+    )
+    table = Table("stage", "action", "why")
+    for name, arrival in answer["sources"].items():
+        new = "read to know" if arrival["new"] is None else f"{arrival['new']} new, {arrival['replaced']} changed"
+        table.add_row("extract", "skip" if new == "0 new, 0 changed" else "add", f"{name}: {new}")
+    for step in answer["steps"]:
+        table.add_row(step["stage"], step["action"], escape(step["reason"]))
+    out.print(table)
+
+
+def _show_problems(problems: list[dict[str, Any]]) -> None:
+    for problem in problems:
+        out.print(
+            f"{problem['file']}:{problem['line']}: {problem['severity']}: {escape(problem['message'])}", soft_wrap=True
+        )
+        if problem["remedy"]:
+            out.print(f"  → {escape(problem['remedy'])}", soft_wrap=True)
+    out.print(f"{len(problems)} warnings, no error." if problems else "No problem found.")
+
+
+def _show_preview(answer: dict[str, Any]) -> None:
+    out.print(f"fr: {escape(answer['rule']['fr'])}\nen: {escape(answer['rule']['en'])}", soft_wrap=True)
+    share = f"{answer['members']:,} of {answer['population']:,} profiles ({answer['share']:.1%})"
+    out.print(f"{share} as of {_when(answer['as_of'])}")
+
+
+def _show_profile(answer: dict[str, Any]) -> None:
+    out.print(f"[bold]Profile {answer['profile_id']}[/]" + ("" if answer["is_counted"] else " (not in the population)"))
+    for title, pairs in (
+        ("identifiers", [(item["kind"], item["value"]) for item in answer["identifiers"]]),
+        ("traits", answer["traits"].items()),
+        ("features", answer["features"].items()),
+        ("member of", [(item["label"], f"since {_when(item['entered_at'])}") for item in answer["memberships"]]),
+    ):
+        table = Table(title=title, title_justify="left", box=None, show_header=False)
+        for name, value in pairs:
+            table.add_row(escape(str(name)), escape(_value(value)))
+        out.print(table)
+    timeline = Table("at", "event", "properties", title="timeline, latest first", title_justify="left", box=None)
+    for event in answer["timeline"]:
+        told = ", ".join(f"{name}={_value(value)}" for name, value in event["properties"].items())
+        timeline.add_row(_when(event["at"]), event["event"], escape(told))
+    out.print(timeline)
+
+
+def _show_explanation(answer: dict[str, Any]) -> None:
+    verdict = "is a member of" if answer["is_member"] else "is not a member of"
+    out.print(f"Profile {answer['profile_id']} {verdict} {escape(answer['label'])} as of {_when(answer['as_of'])}.")
+    out.print(_tree(answer["reason"]))
+    if answer["changes_at"]:
+        out.print(f"If nothing happens, this changes at {_when(answer['changes_at'])}.")
+    elif answer["looked_until"]:
+        out.print(f"Time alone does not change this before {_when(answer['looked_until'])}.")
+    else:
+        out.print("Time alone does not change this.")
+
+
+def _tree(reason: dict[str, Any], parent: Tree | None = None) -> Tree:
+    mark = "[green]✔[/]" if reason["is_met"] else "[red]✘[/]"
+    text = reason["kind"].upper() if reason["kind"] in ("and", "or", "not") else escape(reason["text"])
+    seen = f"  [dim]saw {escape(_value(reason['value']))}[/]" if reason["kind"] == "condition" else ""
+    flips = f"  [yellow]until {_when(reason['changes_at'])}[/]" if reason["changes_at"] else ""
+    line = f"{mark} {text}{seen}{flips}"
+    node = Tree(line) if parent is None else parent.add(line)
+    for item in reason["items"]:
+        _tree(item, node)
+    return node
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, datetime):
+        return _when(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _when(value: Any) -> str:
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return f"{instant:%Y-%m-%d %H:%M} {instant.tzname()}"
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"no JSON for {type(value)}")
+
+
+SHOWN: dict[str, Callable[[Any], None]] = {
+    "run": _show_run,
+    "segments": _show_segments,
+    "plan": _show_plan,
+    "problems": _show_problems,
+    "preview": _show_preview,
+    "profile": _show_profile,
+    "explanation": _show_explanation,
+    "report": lambda answer: out.print(f"Report: {answer['report']}", soft_wrap=True),
+    "starter": lambda answer: out.print(
+        f"Wrote {len(answer['files'])} files into {answer['folder']}.\nNext: facette run --project {answer['folder']}",
+        soft_wrap=True,
+    ),
+}

@@ -1,0 +1,276 @@
+"""What a user writes: the pydantic models of a project's YAML, and nothing about how it is computed.
+
+Every model is frozen and refuses unknown keys. JSON Schema, documentation and error messages come from here.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+DefinedName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
+Language = Literal["fr", "en"]
+FieldType = Literal["text", "number", "boolean", "date", "instant"]
+
+
+class Definition(BaseModel):
+    """Base of all definitions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Label(Definition):
+    """What people read instead of the name, per language."""
+
+    fr: str | None = None
+    en: str | None = None
+
+
+class Named(Definition):
+    name: DefinedName = Field(description="Identifier: lower-case letters, digits and underscores.")
+    label: Label = Field(default=Label(), description="What people read, per language; also usable in rules.")
+    description: str = Field(default="", description="For the report and the documentation.")
+
+
+# ── identifiers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Identifier(Named):
+    """A kind of identifier by which records are recognised as one person."""
+
+    format: Literal["text", "email", "phone"] = Field(
+        default="text", description="How values are made uniform: trimmed text, e-mail address, or E.164 phone number."
+    )
+    blocked: tuple[str, ...] = Field(
+        default=(), description="Values that identify nobody, besides the built-in ones (null, 0000, test@test.com, …)."
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="At most this many values per profile; a link that would exceed it is refused."
+    )
+
+
+# ── sources ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Outliers(Definition):
+    """What to do with a number far from the others."""
+
+    method: Literal["iqr", "zscore"] = Field(description="Tukey's fences, or distance from the mean.")
+    factor: float = Field(gt=0, description="Times the interquartile range (1.5 is usual), or standard deviations (3).")
+    action: Literal["flag", "clip", "drop"] = Field(
+        default="flag", description="Count it only, move it to the bound, or make it unknown."
+    )
+
+
+class SourceField(Definition):
+    """One column of a source that becomes a trait or an event's property."""
+
+    column: str | None = Field(default=None, description="Column in the source; the field's name unless given.")
+    type: FieldType = "text"
+    label: Label = Label()
+    unit: str = ""
+    format: str | None = Field(
+        default=None,
+        description="'email' or 'phone' for text; a strptime pattern such as %d/%m/%Y for dates and instants.",
+    )
+    missing: tuple[str, ...] = Field(default=(), description="Texts that mean unknown, besides the empty text.")
+    values: dict[str, str] = Field(default_factory=dict, description="Raw text → text to use instead.")
+    minimum: float | None = Field(default=None, description="A number below it is absurd and becomes unknown.")
+    maximum: float | None = Field(default=None, description="A number above it is absurd and becomes unknown.")
+    outliers: Outliers | None = None
+    required: bool = Field(default=False, description="A row without a valid value is refused.")
+
+
+class Lookup(Definition):
+    """Join a plain table to the rows of this source, before anything else reads them."""
+
+    source: DefinedName = Field(description="A source that provides a table.")
+    on: str = Field(description="Column of this source that holds the table's key.")
+
+
+class People(Definition):
+    """Each row describes a person."""
+
+    identifiers: dict[DefinedName, str] = Field(min_length=1, description="Kind of identifier → column.")
+    fields: dict[DefinedName, SourceField] = Field(default_factory=dict, description="Trait → column.")
+    known_at: str | None = Field(
+        default=None, description="Column with the instant at which the row was known; without it, always known."
+    )
+    lookups: tuple[Lookup, ...] = ()
+
+
+class Events(Named):
+    """Each row (or each row that matches ``only``) is an event named ``name``."""
+
+    identifiers: dict[DefinedName, str] = Field(min_length=1, description="Kind of identifier → column.")
+    at: str = Field(description="Column with the instant (or local date) at which it happened.")
+    at_format: str | None = Field(default=None, description="strptime pattern when it is text that is not ISO 8601.")
+    known_at: str | None = Field(default=None, description="Column with the instant of receipt; `at` unless given.")
+    id: tuple[str, ...] = Field(
+        default=(), description="Columns that identify the event; all columns unless given (exact duplicates go)."
+    )
+    only: dict[str, str] = Field(default_factory=dict, description="Column → text the row must have.")
+    fields: dict[DefinedName, SourceField] = Field(default_factory=dict, description="Property → column.")
+    lookups: tuple[Lookup, ...] = ()
+
+
+class Table(Definition):
+    """Each row is an entry of a plain table, found by its key."""
+
+    key: str
+
+
+class BaseSource(Named):
+    people: People | None = None
+    events: tuple[Events, ...] = ()
+    table: Table | None = None
+
+
+class FileSource(BaseSource):
+    """Files: CSV (dialect and encoding are detected), Parquet or JSON lines. New and changed files are landed."""
+
+    kind: Literal["file"] = "file"
+    path: str = Field(description="Path or glob pattern, relative to the project.")
+    format: Literal["csv", "parquet", "jsonl"] | None = Field(
+        default=None, description="By the file's ending unless given."
+    )
+    encoding: str | None = Field(default=None, description="Detected unless given.")
+    delimiter: str | None = Field(default=None, description="Detected unless given.")
+
+
+class SqlSource(BaseSource):
+    """A table or query of a SQL database through SQLAlchemy."""
+
+    kind: Literal["sql"]
+    url: str = Field(
+        description="SQLAlchemy URL; ${NAME} comes from the environment. SQLite paths are relative to the project."
+    )
+    table_name: str | None = None
+    query: str | None = Field(default=None, description="SELECT to read instead of a whole table.")
+    cursor: str | None = Field(default=None, description="Column that only grows; later runs read what lies above.")
+    lag: float = Field(default=0, ge=0, description="Read again this much below the cursor (seconds, or units of it).")
+
+
+Source = Annotated[FileSource | SqlSource, Field(discriminator="kind")]
+
+
+# ── features ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class BandDefinition(Definition):
+    """A named part of a number's range, from the previous band's end up to (not including) ``below``."""
+
+    name: DefinedName
+    label: Label = Label()
+    below: float | None = Field(default=None, description="Upper end, not included; left out for the last band.")
+
+
+class Quantiles(Definition):
+    """Score a feature by the quantiles of the population: 1 (lowest) to ``groups`` (highest)."""
+
+    of: DefinedName
+    groups: int = Field(default=5, ge=2, le=100)
+    reverse: bool = Field(default=False, description="Highest score for the lowest values, as for recency.")
+
+
+class Feature(Named):
+    """A column computed for every profile: an expression of the rule language, or a quantile score."""
+
+    value: str | None = Field(
+        default=None, description="e.g. SUM(amount) OF purchase IN THE LAST 90 DAYS, or spend_90d / n_orders_90d"
+    )
+    quantiles: Quantiles | None = None
+    unit: str = ""
+    default: float | None = Field(default=None, description="Value instead of unknown.")
+    bands: tuple[BandDefinition, ...] = ()
+
+
+# ── models ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class KMeansModel(Named):
+    """Groups by k-means; the number of groups is chosen by silhouette, with the elbow beside it."""
+
+    kind: Literal["kmeans"]
+    features: tuple[DefinedName, ...] = Field(min_length=2)
+    log: tuple[DefinedName, ...] = Field(default=(), description="Features taken as log(1 + x), for long tails.")
+    scale: Literal["zscore", "robust", "minmax"] = "zscore"
+    minimum_clusters: int = Field(default=2, ge=2)
+    maximum_clusters: int = Field(default=8, ge=2, le=50)
+    variance: float = Field(default=0.85, gt=0, le=1, description="Share of variance that PCA keeps at least.")
+    sample: int = Field(default=50_000, ge=1000, description="At most this many profiles to fit on.")
+    refit_days: int = Field(default=30, ge=1, description="Fit again when the published model is this old.")
+    seed: int = 0
+
+
+class PropensityModel(Named):
+    """Calibrated probability (0–100) that an event happens within a horizon, by logistic regression."""
+
+    kind: Literal["propensity"]
+    target: DefinedName = Field(description="The event to predict.")
+    where: str | None = Field(default=None, description="Condition on the event, in the rule language.")
+    horizon_days: int = Field(ge=1)
+    features: tuple[DefinedName, ...] = Field(min_length=1)
+    log: tuple[DefinedName, ...] = ()
+    instants: int = Field(default=5, ge=3, description="Past instants to learn from.")
+    step_days: int = Field(default=30, ge=1, description="Days between two of them.")
+    bands: tuple[BandDefinition, ...] = ()
+    refit_days: int = Field(default=30, ge=1)
+    seed: int = 0
+
+
+Model = Annotated[KMeansModel | PropensityModel, Field(discriminator="kind")]
+
+
+# ── segments ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Segment(Named):
+    """A group of profiles: everybody of whom the rule is true (and who is in the parent, if one is given)."""
+
+    rule: str
+    parent: DefinedName | None = None
+
+
+class Validation(Definition):
+    """When a segment or a clustering is worth publishing."""
+
+    kpi: DefinedName | None = Field(default=None, description="Feature by which segments are compared.")
+    test: Literal["kruskal", "anova"] = "kruskal"
+    minimum_size: int = Field(default=100, ge=1)
+    minimum_effect: float = Field(default=0.01, ge=0, description="Smallest effect size (η² or ε²) worth having.")
+    significance: float = Field(default=0.05, gt=0, lt=1)
+    minimum_silhouette: float = 0.5
+    maximum_davies_bouldin: float = 0.5
+
+
+class Project(Definition):
+    """A folder: ``facette.yml`` plus any YAML beside it, all with these keys; lists are joined."""
+
+    name: DefinedName
+    label: Label = Label()
+    language: Language = Field(default="fr", description="Language of reports and messages about this project.")
+    time_zone: str = Field(default="UTC", description="IANA name; days begin at its midnight.")
+    country: str = Field(default="FR", pattern="^[A-Z]{2}$", description="For phone numbers without a country code.")
+    currency: str = "EUR"
+    as_of: datetime | date | None = Field(
+        default=None, description="Evaluate at this instant (a date means its last microsecond); now unless given."
+    )
+    population: tuple[DefinedName, ...] = Field(
+        default=(), description="Only profiles with one of these kinds of identifier count; all unless given."
+    )
+    survivorship: Literal["recent", "trusted", "frequent"] = Field(
+        default="recent", description="Which of several values of a trait stands; trusted follows the order of sources."
+    )
+    trait_survivorship: dict[DefinedName, Literal["recent", "trusted", "frequent"]] = Field(
+        default_factory=dict, description="The same for one trait."
+    )
+    identifiers: tuple[Identifier, ...] = Field(default=(), description="Most trusted first.")
+    sources: tuple[Source, ...] = Field(default=(), description="Most trusted first.")
+    features: tuple[Feature, ...] = ()
+    models: tuple[Model, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    validation: Validation = Validation()

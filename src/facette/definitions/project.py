@@ -1,0 +1,187 @@
+"""A project: everything its folder declares, checked as a whole, with all problems found at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from facette.definitions.documents import read_documents
+from facette.definitions.findings import Findings, KeyPath, Place, Places
+from facette.definitions.language.tree import Aggregate, Checked, Rule
+from facette.definitions.language.vocabulary import Property, Vocabulary
+from facette.definitions.model import Feature, Model, Project, PropensityModel, Segment
+from facette.definitions.naming import check_names, labels
+from facette.definitions.resolution import Resolution
+from facette.definitions.shape import validate
+from facette.definitions.source_checks import check_settings, check_sources, events_of, traits_of
+from facette.errors import DefinitionError, Problem
+
+ONLY_WORDS = ("label", "description", "unit")
+"""Keys that change what people read, never what is computed."""
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """A project that holds together. Every mapping goes from name to result.
+
+    folder     : where the project's files are
+    project    : what was written
+    vocabulary : what rules may name; columns are identifiers (text), traits, features and model outputs
+    traits     : the traits that sources give, without identifiers
+    features   : names of all features, each after those it reads
+    values     : checked values of the features that have one, in that order
+    rules      : checked rules of the segments, each after those it reads; being in the parent is part of the rule
+    targets    : propensity model → checked condition on its event, or None
+    aggregates : column → aggregate that values and rules need computed
+    warnings   : what holds together but is probably not meant
+    """
+
+    folder: Path
+    project: Project
+    vocabulary: Vocabulary
+    traits: Mapping[str, Property]
+    features: tuple[str, ...]
+    values: Mapping[str, Checked]
+    rules: Mapping[str, Checked]
+    targets: Mapping[str, Rule | None]
+    aggregates: Mapping[str, Aggregate]
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+
+    def feature(self, name: str) -> Feature:
+        return {item.name: item for item in self.project.features}[name]
+
+    def model(self, name: str) -> Model:
+        return {item.name: item for item in self.project.models}[name]
+
+    def segment(self, name: str) -> Segment:
+        return {item.name: item for item in self.project.segments}[name]
+
+    # ── what changed since a run ────────────────────────────────────────────────────────────────────────────────────
+    # A checked tree shows only its meaning, and an aggregate's column is named by the aggregate's meaning.
+
+    @property
+    def sources_fingerprint(self) -> str:
+        """Of all that decides profiles and events. Labels and descriptions never count, here or below."""
+        project = self.project
+        settings = (project.time_zone, project.country, project.population, project.survivorship)
+        per_trait = sorted(project.trait_survivorship.items())
+        return _fingerprint(settings, per_trait, *map(_meaning, (*project.identifiers, *project.sources)))
+
+    @property
+    def features_fingerprint(self) -> str:
+        """Of all features and of the aggregates that rules need; not of the sources below them."""
+        return _fingerprint(
+            sorted(self.aggregates), *(self.feature_fingerprint(name) for name in sorted(self.features))
+        )
+
+    def feature_fingerprint(self, name: str) -> str:
+        """Of one feature and of the features it reads; a trait counts by its name alone."""
+        if name not in self.features:
+            return name
+        definition, checked = self.feature(name), self.values.get(name)
+        reads = [definition.quantiles.of] if definition.quantiles else sorted(checked.columns if checked else ())
+        own = [_meaning(item) for item in definition if item[0] not in ("value", "bands", *ONLY_WORDS)]
+        return _fingerprint(own, repr(checked and checked.rule), *(self.feature_fingerprint(read) for read in reads))
+
+    def model_fingerprint(self, name: str) -> str:
+        """Of one model, of its checked target and of the features it reads; bands only name its output."""
+        model = self.model(name)
+        own = [_meaning(item) for item in model if item[0] not in ("where", "bands", *ONLY_WORDS)]
+        return _fingerprint(own, repr(self.targets.get(name)), *map(self.feature_fingerprint, model.features))
+
+    @property
+    def segments_fingerprint(self) -> str:
+        """Of all rules, parents included; not of the features and models they read."""
+        return _fingerprint(sorted((name, repr(checked.rule)) for name, checked in self.rules.items()))
+
+
+def load(folder: Path) -> Definitions:
+    """Read and check the project in ``folder``.
+
+    Raises DefinitionError with every problem found, each with its file and line.
+    """
+    places: dict[KeyPath, Place] = {}
+    findings = Findings(Places(places))
+    data, is_complete = read_documents(folder, places, findings)
+    if not is_complete:
+        data.setdefault("name", "unread")
+    project = validate(data, findings)
+    if not is_complete:  # half a project is full of unknown names
+        raise DefinitionError(findings.errors)
+    return _checked(project, folder, findings)
+
+
+def define(project: Project, folder: Path = Path()) -> Definitions:
+    """Check a project that was built in Python; the places of its problems are not known.
+
+    Raises DefinitionError with every problem found.
+    """
+    return _checked(project, folder, Findings(Places()))
+
+
+def _checked(project: Project, folder: Path, findings: Findings) -> Definitions:
+    check_settings(project, findings)
+    check_names(project, findings)
+    check_sources(project, findings)
+    identifiers = {item.name: Property(item.name, "text", labels(item.label)) for item in project.identifiers}
+    traits = traits_of(project, findings)
+    resolution = Resolution(project, identifiers | traits, events_of(project, findings), findings)
+    _warn(project, findings)
+    if findings.errors:
+        raise DefinitionError(findings.errors)
+    return Definitions(
+        folder=folder,
+        project=project,
+        vocabulary=resolution.vocabulary,
+        traits=traits,
+        features=resolution.features,
+        values=resolution.values,
+        rules=resolution.rules,
+        targets=resolution.targets,
+        aggregates=_aggregates([*resolution.values.values(), *resolution.rules.values()]),
+        warnings=tuple(findings.warnings),
+    )
+
+
+def _warn(project: Project, findings: Findings) -> None:
+    """What is allowed, but seldom meant."""
+    if any(isinstance(model, PropensityModel) for model in project.models):
+        for i, source in enumerate(project.sources):
+            if source.people and source.people.fields and source.people.known_at is None:
+                message = f"source `{source.name}` does not say when its rows were known"
+                remedy = "give `known_at`; without it a propensity model learns from the past with today's traits"
+                findings.warning(("sources", i, "people"), message, remedy)
+    for i, segment in enumerate(project.segments):
+        if not labels(segment.label):
+            message = f"segment `{segment.name}` has no label"
+            findings.warning(("segments", i), message, "give one, for those who read the report")
+    read = {lookup.source for source in project.sources for event in source.events for lookup in event.lookups}
+    read |= {lookup.source for source in project.sources if source.people for lookup in source.people.lookups}
+    for i, source in enumerate(project.sources):
+        if source.table and source.name not in read:
+            message = f"nothing looks anything up in `{source.name}`"
+            findings.warning(("sources", i), message, "add a lookup, or remove the source")
+
+
+def _aggregates(checked: Iterable[Checked]) -> dict[str, Aggregate]:
+    return {name: aggregate for item in checked for name, aggregate in item.aggregates.items()}
+
+
+def _meaning(value: object) -> object:
+    """Definitions as plain data, without what only people read, at any depth."""
+    if isinstance(value, BaseModel):
+        return {key: _meaning(item) for key, item in value if key not in ONLY_WORDS}
+    if isinstance(value, dict):
+        return {key: _meaning(item) for key, item in value.items()}
+    return [_meaning(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _fingerprint(*parts: object) -> str:
+    """A short stable hash of plain data."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

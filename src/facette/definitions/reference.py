@@ -1,0 +1,277 @@
+"""The two reference pages, generated so that they cannot lie: `python -m facette.definitions.reference docs/`.
+
+docs/definitions.md comes from the pydantic models; docs/language.md from forms that are parsed while it is written.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from facette.definitions.language import parse_rule, parse_value, print_rule, print_value
+from facette.definitions.schema import json_schema
+
+# ── docs/definitions.md ─────────────────────────────────────────────────────────────────────────────────────────────
+
+BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "more than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+    "minItems": "at least",
+    "minProperties": "at least",
+}
+TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+TYPES |= {"date-time": "instant", "date": "date"}
+
+DEFINITIONS_HEAD = """\
+# Definitions
+
+A project is a folder: `facette.yml`, plus any other `.yml` or `.yaml` file below it (not in hidden folders, not in
+`data/`). Every file may hold any of the keys of a [project](#project). Lists are joined over the files, `facette.yml`
+first and then by path; any other key may be given once. Unknown keys, aliases, tags and doubled keys are refused.
+
+`facette lint` finds every problem at once, with its file and line. This page is generated from the models in
+`facette.definitions.model`; the same as JSON Schema, for editors: `facette.definitions.schema.json_schema()`.
+"""
+
+
+def definitions_markdown() -> str:
+    """The page about every model: its keys with type, default and description."""
+    schema = json_schema()
+    models = {"Project": schema, **schema["$defs"]}
+    order = _order("Project", models)
+    return "\n".join([DEFINITIONS_HEAD, *(_model_section(name, models[name]) for name in order)])
+
+
+def _order(name: str, models: Mapping[str, Any]) -> list[str]:
+    """The models in the order in which a reader meets them, each once."""
+    found: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name not in found:
+            found[name] = None
+            for reference in re.findall(r"'\$ref': '#/\$defs/(\w+)'", repr(models[name].get("properties", {}))):
+                visit(reference)
+
+    visit(name)
+    return list(found)
+
+
+def _model_section(name: str, model: Mapping[str, Any]) -> str:
+    required = {*model.get("required", ()), *(key for key, item in model["properties"].items() if "const" in item)}
+    required |= {"name"} if name == "Project" else set()
+    rows = [
+        f"| `{key}` | {_type(item)} | {'required' if key in required else _default(item)} | {_cell(item)} |"
+        for key, item in model["properties"].items()
+    ]
+    intro = f"{_markdown(model['description'])}\n\n" if model.get("description") and name != "Project" else ""
+    head = "| key | type | default | |\n|---|---|---|---|\n"
+    return f"## {_title(name)}\n\n{intro}{head}" + "\n".join(rows) + "\n"
+
+
+def _title(name: str) -> str:
+    """``KMeansModel`` → ``K-means model``: class names in words."""
+    words = re.findall(r"[A-Z][a-z]+|[A-Z]+(?![a-z])", name.replace("KMeans", "Kmeans"))
+    return " ".join([words[0], *(word.lower() for word in words[1:])]).replace("Kmeans", "K-means")
+
+
+def _type(item: Mapping[str, Any]) -> str:
+    """A JSON Schema type in words, models as links."""
+    bounds = ", ".join(f"{words} {item[key]:g}" for key, words in BOUNDS.items() if key in item)
+    return _bare_type(item) + (f", {bounds}" if bounds else "")
+
+
+def _bare_type(item: Mapping[str, Any]) -> str:
+    match item:
+        case {"$ref": reference}:
+            title = _title(reference.rpartition("/")[2])
+            text = f"[{title}](#{title.lower().replace(' ', '-')})"
+        case {"const": value}:
+            text = f"`{value}`"
+        case {"enum": values}:
+            text = " or ".join(f"`{value}`" for value in values)
+        case {"anyOf": parts} | {"oneOf": parts}:
+            text = " or ".join(_type(part) for part in parts if part.get("type") != "null")
+        case {"type": "array", "items": items}:
+            text = f"list of {_type(items)}"
+        case {"type": "object", "patternProperties": names}:
+            text = f"name → {_type(*names.values())}"
+        case {"type": "object", "additionalProperties": values}:
+            text = f"text → {_type(values)}"
+        case {"type": "string", "maxLength": 63}:
+            text = "name"
+        case _:
+            text = TYPES[item.get("format", item["type"])]
+    return text
+
+
+def _default(item: Mapping[str, Any]) -> str:
+    default = item.get("default")
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return "" if default in (None, "", []) or isinstance(default, dict) else f"`{default}`"
+
+
+def _cell(item: Mapping[str, Any]) -> str:
+    return _markdown(item.get("description", ""))
+
+
+def _markdown(docstring: str) -> str:
+    return docstring.replace("``", "`").replace("|", "\\|")
+
+
+# ── docs/language.md ────────────────────────────────────────────────────────────────────────────────────────────────
+
+LANGUAGE_HEAD = """\
+# The rule language
+
+A rule is true or false of every profile. It is written in English or in French, in any case, even mixed. Traits,
+features, events and segments are named by their name or by their label in any language, without regard to case or
+accents, spaces included. The French below is what Facette itself makes of the English.
+
+`NOT` binds tightest, then `AND`, then `OR`; parentheses nest. A `WHERE` goes on as far as it can, so what follows `AND`
+is about the same event; parentheses around the whole, `(DID … WHERE …) AND …`, end it. A comparison with an unknown
+value is false, and its negation therefore true: a rule and its `NOT` always split the profiles in two. Text compares
+without regard to case; accents matter.
+"""
+
+Forms = Mapping[str, str]
+"""An example in English → what it means."""
+
+RULE_FORMS: Mapping[str, Forms] = {
+    "Values": {
+        "city = Nantes": "equal; a bare word is text",
+        "city = 'Le Mans'": "text with spaces or signs takes quotes",
+        "city != Nantes": "different, or unknown",
+        "basket >= 40.5": "likewise >, < and <=",
+        "basket BETWEEN 20 AND 50": "both ends included",
+        "basket NOT BETWEEN 20 AND 50": "outside, or unknown",
+        "city IN (Nantes, Angers)": "one of several",
+        "city NOT IN (Nantes, Angers)": "none of them, or unknown",
+        "email CONTAINS example": "a part of the text",
+        "email DOES NOT CONTAIN example": "not a part of it, or unknown",
+        "city STARTS WITH Saint": "its start",
+        "city DOES NOT START WITH Saint": "another start, or unknown",
+        "email ENDS WITH '.fr'": "its end",
+        "email DOES NOT END WITH '.fr'": "another end, or unknown",
+        "city IS KNOWN": "there is a value",
+        "city IS UNKNOWN": "there is none",
+        "subscribed": "a boolean trait stands alone",
+        "subscribed = yes": "the same; also true, oui, vrai",
+        "score = high": "a band of a number, by its name or label",
+    },
+    "Dates and instants": {
+        "born_on < 1990-01-01": "before that day",
+        "contacted_on >= yesterday": "that day or later",
+        "contacted_on < 7 DAYS": "less than 7 days ago",
+        "contacted_at > 2026-11-22T08:30:00+01:00": "after that instant",
+    },
+    "Together": {
+        "subscribed AND city = Nantes": "both",
+        "subscribed OR city = Nantes": "one or both",
+        "NOT subscribed": "not, or unknown",
+        "subscribed AND (basket > 40 OR vip)": "nested; a segment can stand by its bare name",
+        "IN SEGMENT vip": "a segment",
+        "NOT IN SEGMENT vip": "not in it",
+    },
+    "Behaviour": {
+        "DID purchase": "ever",
+        "DID NOT purchase": "never",
+        "DID purchase AT LEAST 3 TIMES IN THE LAST 30 DAYS": "often, lately",
+        "DID purchase AT MOST 2 TIMES": "also true of those who never did",
+        "DID purchase EXACTLY 2 TIMES": "no more, no less",
+        "DID purchase MORE THAN 2 TIMES": "at least 3",
+        "DID purchase LESS THAN 2 TIMES": "at most 1",
+        "DID purchase WHERE category = bio AND amount > 50": "both of one and the same event",
+        "(DID purchase WHERE category = bio) AND subscribed": "the second of the person",
+        "FIRST DID purchase IN THE LAST 30 DAYS": "the first time ever lies in the window",
+    },
+    "Windows": {
+        "DID visit IN THE LAST 7 DAYS": "7 full local days, and today so far",
+        "DID visit IN THE LAST 2 WEEKS": "14 days",
+        "DID visit IN THE LAST 3 MONTHS": "from the same day number on",
+        "DID visit IN THE LAST YEAR": "12 months",
+        "DID visit IN THE LAST 6 HOURS": "in steps of 5 minutes",
+        "DID visit IN THE LAST 30 MINUTES": "in steps of 5 minutes",
+        "DID visit SINCE 2026-01-01": "that day or later",
+        "DID visit BEFORE yesterday": "earlier than that day",
+        "DID visit BETWEEN 2026-01-01 AND 2026-03-31": "both days included",
+    },
+    "Measures of behaviour": {
+        "SUM(amount) OF purchase IN THE LAST 90 DAYS > 100": "0 without events",
+        "COUNT OF purchase > 3": "0 without events",
+        "DISTINCT(category) OF purchase >= 3": "how many different values; 0 without events",
+        "AVG(amount) OF purchase WHERE channel = web > 20": "mean; unknown without events, as are all below",
+        "MIN(amount) OF purchase > 20": "smallest",
+        "MAX(amount) OF purchase > 20": "largest",
+        "FIRST(channel) OF purchase = web": "of the first event",
+        "LAST(channel) OF purchase = web": "of the last event",
+        "RECENCY OF purchase < 30": "days since the last event",
+    },
+}
+
+VALUE_FORMS: Forms = {
+    "SUM(amount) OF purchase IN THE LAST 90 DAYS": "a measure of behaviour",
+    "spend_90d": "a trait or another feature",
+    "spend_90d / n_orders_90d": "division by zero gives unknown",
+    "(spend_90d + 10) * 2 - n_visits": "spaces around - between names",
+}
+
+SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "city != Nantes": ("city <> Nantes", "city ≠ Nantes", "city is not Nantes", "city n'est pas Nantes"),
+    "city = 'Le Mans'": ('city = "Le Mans"', "city = « Le Mans »", "city is 'Le Mans'", "city est 'Le Mans'"),
+    "basket >= 40.5": ("basket ≥ 40.5", "basket >= 40,5", "IF basket >= 40.5", "SI basket >= 40.5"),
+    "city IN (Nantes, Angers)": ("city parmi (Nantes, Angers)", "city dans (Nantes, Angers)"),
+    "DID NOT visit": ("didn't visit", "NOT did visit", "non a fait visit"),
+}
+
+
+def language_markdown() -> str:
+    """The page about every form of the language.
+
+    Raises RuleError if an example cannot be parsed, ValueError if its French or another spelling means something else.
+    """
+    sections = [
+        _forms_section(title, forms, parse_rule, lambda text: print_rule(parse_rule(text), "fr"))
+        for title, forms in RULE_FORMS.items()
+    ]
+    values = _forms_section(
+        "The value of a feature", VALUE_FORMS, parse_value, lambda text: print_value(parse_value(text), "fr")
+    )
+    return "\n".join([LANGUAGE_HEAD, *sections, values, _spellings_section()])
+
+
+def _forms_section(title: str, forms: Forms, parse: Callable[[str], object], french: Callable[[str], str]) -> str:
+    rows = []
+    for english, meaning in forms.items():
+        _refuse_difference(parse, english, french(english))
+        rows.append(f"| `{english}` | `{french(english)}` | {meaning} |")
+    return "\n".join([f"## {title}\n", "| English | French | |", "|---|---|---|", *rows, ""])
+
+
+def _spellings_section() -> str:
+    rows = []
+    for text, others in SPELLINGS.items():
+        for other in others:
+            _refuse_difference(parse_rule, text, other)
+        rows.append(f"| `{text}` | {', '.join(f'`{other}`' for other in others)} |")
+    return "\n".join(["## Other spellings\n", "| | is also read from |", "|---|---|", *rows, ""])
+
+
+def _refuse_difference(parse: Callable[[str], object], one: str, other: str) -> None:
+    if parse(one) != parse(other):
+        raise ValueError(f"these do not mean the same: {one} / {other}")
+
+
+def write_pages(folder: Path) -> None:
+    """Write both pages into ``folder``."""
+    (folder / "definitions.md").write_text(definitions_markdown(), encoding="utf-8")
+    (folder / "language.md").write_text(language_markdown(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_pages(Path(sys.argv[1]))

@@ -1,0 +1,267 @@
+"""Features, models and segments against the names that there are: checked expressions, in the order of dependence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+from typing import cast
+
+from facette.definitions.findings import Findings, KeyPath, suggestion
+from facette.definitions.language import check_rule, check_value, check_where, parse_value
+from facette.definitions.language.tree import (
+    Aggregate,
+    And,
+    Arithmetic,
+    Checked,
+    InSegment,
+    Name,
+    Operand,
+    Rule,
+    ValueType,
+)
+from facette.definitions.language.vocabulary import Band, Event, Property, SegmentName, Vocabulary, fold
+from facette.definitions.model import BandDefinition, Feature, Model, Named, Project, PropensityModel
+from facette.definitions.naming import Thing, check_answers, labels
+from facette.errors import RuleError
+
+
+class Resolution:
+    """Checks features, then models, then segments; each may name what comes before it, segments also each other.
+
+    Afterwards every mapping goes from name to result, in the order of dependence. Whatever is wrong is in ``findings``.
+
+    columns  : traits, features and model outputs
+    features : names of all features
+    values   : checked values of the features that have one
+    targets  : propensity model → checked condition on its event, if it has one
+    rules    : checked rules of the segments
+    """
+
+    def __init__(
+        self, project: Project, traits: Mapping[str, Property], events: Mapping[str, Event], findings: Findings
+    ) -> None:
+        self.project = project
+        self.findings = findings
+        self.events = events
+        self.columns = dict(traits)
+        self.features: tuple[str, ...] = ()
+        self.values: dict[str, Checked] = {}
+        self.targets: dict[str, Rule | None] = {}
+        self.rules: dict[str, Checked] = {}
+        self._resolve_features()
+        self._resolve_models()
+        self._resolve_segments()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        segments = {item.name: SegmentName(item.name, labels(item.label)) for item in self.project.segments}
+        return Vocabulary(self.columns, self.events, segments)
+
+    # ── features ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _resolve_features(self) -> None:
+        definitions = {feature.name: (("features", i), feature) for i, feature in enumerate(self.project.features)}
+        needs = {name: self._needs(feature, path) for name, (path, feature) in definitions.items()}
+        for name in self._in_order("features", needs, {name: path for name, (path, _) in definitions.items()}):
+            path, feature = definitions[name]
+            self._check_bands(feature.bands, (*path, "bands"))
+            type_ = self._type_of(feature, path)
+            if type_ is None:
+                self.findings.give_up(name, *labels(feature.label).values())
+                continue
+            for key in ("default", "bands"):
+                if type_ != "number" and getattr(feature, key):
+                    message = f"`{key}` is for numbers, and `{name}` is {type_}"
+                    self.findings.error((*path, key), message, f"leave `{key}` out")
+            self.columns[name] = Property(name, type_, labels(feature.label), bands(feature.bands), feature.unit)
+            self.features += (name,)
+
+    def _needs(self, feature: Feature, path: KeyPath) -> list[str]:
+        """The features that a feature reads; a value that cannot be parsed reads none."""
+        if feature.quantiles:
+            return [feature.quantiles.of]
+        try:
+            written = list(names_in(parse_value(feature.value or "0"), feature.value or ""))
+        except RuleError:
+            return []  # reported when the value is checked
+        answers = self._answers(self.project.features)
+        return [answers[fold(name)] for name in written if fold(name) in answers]
+
+    def _type_of(self, feature: Feature, path: KeyPath) -> ValueType | None:
+        """The type of a feature's values; None if they cannot be computed."""
+        if (feature.value is None) == (feature.quantiles is None):
+            message = f"feature `{feature.name}` needs `value` or `quantiles`, and not both"
+            self.findings.error(path, message, "say by one of the two how it is computed")
+            return None
+        if feature.quantiles:
+            is_number = self._check_column(feature.quantiles.of, (*path, "quantiles", "of"), ("number",))
+            return "number" if is_number else None
+        assert feature.value is not None
+        try:
+            checked = check_value(feature.value, Vocabulary(self.columns, self.events))
+        except RuleError as error:
+            start, end = error.span
+            outputs = self._answers([*self.project.models, *self.project.segments])
+            if fold(error.text[start:end]) in outputs:
+                message = "a feature cannot read a model or a segment: those are made from features"
+                error = RuleError(message, text=error.text, span=error.span, remedy="use features and traits only")
+            self.findings.rule_error((*path, "value"), f"feature `{feature.name}`", error)
+            return None
+        self.values[feature.name] = checked
+        return checked.type
+
+    def _check_bands(self, definitions: Sequence[BandDefinition], path: KeyPath) -> None:
+        things = [Thing("band", band.name, band.label, (*path, i)) for i, band in enumerate(definitions)]
+        check_answers(things, self.findings)
+        previous = None
+        for i, band in enumerate(definitions):
+            is_last = i == len(definitions) - 1
+            if is_last != (band.below is None):
+                remedy = "leave out `below` of the last band, and only there"
+                self.findings.error((*path, i), f"band `{band.name}` has the wrong end", remedy)
+            elif previous is not None and band.below is not None and band.below <= previous:
+                message = f"band `{band.name}` ends where or before the previous one does"
+                self.findings.error((*path, i), message, "order the bands from low to high")
+            previous = band.below
+
+    # ── models ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _resolve_models(self) -> None:
+        for i, model in enumerate(self.project.models):
+            self._check_model(model, ("models", i))
+        kpi = self.project.validation.kpi
+        if kpi is not None:
+            self._check_column(kpi, ("validation", "kpi"), ("number",))
+        for model in self.project.models:  # only now, so that no model can read another one
+            scale = bands(model.bands) if isinstance(model, PropensityModel) else ()
+            self.columns[model.name] = Property(model.name, "number", labels(model.label), scale)
+
+    def _check_model(self, model: Model, path: KeyPath) -> None:
+        for key in ("features", "log"):
+            names = getattr(model, key)
+            for j, name in enumerate(names):
+                if name in names[:j]:
+                    self.findings.error((*path, key, j), f"`{name}` is listed twice", "list it once")
+                elif key == "log" and name not in model.features:
+                    remedy = suggestion(name, model.features)
+                    self.findings.error((*path, key, j), f"`{name}` is not among the features of the model", remedy)
+                elif key == "features":
+                    self._check_column(name, (*path, key, j), ("number", "boolean"))
+        if isinstance(model, PropensityModel):
+            self._check_bands(model.bands, (*path, "bands"))
+            self._resolve_target(model, path)
+        elif model.minimum_clusters > model.maximum_clusters:
+            message = "minimum_clusters is above maximum_clusters"
+            self.findings.error((*path, "minimum_clusters"), message, "exchange the two")
+
+    def _resolve_target(self, model: PropensityModel, path: KeyPath) -> None:
+        self.targets[model.name] = None
+        if model.target not in self.events:
+            self.findings.unknown((*path, "target"), "event", model.target, self.events)
+        elif model.where is not None:
+            try:
+                checked = check_where(model.where, model.target, Vocabulary({}, self.events))
+                self.targets[model.name] = cast(Rule, checked.rule)
+            except RuleError as error:
+                self.findings.rule_error((*path, "where"), f"model `{model.name}`", error)
+
+    # ── segments ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _resolve_segments(self) -> None:
+        vocabulary = self.vocabulary
+        checked: dict[str, Checked] = {}
+        needs: dict[str, list[str]] = {}
+        paths: dict[str, KeyPath] = {}
+        for i, segment in enumerate(self.project.segments):
+            path: KeyPath = ("segments", i)
+            paths[segment.name] = path
+            needs[segment.name] = []
+            try:
+                checked[segment.name] = check_rule(segment.rule, vocabulary)
+                needs[segment.name] += sorted(checked[segment.name].segments)
+            except RuleError as error:
+                self.findings.rule_error((*path, "rule"), f"segment `{segment.name}`", error)
+            if segment.parent is not None:
+                needs[segment.name].append(segment.parent)
+                if segment.parent not in vocabulary.segments:
+                    self.findings.unknown((*path, "parent"), "segment", segment.parent, vocabulary.segments)
+        order = self._in_order("segments", needs, paths)
+        parents = {segment.name: segment.parent for segment in self.project.segments}
+        self.rules = {name: _within(parents[name], checked[name]) for name in order if name in checked}
+
+    # ── what the three share ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_column(self, name: str, path: KeyPath, types: tuple[ValueType, ...]) -> bool:
+        """Whether ``name`` is a feature or trait of one of the types; it is an error if not."""
+        column = self.columns.get(name)
+        if column is None:
+            self.findings.unknown(path, "feature or trait", name, self.columns)
+        elif column.type not in types:
+            wanted = " or ".join(types)
+            near = suggestion("", [item.name for item in self.columns.values() if item.type in types])
+            self.findings.error(path, f"`{name}` is {column.type}, and must be {wanted} here", near)
+        return column is not None and column.type in types
+
+    def _in_order(self, what: str, needs: Mapping[str, list[str]], paths: Mapping[str, KeyPath]) -> list[str]:
+        """The names so that each comes after all it needs; those in a circle are left out and reported."""
+        order, circles = in_order(needs)
+        for circle in circles:
+            message = f"{what} that refer to each other in a circle: {' → '.join(circle)}"
+            self.findings.error(paths[circle[0]], message, "take one of the references out")
+            self.findings.give_up(*circle)
+        return order
+
+    @staticmethod
+    def _answers(items: Iterable[Named]) -> dict[str, str]:
+        """Folded name or label → name."""
+        return {fold(text): item.name for item in items for text in (*labels(item.label).values(), item.name)}
+
+
+def _within(parent: str | None, checked: Checked) -> Checked:
+    """The rule of a sub-segment: a member of the parent of whom its own rule is true."""
+    if parent is None:
+        return checked
+    rule = And((InSegment(parent), cast(Rule, checked.rule)))
+    return replace(checked, rule=rule, segments=checked.segments | {parent})
+
+
+def bands(definitions: Sequence[BandDefinition]) -> tuple[Band, ...]:
+    """Each band from the end of the one before it up to its own."""
+    ends = [None, *(band.below for band in definitions)]
+    return tuple(
+        Band(band.name, low, band.below, tuple(labels(band.label).values()))
+        for band, low in zip(definitions, ends, strict=False)
+    )
+
+
+def names_in(operand: Operand, text: str) -> Iterator[str]:
+    """What may name a column in a feature's value, as written: also « nombre de visites », which reads like a count."""
+    match operand:
+        case Arithmetic(left=left, right=right):
+            yield from names_in(left, text)
+            yield from names_in(right, text)
+        case Name(text=name):
+            yield name
+        case Aggregate(span=(start, end)):
+            yield text[start:end]
+
+
+def in_order(needs: Mapping[str, Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Sort so that everything comes after what it needs; what is needed but not a key is left aside.
+
+    returns : the order, and the circles found (``[a, b, a]``: a needs b needs a), whose members the order leaves out
+    """
+    remaining = dict(needs)
+    circles: list[list[str]] = []
+    while True:
+        graph = {name: [need for need in wanted if need in remaining] for name, wanted in remaining.items()}
+        try:
+            return list(TopologicalSorter(graph).static_order()), circles
+        except CycleError as error:
+            circle = error.args[1][-2::-1]  # graphlib lists it from the needed to the needing, its first member twice
+            start = min(range(len(circle)), key=lambda i: list(needs).index(circle[i]))
+            circle = circle[start:] + circle[:start]
+            circles.append([*circle, circle[0]])
+            for name in circle:
+                del remaining[name]

@@ -1,0 +1,140 @@
+"""Do the sources hold together, and which traits and events do they give?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo, available_timezones
+
+from facette.definitions.findings import Findings, KeyPath, suggestion
+from facette.definitions.language.vocabulary import BUILT_IN_PROPERTIES, Event, Property
+from facette.definitions.model import Events, Lookup, People, Project, Source, SourceField, SqlSource
+from facette.definitions.naming import each_event, each_trait, labels
+
+
+def check_settings(project: Project, findings: Findings) -> None:
+    """Time zone, instant of evaluation, population and survivorship."""
+    try:
+        ZoneInfo(project.time_zone)
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        near = suggestion(project.time_zone, sorted(available_timezones()))
+        remedy = near if near.startswith("did") else "use an IANA name such as Europe/Paris"
+        findings.error(("time_zone",), f"unknown time zone `{project.time_zone}`", remedy)
+    as_of = project.as_of
+    if as_of is not None and not 1970 <= as_of.year <= 2200:
+        findings.error(("as_of",), f"as_of lies in the year {as_of.year}", "give a date such as 2026-11-22")
+    if isinstance(as_of, datetime) and as_of.tzinfo is None:
+        remedy = "write 2026-11-22T08:30:00+01:00, or a date"
+        findings.error(("as_of",), "as_of is an instant without an offset", remedy)
+    kinds = [identifier.name for identifier in project.identifiers]
+    for i, kind in enumerate(project.population):
+        if kind not in kinds:
+            findings.unknown(("population", i), "kind of identifier", kind, kinds)
+    traits = [name for _, name, _ in each_trait(project)]
+    for name in project.trait_survivorship:
+        if name not in traits:
+            findings.unknown(("trait_survivorship", name), "trait", name, traits)
+
+
+def check_sources(project: Project, findings: Findings) -> None:
+    """Roles, identifiers, lookups and fields of every source."""
+    used: set[str] = set()
+    for i, source in enumerate(project.sources):
+        path: KeyPath = ("sources", i)
+        _check_role(source, path, findings)
+        if isinstance(source, SqlSource) and (source.table_name is None) == (source.query is None):
+            remedy = "give `table_name` or `query`, and not both"
+            findings.error(path, f"source `{source.name}` does not say once what to read", remedy)
+        if source.people:
+            used.update(source.people.identifiers)
+            _check_reader(project, source.people, (*path, "people"), findings)
+        for j, event in enumerate(source.events):
+            used.update(event.identifiers)
+            _check_reader(project, event, (*path, "events", j), findings)
+    for i, identifier in enumerate(project.identifiers):
+        if identifier.name not in used and project.sources:
+            message = f"no source gives the identifier `{identifier.name}`"
+            findings.warning(("identifiers", i), message, "name its column under `identifiers` of a source")
+
+
+def _check_role(source: Source, path: KeyPath, findings: Findings) -> None:
+    if source.table and (source.people or source.events):
+        remedy = "declare two sources over the same data, one with `table`"
+        findings.error(path, f"source `{source.name}` is a table and something else besides", remedy)
+    if not (source.table or source.people or source.events):
+        remedy = "say what a row is: `people`, `events` or `table`"
+        findings.error(path, f"source `{source.name}` provides nothing", remedy)
+
+
+def _check_reader(project: Project, reader: People | Events, path: KeyPath, findings: Findings) -> None:
+    """Identifiers, lookups and fields of what turns rows into people or events."""
+    kinds = [identifier.name for identifier in project.identifiers]
+    for kind in reader.identifiers:
+        if kind not in kinds:
+            findings.unknown((*path, "identifiers", kind), "kind of identifier", kind, kinds)
+    for i, lookup in enumerate(reader.lookups):
+        _check_lookup(project, lookup, (*path, "lookups", i), findings)
+    for name, field in reader.fields.items():
+        _check_field(name, field, (*path, "fields", name), findings)
+
+
+def _check_lookup(project: Project, lookup: Lookup, path: KeyPath, findings: Findings) -> None:
+    sources = {source.name: source for source in project.sources}
+    tables = [name for name, source in sources.items() if source.table]
+    if lookup.source not in sources:
+        findings.unknown((*path, "source"), "source", lookup.source, tables)
+    elif lookup.source not in tables:
+        message = f"source `{lookup.source}` is not a table that rows can be looked up in"
+        findings.error((*path, "source"), message, "give it `table: {key: …}`")
+
+
+def _check_field(name: str, field: SourceField, path: KeyPath, findings: Findings) -> None:
+    numeric = [key for key in ("minimum", "maximum", "outliers") if getattr(field, key) is not None]
+    if numeric and field.type != "number":
+        findings.error((*path, numeric[0]), f"`{numeric[0]}` makes no sense for {field.type}", "say `type: number`")
+    if field.minimum is not None and field.maximum is not None and not field.minimum <= field.maximum:
+        findings.error((*path, "minimum"), f"the minimum of `{name}` is above its maximum", "exchange the two")
+    if field.format is None:
+        return
+    if field.type == "text" and field.format not in ("email", "phone"):
+        remedy = "use `email` or `phone`, or say `type: date` if it is one"
+        findings.error((*path, "format"), f"`{field.format}` is not a format of text", remedy)
+    if field.type in ("date", "instant") and "%" not in field.format:
+        remedy = "write a strptime pattern such as %d/%m/%Y"
+        findings.error((*path, "format"), f"`{field.format}` is not a format of dates", remedy)
+    if field.type in ("number", "boolean"):
+        findings.error((*path, "format"), f"`format` makes no sense for {field.type}", "leave it out")
+
+
+# ── what the sources give ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def traits_of(project: Project, findings: Findings) -> dict[str, Property]:
+    """The traits of all sources; one that two sources give must have one type in both."""
+    traits: dict[str, Property] = {}
+    for path, name, field in each_trait(project):
+        given = Property(name, field.type, labels(field.label), unit=field.unit)
+        traits[name] = _merged(traits.get(name, given), given, path, findings)
+    return traits
+
+
+def events_of(project: Project, findings: Findings) -> dict[str, Event]:
+    """The events of all sources, each with the properties that any source gives it and the built-in ones."""
+    events: dict[str, Event] = {}
+    for path, event in each_event(project):
+        known = events.get(event.name, Event(event.name, {}, BUILT_IN_PROPERTIES))
+        properties = dict(known.properties)
+        for name, field in event.fields.items():
+            if name not in BUILT_IN_PROPERTIES:  # found by check_names
+                given = Property(name, field.type, labels(field.label), unit=field.unit)
+                properties[name] = _merged(properties.get(name, given), given, (*path, "fields", name), findings)
+        events[event.name] = Event(event.name, {**labels(event.label), **known.labels}, properties)
+    return events
+
+
+def _merged(known: Property, given: Property, path: KeyPath, findings: Findings) -> Property:
+    """What two sources say of one trait or property; the first source's words stand."""
+    if known.type != given.type:
+        message = f"`{given.name}` is {given.type} here and {known.type} in another source"
+        findings.error(path, message, "give both the same type, or different names")
+    return replace(known, labels={**given.labels, **known.labels}, unit=known.unit or given.unit)

@@ -1,0 +1,188 @@
+"""The algebra of aggregates: prepare (events → state), merge (states → state), finalize (state → value).
+
+One :class:`Algebra` per function of the rule language. A state is a few columns; each says how it is prepared from
+events and how two of them merge, so that ``finalize(merge(prepare(a), prepare(b)))`` is ``finalize(prepare(a + b))``
+however the events are cut. Events where the aggregated property is unknown do not count, except for ``count``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from facette.definitions.language import tree
+from facette.warehouse.compiler import Bound
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The events an aggregate is about: ``keep`` says which, ``of`` is the aggregated property (None for count)."""
+
+    events: ir.Table
+    keep: ir.BooleanValue | None
+    of: Any
+
+    def values(self) -> ir.Value:
+        """The property of the events that are meant, else null."""
+        return self._where(self.keep, self.of)
+
+    def only(self, column: ir.Value) -> ir.Value:
+        """Another column of the events that are meant and whose property is known, else null."""
+        known = None if self.of is None else self.of.notnull()
+        return self._where(known if self.keep is None else self.keep if known is None else self.keep & known, column)
+
+    def count(self) -> ir.IntegerScalar:
+        """How many events are meant."""
+        return (self.only(self.events.profile_id) if self.of is None else self.values()).count()
+
+    @staticmethod
+    def _where(condition: ir.BooleanValue | None, column: ir.Value) -> ir.Value:
+        return column if condition is None else ibis.ifelse(condition, column, ibis.null(column.type()))
+
+
+Prepare = Callable[[Matching], ir.Scalar]
+Merge = Callable[[ir.Column], ir.Scalar]
+
+
+@dataclass(frozen=True)
+class Algebra:
+    """How one function is computed.
+
+    prepare, merge : state column's suffix → how to make it
+    finalize       : state columns and moment → value
+    read           : what is made of the property before it is aggregated, once for all aggregates of it
+    """
+
+    prepare: Mapping[str, Prepare]
+    merge: Mapping[str, Callable[[Mapping[str, ir.Column]], ir.Scalar]]
+    finalize: Callable[[Mapping[str, ir.Column], Bound], ir.Value]
+    read: Callable[[ir.Value], ir.Value] | None = None
+
+
+LARGEST = 1e12
+"""Numbers beyond this (either sign) cannot be summed exactly and do not count."""
+
+
+def _exact(column: ir.NumericValue) -> ir.NumericValue:
+    """A number with six decimals in fixed point: sums of these do not depend on the order of adding."""
+    if column.type().is_integer():
+        return column
+    summable = ibis.ifelse(column.abs() < LARGEST, column, ibis.null(column.type()))
+    return summable.cast("decimal(18, 6)")
+
+
+def _total(column: ir.NumericColumn) -> ir.NumericScalar:
+    """The sum of integers or of fixed-point numbers, in a type that does not depend on the engine."""
+    if column.type().is_integer():  # DuckDB makes it 128 bits wide, which Ibis does not see and Parquet cannot hold
+        return column.sum().cast("decimal(38, 0)").cast("int64")
+    return column.sum().cast("decimal(38, 6)")
+
+
+def _day(day: Any) -> ir.DateValue:
+    return day if isinstance(day, ir.Value) else ibis.literal(day)
+
+
+def _comparable(column: ir.Value) -> ir.Value:
+    """Texts that differ in case only are one."""
+    return column.lower() if column.type().is_string() else column
+
+
+def _number(total: ir.NumericColumn) -> ir.NumericColumn:
+    return total if total.type().is_integer() else total.cast("float64")
+
+
+def _mean(total: ir.NumericColumn, n: ir.IntegerColumn) -> ir.FloatingColumn:
+    """Of whole millionths, so that it is rounded once: 59.70 / 3 is 19.90, not 19.900000000000002."""
+    return (total.cast("float64") * 1e6).round(0) / (n.cast("float64") * 1e6).nullif(0.0)
+
+
+def _least(column: ir.Column) -> ir.Scalar:
+    return column.argmin(_rank(column), where=column.notnull()) if column.type().is_string() else column.min()
+
+
+def _greatest(column: ir.Column) -> ir.Scalar:
+    return column.argmax(_rank(column), where=column.notnull()) if column.type().is_string() else column.max()
+
+
+def _rank(text: ir.StringColumn) -> ir.StructColumn:
+    """Text is ordered without regard to case; of texts that differ in case only, upper case comes first."""
+    return ibis.struct({"comparable": _comparable(text), "written": text})
+
+
+def _ranked(order: str) -> Algebra:
+    """The property of the earliest or latest event; ties at one instant go by event_id."""
+
+    def pick(value: ir.Value, at: ir.Value, event_id: ir.Value) -> ir.Scalar:
+        key = ibis.struct({"at": at, "event_id": event_id})
+        chosen = at.notnull()
+        return value.argmin(key, where=chosen) if order == "first" else value.argmax(key, where=chosen)
+
+    def extreme(column: ir.Value) -> ir.Scalar:
+        return column.min() if order == "first" else column.max()
+
+    return Algebra(
+        prepare={
+            "value": lambda m: pick(m.of, m.only(m.events.at), m.events.event_id),
+            "at": lambda m: extreme(m.only(m.events.at)),
+            "id": lambda m: pick(m.events.event_id, m.only(m.events.at), m.events.event_id),
+        },
+        merge={
+            "value": lambda s: pick(s["value"], s["at"], s["id"]),
+            "at": lambda s: extreme(s["at"]),
+            "id": lambda s: pick(s["id"], s["at"], s["id"]),
+        },
+        finalize=lambda s, moment: s["value"],
+    )
+
+
+def _reduced(
+    prepare: Prepare,
+    merge: Merge,
+    finalize: Callable[[ir.Column, Bound], ir.Value],
+    read: Callable[[ir.Value], ir.Value] | None = None,
+) -> Algebra:
+    """A state of one column."""
+    joined = {"state": lambda s: merge(s["state"])}
+    return Algebra({"state": prepare}, joined, lambda s, m: finalize(s["state"], m), read)
+
+
+ALGEBRAS: dict[tree.Function, Algebra] = {
+    "count": _reduced(lambda m: m.count(), _total, lambda s, moment: s.fill_null(0)),
+    "sum": _reduced(lambda m: _total(m.values()), _total, lambda s, moment: _number(s).fill_null(0), read=_exact),
+    "avg": Algebra(
+        prepare={"total": lambda m: _total(m.values()), "n": lambda m: m.count()},
+        merge={"total": lambda s: _total(s["total"]), "n": lambda s: _total(s["n"])},
+        finalize=lambda s, moment: _mean(s["total"], s["n"]),
+        read=_exact,
+    ),
+    "min": _reduced(lambda m: _least(m.values()), _least, lambda s, moment: s),
+    "max": _reduced(lambda m: _greatest(m.values()), _greatest, lambda s, moment: s),
+    "first": _ranked("first"),
+    "last": _ranked("last"),
+    "distinct": _reduced(
+        lambda m: m.values().collect(distinct=True),
+        lambda s: s.collect().flatten().unique(),
+        lambda s, moment: s.length().fill_null(0),
+        read=_comparable,
+    ),
+    "recency": _reduced(
+        lambda m: m.only(m.events.day).max(),
+        lambda s: s.max(),
+        lambda s, moment: _day(moment.today).delta(s, unit="day"),
+    ),
+}
+
+# The first or last instant needs no separate key: it is its own.
+FIRST_AT = ALGEBRAS["min"]
+LAST_AT = ALGEBRAS["max"]
+
+
+def algebra(aggregate: tree.Aggregate) -> Algebra:
+    """The algebra that computes an aggregate."""
+    if aggregate.of == "at" and aggregate.function in ("first", "last"):
+        return FIRST_AT if aggregate.function == "first" else LAST_AT
+    return ALGEBRAS[aggregate.function]

@@ -1,0 +1,156 @@
+"""What a run will do, and why: a tuple of stages that ``plan`` prints and ``run`` executes.
+
+The tuple follows from the definitions, the published snapshot, the moment, and what arrived from the sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Literal, get_args
+
+from facette.clock import CLOCK_UNITS, Moment
+from facette.definitions.language import tree
+from facette.definitions.project import Definitions
+from facette.warehouse.published import Snapshot
+
+Stage = Literal["clean", "people", "events", "partials", "features", "models", "segments", "validation"]
+Action = Literal["skip", "add", "rebuild"]
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What one source has that the published snapshot has not.
+
+    new      : landings to add; None when it cannot be known without reading (a query)
+    replaced : landings whose file changed: their rows are no longer true
+    """
+
+    new: int | None
+    replaced: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a run: what it will do, and why."""
+
+    stage: Stage
+    action: Action
+    reason: str
+
+
+def plan(
+    definitions: Definitions,
+    published: Snapshot | None,
+    moment: Moment,
+    arrivals: Mapping[str, Arrivals],
+    *,
+    is_full: bool = False,
+) -> tuple[Step, ...]:
+    """The steps of a run, in order. Every stage is there; those with nothing to do say "skip".
+
+    is_full : compute everything anew, whatever is published
+    """
+    if published is None or is_full:
+        reason = "first run" if published is None else "everything anew, as asked"
+        return tuple(Step(stage, "rebuild", reason) for stage in get_args(Stage))
+    changed = changed_parts(definitions, published)
+    data = _data(definitions, changed, arrivals)
+    passed = _time_passed(definitions, published, moment)
+    clean = Step("clean", *data)
+    moved = data[0] == "skip" and passed  # traits that were not known yet may be now
+    people = Step("people", "add", passed) if moved else Step("people", *data)
+    events = Step("events", *data)
+    if data[0] == "rebuild":
+        partials = Step("partials", "rebuild", data[1])
+    elif "aggregates" in changed:
+        partials = Step("partials", "rebuild", "aggregates of the features or rules changed")
+    elif passed == BACK:
+        partials = Step("partials", "rebuild", BACK)
+    elif data[0] == "add" or passed:
+        partials = Step("partials", "add", data[1] if data[0] == "add" else passed)
+    else:
+        partials = Step("partials", "skip", "no new event, no window moved")
+    features = _after("features", partials, "features" in changed, "features changed")
+    models = _after("models", features, "models" in changed, "models changed")
+    segments = _after("segments", models, "segments" in changed, "segments changed")
+    validation = _after("validation", segments, "validation" in changed, "validation or labels changed")
+    return clean, people, events, partials, features, models, segments, validation
+
+
+def fingerprints(definitions: Definitions) -> dict[str, str]:
+    """The hash of each part of the definitions that a plan looks at, and the version that computes with them."""
+    models = [definitions.model_fingerprint(item.name) for item in definitions.project.models]
+    aggregates = sorted((name, repr(aggregate)) for name, aggregate in definitions.aggregates.items())
+    words = definitions.project.model_dump_json(exclude={"as_of": True, "sources": {"__all__": {"path", "url"}}})
+    return {
+        "version": version("facette"),
+        "sources": definitions.sources_fingerprint,
+        "aggregates": _hash(aggregates),
+        "features": definitions.features_fingerprint,
+        "models": _hash(models),
+        "segments": definitions.segments_fingerprint,
+        "validation": _hash([words, *models]),
+    }
+
+
+def changed_parts(definitions: Definitions, published: Snapshot) -> set[str]:
+    """The parts of the definitions that are not as they were when the snapshot was made."""
+    before = published.fingerprints
+    return {part for part, now in fingerprints(definitions).items() if before.get(part) != now}
+
+
+def _hash(parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _data(definitions: Definitions, changed: set[str], arrivals: Mapping[str, Arrivals]) -> tuple[Action, str]:
+    """What is to be done with the rows of the sources."""
+    if "version" in changed:
+        return "rebuild", "another version of Facette made the tables"
+    if "sources" in changed:
+        return "rebuild", "sources, identifiers or people settings changed"
+    replaced = sorted(name for name, arrival in arrivals.items() if arrival.replaced)
+    if replaced:
+        return "rebuild", f"files that were read before have changed: {', '.join(replaced)}"
+    new = {name: arrival.new for name, arrival in arrivals.items() if arrival.new != 0}
+    if not new:
+        return "skip", "no source has anything new"
+    tables = [source.name for source in definitions.project.sources if source.table and source.name in new]
+    if tables:
+        return "rebuild", f"tables that events look things up in have changed: {', '.join(tables)}"
+    told = [f"{name} ({'to be read' if count is None else count})" for name, count in sorted(new.items())]
+    return "add", f"new from {', '.join(told)}"
+
+
+BACK = "the instant lies before the published one"
+
+
+def _time_passed(definitions: Definitions, published: Snapshot, moment: Moment) -> str:
+    """Why time alone may have changed an answer; empty when it cannot have."""
+    before = published.moment
+    if moment.as_of < before.as_of:
+        return BACK
+    if moment.today != before.today:
+        return f"time passed: {before.today} → {moment.today}"
+    if published.pending_from and published.pending_from <= moment.as_of.isoformat():
+        return "time passed: what lay in the future has happened"
+    if moment.step != before.step and _uses_the_clock(definitions):
+        return f"time passed: {before.step:%H:%M} → {moment.step:%H:%M} UTC"
+    return ""
+
+
+def _uses_the_clock(definitions: Definitions) -> bool:
+    """Whether any rule or feature speaks of hours or minutes, so that it can change within a day."""
+    trees = [checked.rule for checked in definitions.rules.values()] + [*definitions.aggregates.values()]
+    return any(unit in CLOCK_UNITS for _, unit in tree.durations(trees))
+
+
+def _after(stage: Stage, before: Step, is_changed: bool, reason: str) -> Step:
+    if is_changed:
+        return Step(stage, "rebuild", reason)
+    if before.action != "skip":
+        return Step(stage, "rebuild", f"after {before.stage}")
+    return Step(stage, "skip", "nothing before it changed")

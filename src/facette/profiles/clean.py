@@ -1,0 +1,445 @@
+"""Cleaning: raw rows become people's records and events, and every raw row is accounted for.
+
+One wide table is computed in one pass over the raw rows: for each declared column its text made uniform, its typed
+value, and what went wrong. Everything else (the rows that stay, the rows and values kept aside, the counts) is read off
+that table. What happens to a value, in this order: text made uniform, ``missing``, ``values``, the type, ``minimum``
+and ``maximum``, outliers. A value that cannot be read becomes unknown and is listed; a row is refused only where it is
+of no use: no instant, no identifier, or no valid value in a required field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from facette.definitions import model
+from facette.profiles import formats
+from facette.profiles.values import Bounds, LookupTable, Reading, column_of, look_up, only
+from facette.sources.source import PROVENANCE
+from facette.warehouse.connect import local_day, local_hour, local_weekday
+
+QUALITY = pa.schema(
+    [
+        ("source", pa.string()),
+        ("landing", pa.string()),
+        ("step", pa.string()),
+        ("rows_in", pa.int64()),
+        ("rows_out", pa.int64()),
+        ("changed", pa.int64()),
+        ("refused", pa.int64()),
+    ]
+)
+"""What each step did to the rows of a landing: rows in and out, values changed, values or rows refused."""
+
+CLOCK_TOLERANCE = timedelta(hours=24)
+"""A sender's clock may run ahead of the receipt by this much; the instant of receipt is taken then."""
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What cleaning gave; tables are on the connection of the raw rows.
+
+    rows    : ``records_<source>`` or ``cleaned_<event>`` of docs/path.md
+    refused : schema REFUSED; rows that are not in ``rows``, and single values of rows that are
+    quality : schema QUALITY
+    fits    : field → bounds of outliers, those given and those fitted now
+    temporary : the tables behind the others
+    """
+
+    rows: ir.Table
+    refused: ir.Table
+    quality: ir.Table
+    fits: dict[str, tuple[float, float]]
+    temporary: tuple[ir.Table, ...]
+
+    def drop(self) -> None:
+        """Free the temporary tables behind ``rows``, ``refused`` and ``quality``."""
+        for table in self.temporary:
+            ibis.get_backend(table).drop_table(table.op().name)
+
+
+def clean_people(
+    raw: ir.Table,
+    source_name: str,
+    people: model.People,
+    identifiers: Sequence[model.Identifier],
+    *,
+    lookups: Mapping[str, LookupTable],
+    zone: str,
+    country: str,
+    fits: Bounds | None = None,
+    existing: ir.Table | None = None,
+    order: Sequence[str] = (),
+) -> Cleaned:
+    """Rows that describe people, as ``record``, ``id_<kind>``…, one column per trait, ``known_at``.
+
+    raw     : ``raw_<source>``, one landing or several
+    lookups : source → the table that it provides
+    zone    : for instants and dates without offset; country : for phone numbers without country code
+    fits    : field → bounds of outliers fitted before; fields without bounds are fitted on these rows
+    existing : the source's records cleaned before, which are not taken twice
+    order    : the landings in the order in which they came; that of their ids unless given
+
+    Of rows that are the same in every cleaned column the first stays. SourceError if a declared column is missing.
+    """
+    extra = {"known_at": model.SourceField(column=people.known_at, type="instant")} if people.known_at else {}
+    reading = Reading(source_name, _fields(people, identifiers, extra), zone, country, frozenset(raw.columns))
+    work = _Work(raw, reading, people, identifiers, lookups, order)
+    values = work.values(raw, fits or {})
+    refusals = [_nobody(values, people), *_required_missing(values, people)]
+    if people.known_at:
+        bad = _bad(values, "known_at")
+        refusals.insert(
+            0, (bad.notnull(), "not an instant, so that nobody knows when it was known", people.known_at, bad)
+        )
+    described = list(work.reading.fields)
+    wide = work.keep(_judged(values, refusals).mutate(content=_digest(values, described, prefix="v_")))
+    known = None if existing is None else existing.select(content=_digest(existing, described))
+    duplicates = work.duplicates(wide, "content", known)
+    kept = _kept(wide, duplicates)
+    rows = kept.select(
+        record=ibis.literal(f"{source_name}:") + kept["_landing"] + ":" + kept["_row"].cast("string"),
+        **_identifier_columns(kept, people),
+        **_field_columns(kept, people.fields),
+        known_at=kept.v_known_at if people.known_at else ibis.null(dt.Timestamp("UTC")),
+    )
+    return work.cleaned(rows, wide, duplicates)
+
+
+def clean_events(
+    raw: ir.Table,
+    source_name: str,
+    events: model.Events,
+    identifiers: Sequence[model.Identifier],
+    *,
+    lookups: Mapping[str, LookupTable],
+    zone: str,
+    country: str,
+    fits: Bounds | None = None,
+    existing: ir.Table | None = None,
+    order: Sequence[str] = (),
+) -> Cleaned:
+    """Rows that are events, as ``event_id``, ``id_<kind>``…, ``at``, ``known_at``, ``day``, ``hour``, ``weekday``,
+    ``source``, one column per property.
+
+    existing : a table with the ``event_id`` of events cleaned before, which are not taken twice
+
+    Other arguments as in :func:`clean_people`. Rows without what ``only`` asks for are none of this event's business.
+    The id of an event is its source and its declared ``id`` columns, else a hash of all its raw values; of rows with
+    one id the first stays.
+    """
+    extra = {"at": model.SourceField(column=events.at, type="instant", format=events.at_format)}
+    if events.known_at:
+        extra["known_at"] = model.SourceField(column=events.known_at, type="instant")
+    reading = Reading(source_name, _fields(events, identifiers, extra), zone, country, frozenset(raw.columns))
+    work = _Work(raw, reading, events, identifiers, lookups, order)
+    values = _on_time(work.values(raw.mutate(_event_id=_event_id(raw, source_name, events)), fits or {}))
+    bad = _bad(values, "at")
+    refusals = [
+        (values.v_at.isnull() & bad.isnull(), "no instant", events.at, bad),
+        (values.v_at.isnull(), "not an instant", events.at, bad),
+        (values.is_too_early, "happened more than a day after it was received", events.at, values.v_at.cast("string")),
+        _nobody(values, events),
+        *_required_missing(values, events),
+    ]
+    wide = work.keep(_judged(values, refusals))
+    duplicates = work.duplicates(wide, "_event_id", None if existing is None else existing.select(_event_id="event_id"))
+    kept = _kept(wide, duplicates)
+    rows = kept.select(
+        event_id=kept["_event_id"],
+        **_identifier_columns(kept, events),
+        at=kept.at,
+        known_at=kept.known_at,
+        day=local_day(kept.at, zone),
+        hour=local_hour(kept.at, zone),
+        weekday=local_weekday(kept.at, zone),
+        source=ibis.literal(source_name),
+        **_field_columns(kept, events.fields),
+    )
+    return work.cleaned(rows, wide, duplicates)
+
+
+def _fields(
+    reader: model.People | model.Events,
+    identifiers: Sequence[model.Identifier],
+    extra: Mapping[str, model.SourceField],
+) -> dict[str, model.SourceField]:
+    """Everything that is read of a row, by key: traits or properties, ``id_<kind>``, and ``extra``."""
+    fields = {name: each.model_copy(update={"column": each.column or name}) for name, each in reader.fields.items()}
+    formats_of_kinds = {kind.name: None if kind.format == "text" else kind.format for kind in identifiers}
+    for kind, column in reader.identifiers.items():
+        fields[f"id_{kind}"] = model.SourceField(column=column, format=formats_of_kinds[kind])
+    return {**fields, **extra}
+
+
+# ── what a row is worth ─────────────────────────────────────────────────────────────────────────────────────────────
+
+Refusal = tuple[ir.BooleanValue, str, str | None, ir.StringValue]
+"""When a row is refused, why, because of which raw column, and what stood there."""
+
+
+def _nobody(values: ir.Table, reader: model.People | model.Events) -> Refusal:
+    known = [values[f"v_id_{kind}"].notnull() for kind in reader.identifiers]
+    return ~ibis.or_(*known), "no identifier", None, ibis.null("string")
+
+
+def _required_missing(values: ir.Table, reader: model.People | model.Events) -> Iterable[Refusal]:
+    for name, declared in reader.fields.items():
+        if declared.required:
+            yield (
+                values[f"v_{name}"].isnull(),
+                "no valid value, and one is required",
+                declared.column or name,
+                _bad(values, name),
+            )
+
+
+def _bad(values: ir.Table, key: str) -> ir.StringValue:
+    """The text that could not be read as a value."""
+    return values[f"bad_{key}"] if f"bad_{key}" in values.columns else ibis.null("string")
+
+
+def _judged(values: ir.Table, refusals: Sequence[Refusal]) -> ir.Table:
+    """``reason``, ``wrong_column`` and ``wrong_value`` of the first refusal that applies; null for rows that stay."""
+    return values.mutate(
+        reason=ibis.cases(*((when, ibis.literal(reason)) for when, reason, _, _ in refusals)),
+        wrong_column=ibis.cases(*((when, ibis.literal(column, "string")) for when, _, column, _ in refusals)),
+        wrong_value=ibis.cases(*((when, value) for when, _, _, value in refusals)),
+    )
+
+
+def _on_time(values: ir.Table) -> ir.Table:
+    """``at`` and ``known_at`` as the clock rule has them, ``is_ahead`` where it was applied, ``is_too_early``."""
+    if "v_known_at" not in values.columns:
+        never = ibis.literal(False)
+        return values.mutate(at=values.v_at, known_at=values.v_at, is_ahead=never, is_too_early=never)
+    known_at = ibis.coalesce(values.v_known_at, values.v_at)
+    latest = known_at + ibis.interval(hours=CLOCK_TOLERANCE // timedelta(hours=1))
+    is_too_early = (values.v_at > latest).fill_null(False)
+    is_ahead = (values.v_at > known_at).fill_null(False) & ~is_too_early
+    at = ibis.ifelse(is_ahead, known_at, values.v_at)
+    return values.mutate(at=at, known_at=known_at, is_ahead=is_ahead, is_too_early=is_too_early)
+
+
+def _event_id(raw: ir.Table, source: str, events: model.Events) -> ir.StringValue:
+    own = [name for name in raw.columns if name not in PROVENANCE]
+    content = _digest(raw, own, salt=source)
+    if not events.id:
+        return content
+    texts = [formats.tidy_text(column_of(raw, name, source)) for name in events.id]
+    escaped = [text.fill_null("").replace("\\", "\\\\").replace("|", "\\|") for text in texts]
+    joined = ibis.literal("|").join(escaped) if len(texts) > 1 else texts[0]
+    return ibis.ifelse(ibis.and_(*(text.isnull() for text in texts)), content, ibis.literal(f"{source}:") + joined)
+
+
+def _digest(rows: ir.Table, columns: Iterable[str], *, salt: str = "", prefix: str = "") -> ir.StringValue:
+    """MD5 of the values of some columns (``<prefix><name>``) with their names; an empty or null one is absent."""
+    text: ir.StringValue = ibis.literal(salt)
+    for name in sorted(columns):
+        column = rows[f"{prefix}{name}"]
+        value = column if column.type().is_string() else column.cast("string")
+        text = text + (ibis.literal(f"\x1e{name}\x1f") + value.nullif("")).fill_null("")
+    return text.hexdigest("md5")
+
+
+def _kept(wide: ir.Table, duplicates: ir.Table | None) -> ir.Table:
+    kept = wide.filter(wide.reason.isnull())
+    return kept if duplicates is None else kept.anti_join(duplicates, ["_landing", "_row"])
+
+
+def _identifier_columns(kept: ir.Table, reader: model.People | model.Events) -> dict[str, ir.Value]:
+    return {f"id_{kind}": kept[f"v_id_{kind}"] for kind in reader.identifiers}
+
+
+def _field_columns(kept: ir.Table, fields: Mapping[str, model.SourceField]) -> dict[str, ir.Value]:
+    columns: dict[str, ir.Value] = {}
+    for name, field in fields.items():
+        columns[name] = kept[f"v_{name}"]
+        if field.outliers and field.outliers.action == "flag":
+            columns[f"{name}_is_outlier"] = kept[f"is_outlier_{name}"]
+    return columns
+
+
+# ── the work on one set of raw rows ─────────────────────────────────────────────────────────────────────────────────
+
+
+class _Work:
+    """What people and events have in common: reading, keeping the wide table, finding duplicates, accounting."""
+
+    def __init__(
+        self,
+        raw: ir.Table,
+        reading: Reading,
+        reader: model.People | model.Events,
+        identifiers: Sequence[model.Identifier],
+        lookups: Mapping[str, LookupTable],
+        order: Sequence[str],
+    ) -> None:
+        self.raw, self.reading, self.reader, self.lookups = raw, reading, reader, lookups
+        self.order = order
+        self.source = reading.source
+        self.kinds = {kind.name: kind for kind in identifiers if kind.name in reader.identifiers}
+        self.fits: dict[str, tuple[float, float]] = {}
+        self.temporary: list[ir.Table] = []
+
+    def values(self, rows: ir.Table, fits: Bounds) -> ir.Table:
+        """The values of the rows that count, with blocked identifiers made unknown (``is_blocked_id_<kind>``)."""
+        rows = look_up(rows, self.source, self.reader.lookups, self.lookups)
+        if isinstance(self.reader, model.Events):
+            rows = only(rows, self.source, self.reader.only)
+        values = self.reading.values(self.reading.texts(rows), self.temporary)
+        self.fits = self.reading.fit(values, fits)
+        values = self.reading.outliers(values, self.fits)
+        changes: dict[str, ir.Value] = {}
+        for name, kind in self.kinds.items():
+            key = f"id_{name}"
+            value = values[f"v_{key}"]
+            bad = _bad(values, key)
+            folded = ibis.coalesce(bad, value).lower()
+            listed = sorted(formats.BLOCKED | {text.strip().lower() for text in kind.blocked})
+            is_blocked = (folded.isin(listed) | folded.re_search(formats.BLOCKED_PATTERN)).fill_null(False)
+            changes |= {f"is_blocked_{key}": is_blocked, f"v_{key}": ibis.ifelse(is_blocked, None, value)}
+            if f"bad_{key}" in values.columns:
+                changes[f"bad_{key}"] = ibis.ifelse(is_blocked, None, bad)
+        return values.mutate(**changes)
+
+    def keep(self, table: ir.Table) -> ir.Table:
+        """Compute a table once."""
+        kept = ibis.get_backend(self.raw).create_table(ibis.util.gen_name("cleaning"), table, temp=True)
+        self.temporary.append(kept)
+        return kept
+
+    def duplicates(self, wide: ir.Table, key: str, existing: ir.Table | None) -> ir.Table | None:
+        """``_landing``, ``_row`` of rows that stay but have the key of an earlier row or an existing one."""
+        valid = wide.filter(wide.reason.isnull())
+        counts = valid.group_by(key).aggregate(n_rows=valid.count())
+        repeated = self.keep(counts.filter(counts.n_rows > 1).select(key))
+        rows = valid.semi_join(repeated, key)
+        came = rows["_landing"]
+        if self.order:
+            places = pa.table({"_landing": list(self.order), "_came": range(len(self.order))})
+            rows = rows.inner_join(ibis.memtable(places), "_landing")
+            came = rows["_came"]
+        place = ibis.row_number().over(group_by=key, order_by=[came, rows["_row"]])
+        found = rows.mutate(place=place).filter(lambda each: each.place > 0).select("_landing", "_row")
+        if existing is not None:
+            again = valid.semi_join(existing, key).select("_landing", "_row")
+            found = ibis.union(found, again, distinct=True)
+        found = self.keep(found)
+        return found if found.count().to_pyarrow().as_py() else None
+
+    def cleaned(self, rows: ir.Table, wide: ir.Table, duplicates: ir.Table | None) -> Cleaned:
+        refused = self.keep(self._refused(wide))
+        quality = self.keep(self._quality(wide, duplicates))
+        return Cleaned(rows, refused, quality, self.fits, tuple(self.temporary))
+
+    def _refused(self, wide: ir.Table) -> ir.Table:
+        """Rows refused, values unknown though there was something, and instants put right, with the rows as found."""
+        stays = wide.reason.isnull()
+        listed = [
+            _aside(wide, ~stays, wide.wrong_column, wide.wrong_value, ibis.literal("row refused: ") + wide.reason)
+        ]
+        for key, field in self.reading.fields.items():
+            if f"bad_{key}" in wide.columns:
+                what = WRONG[field.format if field.type == "text" and field.format else field.type]
+                bad = wide[f"bad_{key}"]
+                listed.append(_aside(wide, stays & bad.notnull(), field.column, bad, f"value unknown: {what}"))
+        if "is_ahead" in wide.columns:
+            at = wide.v_at.cast("string")
+            reason = "clock corrected: happened after it was received, which is taken instead"
+            listed.append(_aside(wide, stays & wide.is_ahead, self.reading.fields["at"].column, at, reason))
+        found = self.keep(ibis.union(*listed) if len(listed) > 1 else listed[0])
+        rows = found.inner_join(self.raw, ["_landing", "_row"])
+        as_found = ibis.struct({name: rows[name] for name in self.raw.columns if name not in PROVENANCE})
+        return rows.select(
+            source=ibis.literal(self.source),
+            landing=rows["_landing"],
+            row=rows["_row"],
+            column=rows["_refused_column"],
+            value=rows["_refused_value"],
+            reason=rows["_refused_reason"],
+            raw=as_found.cast("json").cast("string"),
+        )
+
+    def _quality(self, wide: ir.Table, duplicates: ir.Table | None) -> pa.Table:
+        """What each step did, per landing, in the order of the steps."""
+        stays = wide.reason.isnull()
+        counts = {"rows": wide.count(), "stays": stays.sum(), "tidied": wide.n_tidied.sum()}
+        for name in wide.columns:
+            if name.startswith(("found_", "is_")):
+                counts[name] = wide[name].sum()
+            elif name.startswith("bad_"):
+                counts[name] = wide[name].count()
+        measured = _by_landing(wide.group_by("_landing").aggregate(**counts))
+        read = _by_landing(self.raw.group_by("_landing").aggregate(rows=self.raw.count()))
+        repeated = (
+            {} if duplicates is None else _by_landing(duplicates.group_by("_landing").agg(rows=duplicates.count()))
+        )
+        lines = []
+        for landing in sorted(read):
+            count = {**dict.fromkeys(counts, 0), **measured.get(landing, {})}
+            n_repeated = repeated.get(landing, {"rows": 0})["rows"]
+            for step, *numbers in self._steps(read[landing]["rows"], count, n_repeated):
+                lines.append((self.source, landing, step, *numbers))
+        columns = zip(*lines, strict=True) if lines else ([] for _ in QUALITY)
+        return pa.table([pa.array(each, kind.type) for each, kind in zip(columns, QUALITY, strict=True)], QUALITY)
+
+    def _steps(
+        self, n_read: int, count: Mapping[str, int], n_repeated: int
+    ) -> Iterable[tuple[str, int, int, int, int]]:
+        """Step, rows in, rows out, changed, refused: first what happens to values, then what happens to rows."""
+        rows, stays = count["rows"], count["stays"]
+        if isinstance(self.reader, model.Events) and self.reader.only:
+            yield "only", n_read, rows, 0, 0
+        for lookup in self.reader.lookups:
+            yield f"lookup {lookup.source}", rows, rows, count[f"found_{lookup.source}"], 0
+        yield "text", rows, rows, count["tidied"], 0
+        for label, prefix in (("type", "bad_"), ("range", "is_absurd_"), ("outlier", "is_outlier_")):
+            for key in self.reading.fields:
+                if f"{prefix}{key}" in count:
+                    number = count[f"{prefix}{key}"]
+                    yield (
+                        f"{label} {key}",
+                        rows,
+                        rows,
+                        number if label != "type" else 0,
+                        number if label == "type" else 0,
+                    )
+        for kind in self.kinds:
+            yield f"blocked id_{kind}", rows, rows, count[f"is_blocked_id_{kind}"], 0
+        if "known_at" in self.reading.fields and "is_ahead" in count:
+            yield "clock", rows, rows, count["is_ahead"], 0
+        yield "refused", rows, stays, 0, rows - stays
+        yield "duplicates", stays, stays - n_repeated, 0, 0
+
+
+WRONG = {
+    "number": "not a number",
+    "boolean": "neither yes nor no",
+    "date": "not a date",
+    "instant": "not an instant",
+    "email": "not an e-mail address",
+    "phone": "not a phone number",
+}
+"""What is said of a text that cannot be read as its type or format."""
+
+
+def _aside(
+    wide: ir.Table, when: ir.BooleanValue, column: ir.Value | str | None, value: ir.Value, reason: ir.Value | str
+) -> ir.Table:
+    told = {"_refused_column": column, "_refused_value": value, "_refused_reason": reason}
+    literals = {name: ibis.literal(each, "string") for name, each in told.items() if not isinstance(each, ir.Value)}
+    return wide.filter(when).select("_landing", "_row", **{**told, **literals})
+
+
+def _by_landing(counts: ir.Table) -> dict[str, dict[str, int]]:
+    return {
+        row.pop("_landing"): {name: int(value or 0) for name, value in row.items()}
+        for row in counts.to_pyarrow().to_pylist()
+    }

@@ -1,0 +1,44 @@
+"""Whose event it is: identifiers on events become profile ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from facette.definitions import model
+
+
+def resolve_events(cleaned: ir.Table, identities: ir.Table, kinds: Sequence[model.Identifier]) -> ir.Table:
+    """The table ``events_<event>``: the profile of each event, in place of its identifiers.
+
+    cleaned    : ``id_<kind>`` for some of the kinds, and any other columns
+    identities : ``kind``, ``value``, ``profile_id``
+    kinds      : most trusted first; the first identifier that an event has decides
+    returns    : ``profile_id``, then the other columns of ``cleaned``; events without an identifier are nobody's and
+                 are left out
+    """
+    present = [kind for kind in kinds if f"id_{kind.name}" in cleaned.columns]
+    ids = [f"id_{kind.name}" for kind in present]
+    others = [column for column in cleaned.columns if column not in ids]
+    if len(present) == 1:
+        known = identities.filter(identities.kind == present[0].name)
+        decisive = [cleaned[ids[0]] == known.value]
+    else:
+        known = identities
+        kind = ibis.cases(*((cleaned[f"id_{kind.name}"].notnull(), kind.name) for kind in present))
+        decisive = [ibis.coalesce(*(cleaned[column] for column in ids)) == known.value, kind == known.kind]
+    joined = cleaned.join(known, decisive)
+    return joined.select(known.profile_id, *(cleaned[column] for column in others))
+
+
+def remap(events: ir.Table, merged: ir.Table) -> ir.Table:
+    """The events, with those of merged profiles now of the profile that they became part of.
+
+    events : ``profile_id`` and any other columns
+    merged : ``old_id``, ``new_id``
+    """
+    joined = events.left_join(merged, events.profile_id == merged.old_id)
+    others = [events[column] for column in events.columns if column != "profile_id"]
+    return joined.select(ibis.coalesce(merged.new_id, events.profile_id).name("profile_id"), *others)

@@ -1,0 +1,330 @@
+"""Questions answered from the published snapshot: segments, one person, why, and how many a rule would match.
+
+Nothing here writes. The command line and the pages are thin layers over these functions; every answer is plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, cast
+
+import ibis
+import ibis.expr.types as ir
+
+from facette.clock import Moment
+from facette.definitions.findings import suggestion
+from facette.definitions.language import check_rule, print_rule, tree
+from facette.definitions.model import Model
+from facette.definitions.project import Definitions
+from facette.errors import NotFoundError
+from facette.features.partials import by_event, prepare
+from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed
+from facette.profiles.events import remap
+from facette.segments.clusters import FittedKMeans, assign
+from facette.segments.explain import NEAR_DAYS, Explanation, explain, turning_points
+from facette.segments.membership import wide_row
+from facette.segments.scores import FittedPropensity, score
+from facette.warehouse.compiler import compile_rule, visible
+from facette.warehouse.connect import connect
+from facette.warehouse.moments import Moments
+from facette.warehouse.published import Snapshot, Store
+
+TIMELINE = 50
+"""The latest events shown of one person."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """The published snapshot of a project, open for questions."""
+
+    definitions: Definitions
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.definitions.folder)
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        return self.store.must_be_published()
+
+    @cached_property
+    def con(self) -> ibis.BaseBackend:
+        return connect(self.definitions.folder)
+
+    @cached_property
+    def moment(self) -> Moment:
+        return self.snapshot.moment
+
+    def table(self, name: str) -> ir.Table:
+        return self.store.table(self.con, self.snapshot, name)
+
+    def events(self, event: str) -> ir.Table:
+        """The events of a kind that are visible at the published moment, under the published profile ids."""
+        table = self.table(f"events_{event}")
+        merged = self.store.optional_table(self.con, self.snapshot, "merged")
+        table = table if merged is None else remap(table, merged)
+        return table.filter(visible(table, self.moment))
+
+    @cached_property
+    def row(self) -> ir.Table:
+        """What rules are evaluated on: features, scores and memberships."""
+        wide = self.table("wide")
+        row = wide_row(self.table("features"), self.table("scored"))
+        right = wide.rename(_member="profile_id")
+        return row.join(right, row.profile_id == right._member).drop("_member")
+
+    # ── segments ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def segments(self) -> list[dict[str, Any]]:
+        """Every published segment: name, label, members, share, entered, left, verdict, reason; largest first."""
+        language = self.definitions.project.language
+        sizes = self.table("sizes")
+        latest = sizes.filter(sizes.run == self.snapshot.run).to_pyarrow().to_pylist()
+        judged = self.table("verdicts").to_pyarrow().to_pylist()
+        verdicts = {row["name"]: row for row in judged if row["kind"] == "segment"}
+        found = []
+        for row in sorted(latest, key=lambda row: (-row["members"], row["segment"])):
+            verdict = verdicts.get(row["segment"], {})
+            found.append(
+                {
+                    "segment": row["segment"],
+                    "label": label_of(self.definitions, row["segment"]),
+                    "members": row["members"],
+                    "share": row["members"] / row["population"] if row["population"] else 0.0,
+                    "entered": row["entered"],
+                    "left": row["left"],
+                    "verdict": verdict.get("verdict"),
+                    "reason": verdict.get(f"reason_{language}"),
+                }
+            )
+        return found
+
+    def preview(self, rule: str) -> dict[str, Any]:
+        """How many profiles a rule text matches at the published moment, without a run."""
+        checked = check_rule(rule, self.definitions.vocabulary)
+        row = self.row
+        missing = {name: item for name, item in checked.aggregates.items() if name not in row.columns}
+        if missing:
+            plan = FeaturePlan(missing, (), {})
+            partials = {
+                event: prepare(self.events(event), aggregates, self.moment)
+                for event, aggregates in by_event(missing).items()
+            }
+            extra = feature_table(row.select("profile_id", is_counted=True), partials, plan, self.moment, {})
+            right = extra.select(*missing, _extra="profile_id")
+            row = row.join(right, row.profile_id == right._extra).drop("_extra")
+        matches = compile_rule(checked.rule, row, self.moment)  # type: ignore[arg-type]
+        answer = row.aggregate(n=matches.cast("int64").sum().fill_null(0).cast("int64"), population=row.count())
+        counted = answer.to_pyarrow().to_pylist()[0]
+        return {
+            "rule": {language: print_rule(checked.rule, language) for language in ("fr", "en")},  # type: ignore[arg-type]
+            "members": counted["n"],
+            "population": counted["population"],
+            "share": counted["n"] / counted["population"] if counted["population"] else 0.0,
+            "as_of": self.moment.local,
+        }
+
+    # ── one person ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def find(self, asked: str) -> int:
+        """The profile that an identifier, ``kind:value``, a profile id or ``profile_id:number`` stands for.
+
+        Case matters only between identifiers that differ in nothing else.
+        """
+        identities = self.table("identities")
+        kind, colon, value = asked.partition(":")
+        is_kind = bool(colon) and kind in {item.name for item in self.definitions.project.identifiers}
+        text = value if is_kind else asked
+        wanted = identities.value.lower() == ibis.literal(text).lower()
+        if is_kind:
+            wanted &= identities.kind == kind
+        found = identities.filter(wanted).select("kind", "value", "profile_id").to_pyarrow().to_pylist()
+        found = [row for row in found if row["value"] == text] or found
+        people = {row["profile_id"] for row in found}
+        if len(people) > 1:
+            shown = ", ".join(sorted(f"{row['kind']}:{row['value']}" for row in found))
+            raise NotFoundError(f"“{asked}” could be several people.", remedy=f"Say which: {shown}.")
+        if people:
+            return people.pop()
+        profiles = self.table("profiles")
+        number = value if kind == "profile_id" else asked
+        if number.isdecimal() and profiles.filter(profiles.profile_id == int(number)).count().to_pyarrow().as_py():
+            return int(number)
+        examples = identities.order_by("profile_id", "kind", "value").limit(3).to_pyarrow().to_pylist()
+        shown = ", ".join(f"{row['kind']}:{row['value']}" for row in examples)
+        remedy = f"Give an identifier or a profile id, as {shown}." if examples else "There is nobody in this project."
+        raise NotFoundError(f"Nobody answers to “{asked}”.", remedy=remedy)
+
+    def profile(self, asked: str) -> dict[str, Any]:
+        """One person: identifiers, traits, features, memberships, and the latest events."""
+        profile_id = self.find(asked)
+        identities = self.table("identities")
+        mine = identities.filter(identities.profile_id == profile_id).order_by("kind", "value")
+        person = _one(self.table("profiles"), profile_id)
+        features = _one(self.row, profile_id) if person["is_counted"] else {}
+        memberships = self.table("memberships")
+        members = memberships.filter(memberships.profile_id == profile_id).order_by("segment")
+        return {
+            "profile_id": profile_id,
+            "is_counted": person["is_counted"],
+            "identifiers": mine.select("kind", "value").to_pyarrow().to_pylist(),
+            "traits": {name: person[name] for name in self.definitions.traits},
+            "features": {
+                name: features.get(name)
+                for name in (*self.definitions.features, *(item.name for item in self.definitions.project.models))
+            },
+            "memberships": [
+                {
+                    "segment": row["segment"],
+                    "label": label_of(self.definitions, row["segment"]),
+                    "entered_at": self._local(row["entered_at"]),
+                }
+                for row in members.select("segment", "entered_at").to_pyarrow().to_pylist()
+            ],
+            "timeline": self._timeline(profile_id)[:TIMELINE],
+        }
+
+    def explain(self, asked: str, segment: str) -> dict[str, Any]:
+        """Why a person is or is not in a segment: the rule as a tree, and when each verdict flips by itself."""
+        rules = self.definitions.rules
+        if segment not in rules:
+            raise NotFoundError(f"There is no segment {segment}.", remedy=suggestion(segment, rules))
+        profile_id = self.find(asked)
+        if not _one(self.table("profiles"), profile_id)["is_counted"]:
+            raise NotFoundError(
+                f"Profile {profile_id} is not in the population, so it is in no segment.",
+                remedy="See `population` in facette.yml.",
+            )
+        language = self.definitions.project.language
+        concerned = list(_with_references(segment, rules))
+        columns = {name for item in concerned for name in (*rules[item].columns, *rules[item].aggregates)}
+        for item in self.definitions.project.models:
+            columns |= set(item.features) if item.name in columns else set()
+        plan = needed(feature_plan(self.definitions), columns)
+        answer = self._explained(segment, profile_id, concerned, plan)
+        return {
+            "profile_id": profile_id,
+            "segment": segment,
+            "label": label_of(self.definitions, segment),
+            "as_of": self.moment.local,
+            "is_member": answer.reason.is_met,
+            "changes_at": answer.reason.changes_at,
+            "looked_until": answer.looked_until,
+            "rule": print_rule(cast(tree.Rule, rules[segment].rule), language, self.definitions.vocabulary),
+            "reason": answer.reason.as_dict(),
+        }
+
+    def _explained(self, segment: str, profile_id: int, concerned: list[str], plan: FeaturePlan) -> Explanation:
+        rules = self.definitions.rules
+        language = self.definitions.project.language
+        profiles = self.table("profiles")
+        profile = self._kept(profiles.filter(profiles.profile_id == profile_id), "person")
+        mine = {
+            event: self._kept(_of(self.events(event), profile_id), f"mine_{event}")
+            for event in by_event(plan.aggregates)
+        }
+
+        aggregates = by_event(plan.aggregates)
+        trees = [rules[name].rule for name in concerned]
+        durations = tree.durations([*trees, *plan.aggregates.values()])
+        outputs = self._model_outputs(plan)
+
+        def rows_at(moments: Moments) -> ir.Table:
+            partials = {
+                event: prepare(moments.spread(mine[event]), group, moments) for event, group in aggregates.items()
+            }
+            rows = feature_table(moments.spread(profile), partials, plan, moments, self.snapshot.cuts)
+            return rows.mutate(**{name: make(rows) for name, make in outputs.items()})
+
+        timeline = [{"event": event, **row} for event, table in mine.items() for row in table.to_pyarrow().to_pylist()]
+        asked = [cast(tree.Rule, rule) for rule in trees]
+        now = Moments((self.moment,), durations)
+        cuts = [cut for feature in plan.features for cut in self.snapshot.cuts.get(feature.name, ())]
+        row = rows_at(now).to_pyarrow().to_pylist()[0]
+        later = turning_points(asked, plan.aggregates.values(), timeline, row, self.moment, cuts)
+        answer = explain(
+            cast(tree.Rule, rules[segment].rule),
+            rules,
+            rows_at,
+            replace(now, moments=(self.moment, *later)),
+            print_rule=lambda rule: print_rule(rule, language, self.definitions.vocabulary),
+        )
+        if answer.looked_until is None and _hides_recency(plan, [self.definitions.model(name) for name in outputs]):
+            horizon = self.moment.start_of(self.moment.today + timedelta(days=NEAR_DAYS))
+            answer = replace(answer, looked_until=self._local(horizon))
+        return answer
+
+    def _model_outputs(self, plan: FeaturePlan) -> dict[str, Any]:
+        """Model → function from a row to its value, for the models whose features the plan computes."""
+        there = {feature.name for feature in plan.features} | set(self.definitions.traits)
+        outputs: dict[str, Any] = {}
+        fitted = {row["name"]: row for row in self.table("models").to_pyarrow().to_pylist()}
+        for item in self.definitions.project.models:
+            row = fitted.get(item.name)
+            if not set(item.features) <= there:
+                continue
+            if row is None:
+                outputs[item.name] = lambda table: ibis.null("float64")
+            elif item.kind == "kmeans":
+                clusters = FittedKMeans.from_json(row["parameters"], row["metrics"])
+                outputs[item.name] = lambda table, clusters=clusters: assign(clusters, table)
+            else:
+                propensity = FittedPropensity.from_json(row["parameters"], row["metrics"])
+                outputs[item.name] = lambda table, propensity=propensity: score(propensity, table)
+        return outputs
+
+    def _local(self, at: datetime) -> datetime:
+        return Moment(at, self.moment.zone).local
+
+    def _kept(self, table: ir.Table, name: str) -> ir.Table:
+        """A small table computed once, in memory."""
+        return self.con.create_table(name, table.to_pyarrow(), temp=True, overwrite=True)
+
+    def _timeline(self, profile_id: int) -> list[dict[str, Any]]:
+        """The person's events, latest first: event, at, and the properties that are known."""
+        found = []
+        for event in self.definitions.vocabulary.events:
+            latest = _of(self.events(event), profile_id).order_by(ibis.desc("at")).limit(TIMELINE)
+            for row in (
+                latest.drop("profile_id", "event_id", "known_at", "day", "hour", "weekday").to_pyarrow().to_pylist()
+            ):
+                properties = {
+                    name: value for name, value in row.items() if name not in ("at", "source") and value is not None
+                }
+                at = self._local(row["at"])
+                found.append({"event": event, "at": at, "source": row["source"], "properties": properties})
+        return sorted(found, key=lambda row: row["at"], reverse=True)
+
+
+def label_of(definitions: Definitions, segment: str) -> str:
+    """What people call a segment in the project's language."""
+    label = definitions.segment(segment).label if segment in definitions.rules else None
+    return (label and (getattr(label, definitions.project.language) or label.fr or label.en)) or segment
+
+
+def _hides_recency(plan: FeaturePlan, models: Sequence[Model]) -> bool:
+    """Whether a number of days since something is part of a formula or a model, so that any midnight may matter."""
+    days = {name for name, aggregate in plan.aggregates.items() if aggregate.function == "recency"}
+    for name, value in plan.values.items():
+        if isinstance(value, tree.Column) and value.name in days:
+            days.add(name)
+        elif columns_in(value) & days:
+            return True
+    return any(days.intersection(model.features) for model in models)
+
+
+def _one(table: ir.Table, profile_id: int) -> dict[str, Any]:
+    return _of(table, profile_id).to_pyarrow().to_pylist()[0]
+
+
+def _of(table: ir.Table, profile_id: int) -> ir.Table:
+    return table.filter(table.profile_id == profile_id)
+
+
+def _with_references(segment: str, rules: Mapping[str, tree.Checked]) -> Iterator[str]:
+    yield segment
+    for other in sorted(rules[segment].segments):
+        yield from _with_references(other, rules)

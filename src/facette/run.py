@@ -1,0 +1,190 @@
+"""Do the stages of a plan for one instant, and publish what they made in one step.
+
+This module owns the effects (files, ledger, the machine's clock) and contains no meaning. Whatever happens before
+``Store.publish`` is invisible to readers; a run that is killed leaves raw landings, which the next run picks up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol
+from uuid import uuid4
+
+from facette.clock import Moment, start_of_day
+from facette.definitions.project import Definitions
+from facette.errors import FacetteError, RunError
+from facette.plan import Step, fingerprints, plan
+from facette.stages import perform
+from facette.stages.landing import expect, extract
+from facette.stages.profiles import IdentitySplitError
+from facette.stages.work import Work
+from facette.warehouse.connect import connect
+from facette.warehouse.ledger import Ledger
+from facette.warehouse.published import Draft, Snapshot, Store
+
+FIRST_YEAR, LAST_YEAR = 1000, 9000
+
+
+class Progress(Protocol):
+    """Whoever watches a run."""
+
+    def start(self, stage: str, detail: str) -> None: ...
+
+    def end(self, stage: str, detail: str, rows: int | None, seconds: float) -> None: ...
+
+
+@dataclass
+class StageFigures:
+    """How a stage went: rows made, seconds taken, and what it did and why."""
+
+    stage: str
+    detail: str
+    rows: int | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """What a run came to.
+
+    is_published : False when nothing had changed and the published run stands
+    warnings     : what may not be as the user wants it
+    notes        : what was found out while reading, such as encodings
+    """
+
+    run: str
+    as_of: datetime
+    is_published: bool
+    stages: list[StageFigures]
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def moment_of(definitions: Definitions, as_of: datetime | date | None, now: datetime) -> Moment:
+    """The moment a run is for: as asked, else as the project says, else now. A date means its last microsecond.
+
+    RunError if it is so far away that windows or later moments would leave the calendar.
+    """
+    zone = definitions.project.time_zone
+    asked = as_of if as_of is not None else definitions.project.as_of
+    if asked is None:
+        return Moment(now, zone)
+    if not FIRST_YEAR <= asked.year <= LAST_YEAR:
+        raise RunError(
+            f"There is nothing to evaluate as of {asked.isoformat()}.",
+            remedy=f"Choose an instant of the years {FIRST_YEAR} to {LAST_YEAR}.",
+        )
+    if isinstance(asked, datetime):
+        return Moment(asked if asked.tzinfo else asked.replace(tzinfo=UTC), zone)
+    return Moment(start_of_day(asked + timedelta(days=1), zone) - timedelta(microseconds=1), zone)
+
+
+def run(
+    definitions: Definitions,
+    progress: Progress,
+    *,
+    as_of: datetime | date | None = None,
+    is_full: bool = False,
+) -> Outcome:
+    """Bring the published segments up to date.
+
+    as_of   : evaluate at this instant instead of the project's or the present
+    is_full : compute everything anew, whatever is published
+    Raises RunError at once if another run is under way.
+    """
+    started = datetime.now(UTC)
+    store = Store(definitions.folder)
+    with store.lock():
+        store.sweep()
+        with closing(Ledger(store.folder)) as ledger:
+            watch = _Watch(progress)
+            moment = moment_of(definitions, as_of, started)
+            name = f"{started:%Y%m%dT%H%M%S%f}-{uuid4().hex[:4]}"
+            published = store.published()
+            ledger.start(name, moment.as_of, published=published.run if published else None)
+            try:
+                outcome = _run(definitions, store, ledger, watch, moment, name, is_full)
+            except BaseException as error:
+                store.sweep()  # first of all, for the disk may be full
+                told = str(error) if isinstance(error, FacetteError) else repr(error)
+                with suppress(RunError):  # what went wrong is told; the next run marks this one interrupted
+                    ledger.end(name, "failed", [asdict(figures) for figures in watch.stages], told)
+                raise
+            status = "published" if outcome.is_published else "unchanged"
+            ledger.end(name, status, [asdict(figures) for figures in watch.stages])
+            return outcome
+
+
+def planned(definitions: Definitions, *, as_of: datetime | date | None = None, is_full: bool = False) -> dict[str, Any]:
+    """What a run would do now, and why, without doing it: the same tuple of steps that a run executes."""
+    store = Store(definitions.folder)
+    moment = moment_of(definitions, as_of, datetime.now(UTC))
+    published = store.published()
+    ledger = Ledger(store.folder)
+    try:
+        arrivals = expect(definitions, store, ledger, published)
+    finally:
+        ledger.close()
+    return {
+        "as_of": moment.local,
+        "published": published.run if published else None,
+        "sources": {name: asdict(arrival) for name, arrival in arrivals.items()},
+        "steps": [asdict(step) for step in plan(definitions, published, moment, arrivals, is_full=is_full)],
+    }
+
+
+def _run(
+    definitions: Definitions, store: Store, ledger: Ledger, watch: _Watch, moment: Moment, name: str, is_full: bool
+) -> Outcome:
+    published = store.published()
+    with watch.stage("extract", "look for what is new") as figures:
+        arrivals, figures.rows, notes = extract(definitions, store, ledger, published)
+    steps = plan(definitions, published, moment, arrivals, is_full=is_full)
+    if published is not None and all(step.action == "skip" for step in steps):
+        return Outcome(published.run, published.moment.local, False, watch.stages, notes=notes)
+
+    def work() -> Work:
+        base = published or Snapshot(run="", as_of="", zone="")
+        snapshot = replace(base, run=name, as_of=moment.as_of.isoformat(), zone=moment.zone)
+        return Work(definitions, store, ledger, connect(definitions.folder), Draft(store, snapshot), published, moment)
+
+    state = work()
+    try:
+        _perform(steps, state, watch)
+    except IdentitySplitError:
+        state = work()
+        anew = plan(definitions, None, moment, arrivals)
+        _perform(tuple(replace(step, reason="new links took a profile apart") for step in anew), state, watch)
+    snapshot = replace(state.draft.snapshot, fingerprints=fingerprints(definitions))
+    store.publish(replace(snapshot, published_at=datetime.now(UTC).isoformat()))
+    store.sweep()
+    return Outcome(name, moment.local, True, watch.stages, state.warnings, notes)
+
+
+def _perform(steps: tuple[Step, ...], work: Work, watch: _Watch) -> None:
+    for step in steps:
+        with watch.stage(step.stage, f"{step.action}: {step.reason}") as figures:
+            if step.action != "skip":
+                figures.rows = perform(step, work)
+
+
+class _Watch:
+    """Times the stages and passes them on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.stages: list[StageFigures] = []
+
+    @contextmanager
+    def stage(self, name: str, detail: str) -> Iterator[StageFigures]:
+        figures = StageFigures(name, detail)
+        self.progress.start(name, detail)
+        began = time.perf_counter()
+        yield figures
+        figures.seconds = time.perf_counter() - began
+        self.stages.append(figures)
+        self.progress.end(name, detail, figures.rows, figures.seconds)

@@ -1,0 +1,256 @@
+"""Tables and queries of SQL databases, through SQLAlchemy, streamed in chunks.
+
+Values keep the type that the database's driver gives them. A date with time but without zone is an instant in UTC;
+whole numbers, floats, decimals, booleans, dates and bytes keep their type; objects and lists become JSON text;
+everything else, and a column that mixes types, becomes text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from hashlib import blake2b
+from math import ceil
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+
+from facette.definitions.model import SqlSource
+from facette.errors import SourceError
+from facette.sources.files import json_text
+from facette.sources.source import Batch, Part, Position
+
+ROWS = 20_000  # rows in a chunk
+
+
+class Database:
+    """The table or query of one source: the rows above its cursor, or all of them where there is none."""
+
+    def __init__(self, source: SqlSource, folder: Path) -> None:
+        self.source, self.folder = source, folder
+
+    def batches(self, position: Position) -> Iterator[Batch]:
+        """One part: everything, or what lies above the highest cursor read so far minus the lag.
+
+        The fingerprint is that of the content, so that a part with the same rows again is seen to be unchanged. Above
+        a cursor, no rows are no part. Rows whose cursor is null are read only the first time.
+        """
+        source = self.source
+        title = source.table_name or "query"
+        highest = _highest(position) if source.cursor else None
+        name = title if highest is None else f"{title} above {highest}"
+        digest = blake2b(repr((source.table_name, source.query, source.cursor)).encode(), digest_size=12)
+        n_rows = 0
+        for names, rows in self._chunks(highest):
+            columns = list(zip(*rows, strict=True)) or [()] * len(names)
+            highest = self._raise(highest, names, columns)
+            table = pa.table([column_of(column) for column in columns], names)
+            digest.update(str(table.schema).encode())
+            for batch in table.to_batches():
+                digest.update(batch.serialize())
+            yield Batch(name, rows=table, numbers=pa.array(np.arange(n_rows + 1, n_rows + len(rows) + 1)))
+            n_rows += len(rows)
+        if n_rows or name == title:
+            yield Batch(name, after=Part(name, digest.hexdigest(), position=None if highest is None else str(highest)))
+
+    def _chunks(self, highest: Mark | None) -> Iterator[tuple[list[str], Sequence[sa.Row[Any]]]]:
+        """Names of the columns and some rows, through a cursor on the server; at least once if all is read."""
+        url, secrets = database_url(self.source, self.folder)
+        try:
+            engine = sa.create_engine(url)
+            try:
+                with (
+                    engine.connect().execution_options(stream_results=True) as connection,
+                    connection.execute(self._select(highest)) as result,
+                ):
+                    names, n_chunks = list(result.keys()), 0
+                    for rows in result.partitions(ROWS):
+                        n_chunks += 1
+                        yield names, rows
+                    if not n_chunks and highest is None:
+                        yield names, []
+            finally:
+                engine.dispose()
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            raise _unreadable(self.source.name, error, secrets) from None  # the cause may show the password
+
+    def _select(self, highest: Mark | None) -> sa.Select[Any]:
+        """Everything, or what lies above ``highest`` minus the lag."""
+        source = self.source
+        if source.query is not None:
+            text = source.query.strip().rstrip(";").replace(":", r"\:")
+            rows: Any = sa.text(text).columns().subquery("rows_of_query")
+        else:
+            *schema, table = (source.table_name or "").rsplit(".", 1)
+            rows = sa.table(table, schema=schema[0] if schema else None)
+        select: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(rows)
+        if source.cursor and highest is not None:
+            select = select.where(sa.column(source.cursor) > highest.minus(source.lag).value)
+        return select
+
+    def _raise(self, highest: Mark | None, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> Mark | None:
+        """The highest value of the cursor's column so far."""
+        if not self.source.cursor:
+            return None
+        if self.source.cursor not in names:
+            raise SourceError(
+                f"Source {self.source.name} has no column {self.source.cursor!r} to be its cursor.",
+                remedy=f"It has: {', '.join(names)}.",
+            )
+        values = [value for value in columns[names.index(self.source.cursor)] if value is not None]
+        try:
+            return max([Mark(value) for value in values] + ([highest] if highest else []), default=None)
+        except TypeError as error:
+            raise SourceError(
+                f"Source {self.source.name}: values of its cursor {self.source.cursor!r} cannot be compared: {error}",
+                remedy="Choose a column of whole numbers, dates or instants that only grows.",
+            ) from error
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """A value of a cursor's column. Its text says the type, so that it can be kept and read again."""
+
+    value: Any
+
+    TYPES: ClassVar[dict[str, Callable[[str], Any]]] = {
+        "int": int,
+        "float": float,
+        "Decimal": Decimal,
+        "datetime": datetime.fromisoformat,
+        "date": date.fromisoformat,
+        "str": str,
+    }
+
+    def __str__(self) -> str:
+        text = self.value.isoformat() if isinstance(self.value, date) else str(self.value)
+        return f"{type(self.value).__name__}:{text}"
+
+    @classmethod
+    def read(cls, text: str) -> Mark:
+        kind, _, value = text.partition(":")
+        return cls(cls.TYPES[kind](value))
+
+    def minus(self, lag: float) -> Mark:
+        """Lower by the lag: seconds for instants (also ISO text) and dates (whole days), units for numbers."""
+        value = self.value
+        if not lag:
+            return self
+        if isinstance(value, datetime):
+            return Mark(value - timedelta(seconds=lag))
+        if isinstance(value, date):
+            return Mark(value - timedelta(days=ceil(lag / 86400)))
+        if isinstance(value, str):
+            try:
+                lower = datetime.fromisoformat(value) - timedelta(seconds=lag)
+            except ValueError as error:
+                raise SourceError(
+                    f"The cursor's value {value!r} is no instant that a lag could be taken from.",
+                    remedy="Remove `lag`, or choose a cursor of numbers, dates or instants.",
+                ) from error
+            return Mark(lower.isoformat(sep="T" if "T" in value else " "))
+        return Mark(value - type(value)(lag))
+
+
+def _highest(position: Position) -> Mark | None:
+    return max((Mark.read(part.position) for part in position.values() if part.position), default=None)
+
+
+# ── where the database is ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def database_url(
+    source: SqlSource, folder: Path, environment: Mapping[str, str] = os.environ
+) -> tuple[sa.URL, list[str]]:
+    """The URL with ``${NAME}`` from the environment, and the texts in it that nobody must see.
+
+    A user name or password from the environment may have any characters; SQLite paths are relative to ``folder``.
+    SourceError if a variable is not set, if the URL makes no sense, or if there is no such SQLite file.
+    """
+    template = source.url
+    secrets: list[str] = []
+
+    def value_of(reference: re.Match[str]) -> str:
+        name = reference[1]
+        if name not in environment:
+            raise SourceError(
+                f"Source {source.name} needs the environment variable {name}, which is not set.",
+                remedy=f"Set it before the run: export {name}=…",
+            )
+        secrets.append(environment[name])
+        is_credential = "@" in template[reference.end() :] and reference.start() > 0
+        return quote(environment[name], safe="") if is_credential else environment[name]
+
+    text = re.sub(r"\$\{(\w+)\}", value_of, template)
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        raise SourceError(
+            f"Source {source.name}: its `url` is not a database URL.",
+            remedy="Write it as postgresql://user:${PASSWORD}@host/database or sqlite:///path/to/file.db.",
+        ) from None
+    if url.password:
+        secrets.append(str(url.password))
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        path = folder / url.database
+        if not path.is_file():
+            raise SourceError(f"Source {source.name}: there is no SQLite file {path}.", remedy="Check its `url`.")
+        url = url.set(database=str(path))
+    return url, [secret for secret in secrets if secret]
+
+
+def _unreadable(name: str, error: Exception, secrets: Sequence[str]) -> SourceError:
+    if isinstance(error, ImportError):
+        return SourceError(
+            f"Source {name}: the database's driver is not installed ({error.name}).",
+            remedy="For PostgreSQL: pip install 'facette[postgres]'; for others, the driver that SQLAlchemy names.",
+        )
+    text = str(getattr(error, "orig", None) or error).strip()
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return SourceError(
+        f"Source {name} cannot be read: {text}",
+        remedy="Check that the database is running and reachable, and the source's `url`, `table_name` or `query`.",
+    )
+
+
+# ── types ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def column_of(values: Sequence[Any]) -> pa.Array:
+    """Values as a driver gives them, as one Arrow column (see the module's docstring); all null gives a null column."""
+    kinds = {type(value) for value in values if value is not None}
+    try:
+        if kinds <= {bool} or kinds <= {int, float} or kinds <= {str} or kinds <= {date}:
+            return pa.array(values, pa.float64() if kinds == {int, float} else None)
+        if kinds <= {int, Decimal}:
+            return pa.array([None if value is None else Decimal(value) for value in values])
+        if kinds <= {bytes, memoryview}:
+            return pa.array([None if value is None else bytes(value) for value in values])
+        if kinds <= {datetime}:
+            return pa.array([value and _in_utc(value) for value in values], pa.timestamp("us", tz="UTC"))
+    except (pa.ArrowException, OverflowError, ValueError):
+        pass  # numbers too large for a machine's, NaN among decimals, text that is none: all can be written as text
+    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _in_utc(instant: datetime) -> datetime:
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    return json_text(value) if isinstance(value, dict | list | bool) else str(value)

@@ -1,0 +1,119 @@
+"""Models: fit what is new or old enough, then cluster and score everybody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from facette.clock import Moment
+from facette.definitions import model
+from facette.errors import ModelError
+from facette.plan import Step
+from facette.profiles.events import resolve_events
+from facette.segments.clusters import FittedKMeans, assign, fit_kmeans, match_labels
+from facette.segments.scores import FittedPropensity, fit_propensity, score
+from facette.segments.training import is_due, past_moments, training_set
+from facette.stages.work import Work
+from facette.warehouse.compiler import instant
+
+
+def models(step: Step, work: Work) -> int:
+    """Fit what is new or old enough → ``models``; cluster and score everybody → ``scored``."""
+    table = work.table("features")
+    stored = work.optional("models")
+    before = {row["name"]: row for row in stored.to_pyarrow().to_pylist()} if stored is not None else {}
+    rows, columns = [], {}
+    for item in work.project.models:
+        row = _fitted(item, before.get(item.name), table, work)
+        if row is not None:
+            rows.append(row)
+        columns[item.name] = _output(item, row, table)
+    work.replace("models", work.con.create_table("models_now", pa.Table.from_pylist(rows, schema=MODELS), temp=True))
+    return work.replace("scored", table.select("profile_id", **columns))
+
+
+MODELS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("kind", pa.string()),
+        ("version", pa.int64()),
+        ("fitted_at", pa.timestamp("us", "UTC")),
+        ("fingerprint", pa.string()),
+        ("metrics", pa.string()),
+        ("parameters", pa.string()),
+    ]
+)
+
+
+def _fitted(item: model.Model, before: dict | None, table: ir.Table, work: Work) -> dict | None:
+    """The model's row: the stored one while it is young and its definition the same, else one fitted now."""
+    fingerprint = work.definitions.model_fingerprint(item.name)
+    if (
+        before
+        and before["fingerprint"] == fingerprint
+        and not is_due(before["fitted_at"], item.refit_days, work.moment)
+    ):
+        return before
+    try:
+        fitted = _fit_clusters(item, before, table) if item.kind == "kmeans" else _fit_score(item, work)
+    except ModelError as error:
+        kept = "the previous version stays" if before else "the model gives no values"
+        work.warnings.append(f"{error} ({kept})")
+        return before
+    return {
+        "name": item.name,
+        "kind": item.kind,
+        "version": before["version"] + 1 if before else 1,
+        "fitted_at": work.moment.as_of,
+        "fingerprint": fingerprint,
+        "metrics": fitted.metrics_json(),
+        "parameters": fitted.parameters_json(),
+    }
+
+
+def _fit_clusters(item: model.KMeansModel, before: dict | None, table: ir.Table) -> FittedKMeans:
+    fitted = fit_kmeans(item, table.select("profile_id", *item.features).to_pyarrow())
+    if before and before["kind"] == "kmeans":
+        fitted = match_labels(FittedKMeans.from_json(before["parameters"], before["metrics"]), fitted)
+    return fitted
+
+
+def _fit_score(item: model.PropensityModel, work: Work) -> FittedPropensity:
+    target = work.events(item.target)
+    first_day = target.aggregate(day=target.day.min()).to_pyarrow().to_pylist()[0]["day"]
+    if first_day is None:
+        raise ModelError(
+            f"“{item.name}” has nothing to learn from: there is no {item.target} event.",
+            remedy="Check that its source has rows.",
+        )
+    moments = past_moments(item, work.moment, first_day)
+    where = work.definitions.targets[item.name]
+    known = work.con.create_table("known_from", _known_from(work), temp=True, overwrite=True)
+
+    def row_at(moment: Moment) -> ir.Table:
+        then = known.filter(known.known_from <= moment.as_of)
+        return work.features_at(moment, item.features).semi_join(then, "profile_id")
+
+    return fit_propensity(item, training_set(item, where, target, row_at, moments, work.moment).to_pyarrow())
+
+
+def _known_from(work: Work) -> ir.Table:
+    """Since when there is anything about each profile: profile_id, known_from (year 1 for records without known_at)."""
+    kinds = work.project.identifiers
+    identities = work.table("identities")
+    tables = [work.events(event) for event in work.definitions.vocabulary.events]
+    tables += [resolve_events(records, identities, kinds) for records in work.records().values()]
+    always = instant(datetime(1, 1, 1, tzinfo=UTC))
+    seen = ibis.union(*(table.select("profile_id", known_from=table.known_at.fill_null(always)) for table in tables))
+    return seen.group_by("profile_id").agg(known_from=seen.known_from.min())
+
+
+def _output(item: model.Model, row: dict | None, table: ir.Table) -> ir.Value:
+    if row is None:
+        return ibis.null("int64" if item.kind == "kmeans" else "float64")
+    if item.kind == "kmeans":
+        return assign(FittedKMeans.from_json(row["parameters"], row["metrics"]), table)
+    return score(FittedPropensity.from_json(row["parameters"], row["metrics"]), table)

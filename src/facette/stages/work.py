@@ -1,0 +1,153 @@
+"""What the stages of a run share: the definitions, the snapshot being made, and what this run has added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from facette.clock import Moment
+from facette.definitions import model
+from facette.definitions.project import Definitions
+from facette.features.partials import by_event, prepare
+from facette.features.table import FeaturePlan, feature_plan, feature_table, needed, quantile_cuts
+from facette.profiles.clean import LookupTable
+from facette.profiles.events import remap
+from facette.profiles.golden import golden_record
+from facette.sources.landing import Landing
+from facette.stages.landing import RAW
+from facette.warehouse.connect import read_parquet
+from facette.warehouse.ledger import Ledger
+from facette.warehouse.published import Draft, Snapshot, Store
+
+
+@dataclass
+class Work:
+    """A run under way: what its stages share.
+
+    draft    : the snapshot being made; starts as the published one
+    previous : the published snapshot, None on the first run
+    records_in : source → the records that this run cleaned
+    events_in  : event → the events that this run cleaned, their person unknown yet
+    arrived    : event → the same once their person is known
+    merged   : old_id, new_id of profiles that this run joined
+    warnings : what the user should know although the run goes on
+    """
+
+    definitions: Definitions
+    store: Store
+    ledger: Ledger
+    con: ibis.BaseBackend
+    draft: Draft
+    previous: Snapshot | None
+    moment: Moment
+    records_in: dict[str, ir.Table] = field(default_factory=dict)
+    events_in: dict[str, ir.Table] = field(default_factory=dict)
+    arrived: dict[str, ir.Table] = field(default_factory=dict)
+    merged: ir.Table | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def project(self) -> model.Project:
+        return self.definitions.project
+
+    @cached_property
+    def plan_of_features(self) -> FeaturePlan:
+        return feature_plan(self.definitions)
+
+    def table(self, name: str) -> ir.Table:
+        """A table as this run has it so far."""
+        return self.store.table(self.con, self.draft.snapshot, name)
+
+    def optional(self, name: str) -> ir.Table | None:
+        return self.store.optional_table(self.con, self.draft.snapshot, name)
+
+    def replace(self, name: str, table: ir.Table) -> int:
+        self.draft.replace(self.con, name, table)
+        return self.draft.snapshot.rows[name]
+
+    def landings(self, source: str) -> list[Landing]:
+        """The current landings of a source, in the order in which they came."""
+        return [Landing(**record) for record in self.ledger.landings(source)]
+
+    def raw(self, landings: Sequence[Landing]) -> ir.Table:
+        """The rows of some landings of a source, as found, with the columns of all its landings."""
+        table = read_parquet(self.con, self._raw_files(landings))
+        every = self.landings(landings[0].source)
+        if len(every) == len(landings):
+            return table
+        there = {name.casefold(): name for name in table.columns}
+        types = read_parquet(self.con, self._raw_files(every)).schema()
+        return table.select(
+            **{
+                name: table[there[name.casefold()]].cast(kind) if name.casefold() in there else ibis.null(kind)
+                for name, kind in types.items()
+            }
+        )
+
+    def _raw_files(self, landings: Sequence[Landing]) -> list[Path]:
+        return [self.store.folder / RAW / item.landed_path for item in landings]
+
+    def settings(self, rows: model.People | model.Events, key: str) -> dict[str, Any]:
+        """What cleaning needs to know besides the rows: see :func:`facette.profiles.clean.clean_people`."""
+        tables = {source.name: source.table for source in self.project.sources if source.table}
+        return {
+            "identifiers": self.project.identifiers,
+            "lookups": {
+                item.source: LookupTable(self.raw(self.landings(item.source)), tables[item.source].key)
+                for item in rows.lookups
+            },
+            "zone": self.project.time_zone,
+            "country": self.project.country,
+            "fits": self.draft.snapshot.fits.get(key),
+        }
+
+    def records(self) -> dict[str, ir.Table]:
+        """The cleaned records of every source of people."""
+        return {source.name: self.table(f"records_{source.name}") for source in self.project.sources if source.people}
+
+    def events(self, event: str) -> ir.Table:
+        """All events of a kind, under today's profile ids."""
+        merged = self.optional("merged")
+        table = self.table(f"events_{event}")
+        return table if merged is None else remap(table, merged)
+
+    def events_before(self, event: str) -> ir.Table:
+        """The events that the published snapshot has, under today's profile ids."""
+        assert self.previous is not None
+        merged = self.optional("merged")
+        table = self.store.table(self.con, self.previous, f"events_{event}")
+        return table if merged is None else remap(table, merged)
+
+    def changed(self) -> ir.Table:
+        """profile_id of the profiles that this run joined, under their old and their new ids."""
+        if self.merged is None:
+            return ibis.memtable(pa.table({"profile_id": pa.array([], pa.int64())}))
+        old, new = self.merged.select(profile_id="old_id"), self.merged.select(profile_id="new_id")
+        return ibis.union(old, new, distinct=True)
+
+    def profiles_at(self, moment: Moment) -> ir.Table:
+        """Profiles with the traits that were known at a moment."""
+        kinds = self.project.identifiers
+        profiles = golden_record(self.records(), self.table("identities"), self.project, moment, kinds)
+        return profiles.rename({kind.name: f"id_{kind.name}" for kind in kinds})
+
+    def features_at(self, moment: Moment, columns: tuple[str, ...]) -> ir.Table:
+        """The feature table at a moment, from what was known then; only the columns asked for."""
+        plan = needed(self.plan_of_features, columns)
+        profiles = self._kept("profiles", self.profiles_at(moment), moment)
+        partials = {
+            event: self._kept(f"partials_{event}", prepare(self.events(event), aggregates, moment), moment)
+            for event, aggregates in by_event(plan.aggregates).items()
+        }
+        return feature_table(profiles, partials, plan, moment, quantile_cuts(profiles, partials, plan, moment))
+
+    def _kept(self, name: str, table: ir.Table, moment: Moment) -> ir.Table:
+        """A table of a past moment, computed once."""
+        return self.con.create_table(f"{name}_{moment.as_of:%Y%m%d%H%M%S}", table, temp=True, overwrite=True)

@@ -1,0 +1,42 @@
+"""Groups of profiles as boolean arrays, and tables brought into one order of profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facette.errors import RunError
+
+PROFILE = "profile_id"
+
+
+def aligned(table: pa.Table, like: pa.Table) -> pa.Table:
+    """The rows of ``table`` in the order of the profiles of ``like``. Raises RunError if a profile is missing."""
+    if table[PROFILE].equals(like[PROFILE]):
+        return table
+    places = pc.index_in(like[PROFILE], value_set=table[PROFILE].combine_chunks())
+    if places.null_count:
+        raise RunError(
+            f"{places.null_count} profiles have a membership but no features.",
+            remedy="Run again from the features on: `facette run`.",
+        )
+    return table.take(places)
+
+
+def segments_of(wide: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and membership (boolean per profile) of each boolean column, and of each value of each integer column.
+
+    A cluster is called by its column and number: ``groups:3``. Unknown is nobody's membership.
+    """
+    for name in wide.column_names:
+        column = wide[name]
+        if name == PROFILE:
+            continue
+        if pa.types.is_boolean(column.type):
+            yield name, pc.fill_null(column, False).to_numpy().astype(bool)
+        elif pa.types.is_integer(column.type):
+            for number in sorted(pc.unique(column).drop_null().to_pylist()):
+                yield f"{name}:{number}", pc.fill_null(pc.equal(column, number), False).to_numpy().astype(bool)

@@ -1,0 +1,209 @@
+"""A checked tree as an Ibis expression over one wide row, at one moment.
+
+Every leaf is closed to true or false (an unknown value makes it false), so NOT, AND and OR are two-valued on every
+engine. Conditions on local days of an instant become comparisons with UTC instants computed here, so no engine has to
+know about time zones.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from facette.clock import CALENDAR_UNITS, Moment
+from facette.definitions.language import tree
+from facette.warehouse.moments import MomentOfRow, Moments
+
+Bound = Moment | MomentOfRow
+When = Moment | Moments | MomentOfRow
+"""One moment for all rows, or one for each; bound to the rows of a table it answers with columns of that table."""
+
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+
+
+def compile_rule(rule: tree.Rule, row: ir.Table, moment: When) -> ir.BooleanValue:
+    """The rule as a boolean column of ``row``, never null.
+
+    row : one column for each Column and each segment (boolean) that the rule names
+    """
+    moment = moment.of(row)
+    match rule:
+        case tree.And(items):
+            return functools.reduce(operator.and_, (compile_rule(item, row, moment) for item in items))
+        case tree.Or(items):
+            return functools.reduce(operator.or_, (compile_rule(item, row, moment) for item in items))
+        case tree.Not(item):
+            return ~compile_rule(item, row, moment)
+        case tree.InSegment(segment):
+            return row[segment]
+        case _:
+            return _leaf(rule, row, moment).fill_null(False)
+
+
+def compile_value(value: tree.Operand, row: ir.Table) -> ir.Value:
+    """A feature's value as a column of ``row``; unknown operands and division by zero give unknown."""
+    match value:
+        case tree.Column(name):
+            column = row[name]
+            return column.cast("int64") if column.type().is_integer() else column  # of 8 bits, it would overflow
+        case tree.Number(number):
+            return ibis.literal(number, "int64" if isinstance(number, int) else "float64")
+        case tree.Arithmetic("/", left, right):
+            divisor = compile_value(right, row).cast("float64")
+            return compile_value(left, row).cast("float64") / divisor.nullif(0.0)
+        case tree.Arithmetic(sign, left, right):
+            return ARITHMETIC[sign](compile_value(left, row), compile_value(right, row))
+    raise TypeError(f"not a checked value: {value!r}")
+
+
+def in_window(window: tree.Window | None, events: ir.Table, moment: When) -> ir.BooleanValue | None:
+    """Whether an event lies in the window (None when there is no window: every event does)."""
+    moment = moment.of(events)
+    match window:
+        case None:
+            return None
+        case tree.InTheLast(amount, unit) if unit in CALENDAR_UNITS:
+            return events.day >= moment.day_ago(amount, unit)
+        case tree.InTheLast(amount, unit):
+            return events.at >= instant(moment.step_ago(amount, unit))
+        case tree.Since(day):
+            return events.day >= day_of(day, moment)
+        case tree.Before(day):
+            return events.day < day_of(day, moment)
+        case tree.BetweenDays(first, last):
+            return (events.day >= day_of(first, moment)) & (events.day <= day_of(last, moment))
+    raise TypeError(f"not a window: {window!r}")
+
+
+def visible(events: ir.Table, moment: When) -> ir.BooleanValue:
+    """An event exists once it has happened and been received."""
+    moment = moment.of(events)
+    seen = events.at <= instant(moment.as_of)
+    return seen & (events.known_at <= instant(moment.known_at))
+
+
+def day_of(day: tree.Date | tree.RelativeDay, moment: Bound) -> Any:
+    """The calendar day that a date, or a word such as ``yesterday``, stands for."""
+    return day.value if isinstance(day, tree.Date) else moment.day_ago(day.days_ago, "day")
+
+
+def instant(value: Any) -> ir.TimestampValue:
+    """A point in time as a value of the warehouse; what already is one stays."""
+    return value if isinstance(value, ir.Value) else ibis.literal(value, type="timestamp('UTC', 6)")
+
+
+def folded(text: str) -> ir.StringValue:
+    """Text as it is compared: NFC, trimmed, lower case; columns were made NFC and trimmed when cleaned.
+
+    The engine makes it lower case as it does columns: Python does so otherwise (``Σ`` at the end of a word, ``İ``).
+    """
+    return ibis.literal(unicodedata.normalize("NFC", text).strip()).lower()
+
+
+def _leaf(rule: tree.Rule, row: ir.Table, moment: Bound) -> ir.BooleanValue:
+    match rule:
+        case tree.Truth(tree.Column(name)):
+            return row[name]
+        case tree.IsKnown(tree.Column(name)):
+            return row[name].notnull()
+        case tree.Compare(tree.Column() as left, sign, right):
+            return _compare(left, sign, right, row, moment)
+        case tree.OneOf(tree.Column() as left, values):  # ORs: a list of texts becomes a join per list in DuckDB
+            return functools.reduce(operator.or_, (_compare(left, "=", value, row, moment) for value in values))
+        case tree.Between(tree.Column() as left, low, high):
+            return _compare(left, ">=", low, row, moment) & _compare(left, "<=", high, row, moment)
+        case tree.Match(tree.Column(name), how, text):
+            column = row[name].lower()
+            wanted = folded(text)
+            return {"contains": column.contains, "starts": column.startswith, "ends": column.endswith}[how](wanted)
+        case tree.FirstIn(tree.Column(name), window):
+            return _instant_in_window(row[name], window, moment)
+    raise TypeError(f"not a checked rule: {rule!r}")
+
+
+def _compare(
+    left: tree.Column, sign: tree.Comparison, right: tree.Literal_, row: ir.Table, moment: Bound
+) -> ir.BooleanValue:
+    column = row[left.name]
+    compare = COMPARISONS[sign]
+    match right:
+        case tree.Duration(amount, unit):
+            return _compare_age(column, left.type, sign, amount, unit, moment)
+        case tree.Date() | tree.RelativeDay():
+            return _compare_day(column, left.type, sign, day_of(right, moment), moment)
+        case tree.Instant(value):
+            return compare(column, instant(value))
+        case tree.Text(text):
+            return compare(column.lower(), folded(text))
+        case tree.Number(value) | tree.Boolean(value):
+            return compare(column, value)
+    raise TypeError(f"not a literal: {right!r}")
+
+
+def _compare_day(column: ir.Value, kind: str, sign: str, day: Any, moment: Bound) -> ir.BooleanValue:
+    """Compare the (local) day of a date or an instant with a day."""
+    if kind == "date":
+        return COMPARISONS[sign](column, day)
+    start, end = instant(moment.start_of(day)), instant(moment.end_of(day))
+    match sign:
+        case "<":
+            return column < start
+        case "<=":
+            return column < end
+        case ">":
+            return column >= end
+        case ">=":
+            return column >= start
+    return (column >= start) & (column < end)
+
+
+OLDER = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}  # a smaller age is a later day
+
+
+def _compare_age(column: ir.Value, kind: str, sign: str, amount: int, unit: str, moment: Bound) -> ir.BooleanValue:
+    """Compare how long ago a date or an instant was with a duration."""
+    if unit in CALENDAR_UNITS:
+        return _compare_day(column, kind, OLDER[sign], moment.day_ago(amount, unit), moment)
+    # Whole units elapsed: floor((step - at) / unit), never below 0, so `elapsed >= n` is `at <= step - n units`.
+    at_least = column <= instant(moment.step_ago(amount, unit)) if amount > 0 else column.notnull()
+    more = column <= instant(moment.step_ago(amount + 1, unit))
+    match sign:
+        case ">=":
+            return at_least
+        case ">":
+            return more
+        case "<":
+            return ~at_least
+        case "<=":
+            return ~more
+    return at_least & ~more
+
+
+def _instant_in_window(column: ir.Value, window: tree.Window, moment: Bound) -> ir.BooleanValue:
+    match window:
+        case tree.InTheLast(amount, unit) if unit in CALENDAR_UNITS:
+            return _compare_day(column, "instant", ">=", moment.day_ago(amount, unit), moment)
+        case tree.InTheLast(amount, unit):
+            return column >= instant(moment.step_ago(amount, unit))
+        case tree.Since(day):
+            return _compare_day(column, "instant", ">=", day_of(day, moment), moment)
+        case tree.Before(day):
+            return _compare_day(column, "instant", "<", day_of(day, moment), moment)
+        case tree.BetweenDays(first, last):
+            return _compare_day(column, "instant", ">=", day_of(first, moment), moment) & _compare_day(
+                column, "instant", "<=", day_of(last, moment), moment
+            )
+    raise TypeError(f"not a window: {window!r}")

@@ -1,0 +1,153 @@
+"""The ledger: what cannot be recomputed from the sources. SQLite in the store by default, PostgreSQL by URL.
+
+runs     : every run that was started, how it ended, and how long each stage took
+landings : every raw file that was landed (its record is the landing's own JSON)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from facette.errors import RunError
+from facette.warehouse.connect import unwritable
+
+metadata = sa.MetaData()
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run", sa.String, primary_key=True),
+    sa.Column("as_of", sa.String, nullable=False),
+    sa.Column("started_at", sa.String, nullable=False),
+    sa.Column("ended_at", sa.String),
+    sa.Column("status", sa.String, nullable=False),  # running, published, unchanged, failed, interrupted
+    sa.Column("error", sa.Text),
+    sa.Column("stages", sa.Text, nullable=False, default="[]"),
+)
+
+landings = sa.Table(
+    "landings",
+    metadata,
+    sa.Column("source", sa.String, primary_key=True),
+    sa.Column("landing", sa.String, primary_key=True),
+    sa.Column("landed_at", sa.String, nullable=False),
+    sa.Column("is_current", sa.Boolean, nullable=False),
+    sa.Column("record", sa.Text, nullable=False),
+)
+
+
+class Ledger:
+    """Reads and writes the ledger of one project. RunError wherever it cannot."""
+
+    def __init__(self, store: Path, url: str | None = None) -> None:
+        self._engine = sa.create_engine(url or f"sqlite:///{store / 'ledger.db'}")
+        try:
+            store.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(store, error) from error
+        with self._transaction() as db:
+            metadata.create_all(db)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, run: str, as_of: datetime, *, published: str | None = None) -> None:
+        """Record the start of a run.
+
+        Runs that never ended were killed: they are marked interrupted, but for the one that is published.
+        """
+        was_killed = runs.c.status == "running"
+        with self._transaction() as db:
+            db.execute(
+                runs.update().where(was_killed, runs.c.run == published).values(status="published", ended_at=_now())
+            )
+            db.execute(runs.update().where(was_killed).values(status="interrupted", ended_at=_now()))
+            db.execute(
+                runs.insert().values(run=run, as_of=as_of.isoformat(), started_at=_now(), status="running", stages="[]")
+            )
+
+    def end(self, run: str, status: str, stages: Sequence[Mapping[str, Any]], error: str | None = None) -> None:
+        with self._transaction() as db:
+            db.execute(
+                runs.update()
+                .where(runs.c.run == run)
+                .values(status=status, ended_at=_now(), stages=json.dumps(list(stages)), error=error)
+            )
+
+    def runs(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The latest runs, newest first."""
+        with self._transaction() as db:
+            rows = db.execute(runs.select().order_by(runs.c.run.desc()).limit(limit)).mappings()
+            return [{**row, "stages": json.loads(row["stages"])} for row in rows]
+
+    # ── landings ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def land(self, source: str, current: Mapping[str, Mapping[str, Any]], replaced: Sequence[str]) -> None:
+        """Record the current landings of a source, and that others no longer are, in one transaction.
+
+        The instant of landing is that of the first time; those of one call follow each other by a microsecond.
+        """
+        now = datetime.now(UTC)
+        mine = landings.c.source == source
+        with self._transaction() as db:
+            known = {row.landing: row.landed_at for row in db.execute(landings.select().where(mine))}
+            one = landings.c.landing == sa.bindparam("one")
+            if replaced:
+                gone = [{"one": landing} for landing in replaced]
+                db.execute(landings.update().where(mine, one).values(is_current=False), gone)
+            if current:
+                db.execute(landings.delete().where(mine, one), [{"one": landing} for landing in current])
+                rows = [
+                    {
+                        "source": source,
+                        "landing": landing,
+                        "landed_at": known.get(landing) or _text(now + timedelta(microseconds=place)),
+                        "is_current": True,
+                        "record": json.dumps(dict(record), default=str),
+                    }
+                    for place, (landing, record) in enumerate(current.items())
+                ]
+                db.execute(landings.insert(), rows)
+
+    def landings(self, source: str) -> list[dict[str, Any]]:
+        """The records of the current landings of a source, in the order in which they were landed."""
+        with self._transaction() as db:
+            rows = db.execute(
+                landings.select()
+                .where(landings.c.source == source, landings.c.is_current)
+                .order_by(landings.c.landed_at, landings.c.landing)
+            ).mappings()
+            return [json.loads(row["record"]) for row in rows]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as db:
+                yield db
+        except sa.exc.DBAPIError as error:
+            if "disk is full" in str(error.orig):
+                raise RunError(
+                    f"The disk is full: the ledger {self._engine.url} cannot be written.",
+                    remedy="Free space on that disk and run again; what was published before is untouched.",
+                ) from error
+            raise RunError(
+                f"The ledger {self._engine.url} cannot be used: {error.orig}.",
+                remedy="Check that it is there and that you may write to it; what was published before is untouched.",
+            ) from error
+
+
+def _now() -> str:
+    return _text(datetime.now(UTC))
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat(timespec="microseconds")

@@ -1,0 +1,227 @@
+"""The report's section about scores: what a propensity model promises, and how well it keeps the promise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from math import exp
+
+import ibis
+
+from facette.definitions.model import PropensityModel
+from facette.segments.scores import Coefficient, FittedPropensity, PropensityMetrics
+from facette.validation.gate import gate
+from facette.web.report.people import Trait, diverging
+from facette.web.report.pictures import Picture, against_diagonal, columns
+from facette.web.report.reading import Reading, Row
+
+SHOWN_WEIGHTS = 8
+WIDEST_WEIGHT = 1.5
+"""A change of the log-odds that fills half of a weight's bar: the odds times 4.5."""
+STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def scores(reading: Reading) -> list[Row]:
+    """Per propensity model: what it says in words, its curves, its main coefficients, and when it was learned."""
+    models = [item for item in reading.definitions.project.models if item.kind == "propensity"]
+    return [_score(reading, model) for model in models]
+
+
+def _score(reading: Reading, model: PropensityModel) -> Row:
+    words, fitted = reading.words, reading.propensity(model.name)
+    section: Row = {
+        "label": reading.column(model.name),
+        "description": model.description,
+        "facts": words.say(
+            "score_facts", event=reading.event(model.target), horizon=words.count(model.horizon_days, "day")
+        ),
+        "is_fitted": fitted is not None,
+    }
+    if fitted is None:
+        return section
+    metrics = fitted.metrics
+    return section | {
+        "verdict": _verdict(reading, fitted),
+        "promises": _promises(reading, metrics),
+        "bands": _bands(reading, model),
+        "lift": _lift(reading, metrics),
+        "gain": _gain(reading, metrics),
+        "calibration": _calibration(reading, metrics),
+        "deciles": _deciles(reading, metrics),
+        "weights": [_weight(reading, item) for item in metrics.coefficients[:SHOWN_WEIGHTS]],
+        "learned": _learned(reading, metrics),
+    }
+
+
+def _verdict(reading: Reading, fitted: FittedPropensity) -> Row:
+    judged = gate(fitted, reading.definitions.project.validation)
+    key = "worth" if judged.is_open else "weak"
+    return {
+        "key": key,
+        "text": reading.words.say(f"verdict_{key}"),
+        "reason": reading.words.typeset(judged.reason[reading.language]),
+    }
+
+
+def _promises(reading: Reading, metrics: PropensityMetrics) -> list[str]:
+    """The figures that matter, as sentences."""
+    words, first, third = reading.words, metrics.deciles[0], metrics.deciles[2]
+    return [
+        words.say("score_top", gain=words.percent(first.gain), lift=words.fixed(first.lift, 1)),
+        words.say("score_half", gain=words.percent(third.gain)),
+        words.say("score_rank", auc=words.fixed(100 * metrics.roc_auc, 0), value=words.fixed(metrics.roc_auc, 2)),
+        words.say("score_honest", error=words.fixed(100 * metrics.expected_calibration_error, 1)),
+    ]
+
+
+def _bands(reading: Reading, model: PropensityModel) -> list[Row]:
+    """How many profiles have a score in each named band now."""
+    if not model.bands:
+        return []
+    words, table = reading.words, reading.published.table("scored")
+    value, low, found = table[model.name], 0.0, []
+    measures = {}
+    for place, band in enumerate(model.bands):
+        high = band.below if band.below is not None else 100.0
+        is_in = (value >= low) if band.below is None else (value >= low) & (value < high)
+        measures[f"band_{place}"] = ibis.coalesce(is_in.cast("int64").sum(), 0)
+        found.append((band, low, high))
+        low = high
+    counted = table.aggregate(**measures).to_pyarrow().to_pylist()[0]
+    everybody = sum(counted.values())
+    return [
+        {
+            "label": reading.label(band.label, band.name),
+            "range": words.say("band_from", low=words.number(low), high=words.number(high)),
+            "members": words.number(counted[f"band_{place}"]),
+            "share": words.percent(counted[f"band_{place}"] / everybody if everybody else None),
+        }
+        for place, (band, low, high) in enumerate(found)
+    ]
+
+
+# ── curves ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _lift(reading: Reading, metrics: PropensityMetrics) -> Picture:
+    words = reading.words
+    rates = [words.percent(item.rate) for item in metrics.deciles]
+    told = [
+        words.labelled(f"{words.say('tenth')} {item.decile}", f"{rate} (× {words.fixed(item.lift, 1)})")
+        for item, rate in zip(metrics.deciles, rates, strict=True)
+    ]
+    return Picture(
+        title=words.say("lift"),
+        caption=words.say("lift_caption", base=words.percent(metrics.base_rate)),
+        alt=words.say("lift_alt", listed=", ".join(rates)),
+        height=320,
+        figure=columns([item.rate for item in metrics.deciles], told, rates, metrics.base_rate, words.say("tenth")),
+    )
+
+
+def _gain(reading: Reading, metrics: PropensityMetrics) -> Picture:
+    words = reading.words
+    points = [(0.0, 0.0, f"{words.percent(0)} → {words.percent(0)}")]
+    for item in metrics.deciles:
+        told = f"{words.percent(item.decile / 10)} → {words.percent(item.gain)}"
+        points.append((item.decile / 10, item.gain, told))
+    return Picture(
+        title=words.say("gain"),
+        caption=words.say("gain_caption"),
+        alt=words.say("gain_alt", listed=", ".join(told for _, _, told in points[1:])),
+        height=340,
+        figure=against_diagonal(
+            words.say("with_score"),
+            points,
+            words.say("at_random"),
+            (words.say("addressed"), words.say("gain")),
+            percent=[(share, words.percent(share)) for share in QUARTERS],
+        ),
+    )
+
+
+def _calibration(reading: Reading, metrics: PropensityMetrics) -> Picture:
+    words = reading.words
+    points = []
+    for item in metrics.calibration:
+        told = f"{words.percent(item.predicted)} → {words.percent(item.observed)} ({words.count(item.n, 'profile')})"
+        points.append((item.predicted, item.observed, told))
+    ticks = _ticks(max(max(x, y) for x, y, _ in points))
+    return Picture(
+        title=words.say("calibration"),
+        caption=words.say("calibration_caption"),
+        alt=words.say("calibration_alt", listed=", ".join(told for _, _, told in points)),
+        height=340,
+        figure=against_diagonal(
+            words.say("observed"),
+            points,
+            words.say("perfect"),
+            (words.say("announced"), words.say("observed")),
+            highest=ticks[-1],
+            percent=[(share, words.percent(share)) for share in ticks],
+        ),
+    )
+
+
+def _ticks(largest: float) -> list[float]:
+    """Shares from 0 to the largest or just beyond, at the smallest handy distance of which five are enough."""
+    step = next(step for step in STEPS if 5 * step >= min(largest, 1.0))
+    return [place * step for place in range(6) if (place - 1) * step < largest]
+
+
+def _deciles(reading: Reading, metrics: PropensityMetrics) -> list[Row]:
+    words = reading.words
+    return [
+        {
+            "decile": item.decile,
+            "n": words.number(item.n),
+            "positives": words.number(item.positives),
+            "rate": words.percent(item.rate),
+            "lift": words.fixed(item.lift, 1),
+            "gain": words.percent(item.gain),
+        }
+        for item in metrics.deciles
+    ]
+
+
+# ── how it was learned ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _weight(reading: Reading, item: Coefficient) -> Trait:
+    words = reading.words
+    name = reading.column(item.feature)
+    start, width = diverging(item.weight, WIDEST_WEIGHT)
+    times = words.say("chance_times", times=words.number(exp(item.weight)))
+    return Trait(
+        name=words.say("unknown_feature", feature=name) if item.is_missing_flag else name,
+        versus=times,
+        title=times,
+        start=start,
+        width=width,
+        is_higher=item.weight > 0,
+    )
+
+
+def _learned(reading: Reading, metrics: PropensityMetrics) -> str:
+    words = reading.words
+    calibrated = (
+        words.say("calibrated_instant", days=_days(reading, metrics.calibrated_at))
+        if metrics.calibrated_by == "instant"
+        else words.say("calibrated_folds")
+    )
+    return words.say(
+        "learned",
+        rows=words.count(metrics.fit_rows, "observation"),
+        positives=words.number(metrics.fit_positives),
+        fit=_days(reading, metrics.fit_at),
+        calibrated=calibrated,
+        test_rows=words.count(metrics.n, "profile"),
+        test=_days(reading, [metrics.test_at]),
+        purged=words.say("purged", days=_days(reading, metrics.purged_at)) if metrics.purged_at else "",
+    )
+
+
+def _days(reading: Reading, instants: Sequence[datetime]) -> str:
+    words = reading.words
+    return words.listed([words.short_day(words.local_day(instant)) for instant in instants])

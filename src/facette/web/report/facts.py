@@ -1,0 +1,250 @@
+"""The report's header, and its sections about the data that came in and the run that was made of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import datetime
+from importlib.metadata import version
+
+from facette.plan import changed_parts
+from facette.warehouse.ledger import Ledger
+from facette.web.report.reading import Reading, Row
+
+COUNTED_ROWS = ("rows_in", "rows_out", "changed", "refused")
+SHOWN_REASONS = 40
+SAMPLES = 3
+LONGEST_SAMPLE = 40
+
+
+def header(reading: Reading) -> Row:
+    """Whose segments, of what moment, and the key figures."""
+    words, project = reading.words, reading.definitions.project
+    name = reading.label(project.label, project.name)
+    return {
+        "project": name,
+        "as_of": words.say("as_of", instant=words.instant(reading.published.moment.as_of)),
+        "zone": words.say("time_zone", zone=reading.published.snapshot.zone),
+        "figures": [figure for figure in _figures(reading) if figure],
+    }
+
+
+def _figures(reading: Reading) -> Iterable[Row | None]:
+    words = reading.words
+    yield _figure(words.say("population"), words.number(reading.population), _population(reading))
+    judged = [reading.verdicts.get(("segment", size["segment"]), {}).get("verdict") for size in reading.sizes]
+    note = (
+        words.say("segments_worth", n=words.number(judged.count("worth")))
+        if reading.kpi
+        else words.say("segments_unjudged")
+    )
+    yield _figure(words.say("segments_figure"), words.number(len(reading.sizes)), note)
+    yield _covered(reading)
+    yield _moves(reading)
+    yield _kpi(reading)
+
+
+def _figure(name: str, value: str, note: str) -> Row:
+    return {"name": name, "value": value, "note": note}
+
+
+def _population(reading: Reading) -> str:
+    """Of whom the report speaks."""
+    words, project = reading.words, reading.definitions.project
+    if not project.population or not reading.has("profiles"):
+        return words.say("population_all")
+    kinds = [reading.label_in(project.identifiers, kind) for kind in project.population]
+    total = reading.published.table("profiles").count().to_pyarrow().as_py()
+    return words.say("population_of", kinds=words.listed(kinds, "or"), total=words.number(total))
+
+
+def _covered(reading: Reading) -> Row | None:
+    if not reading.has("memberships") or not reading.population:
+        return None
+    words = reading.words
+    members = reading.published.table("memberships").profile_id.nunique().to_pyarrow().as_py()
+    is_everybody = members == reading.population
+    note = words.say("covered_all" if is_everybody else "covered_note", members=words.count(members, "profile"))
+    return _figure(words.say("covered"), words.percent(members / reading.population), note)
+
+
+def _moves(reading: Reading) -> Row:
+    words = reading.words
+    if len(reading.runs) < 2:
+        return _figure(words.say("moves"), "–", words.say("first_run"))
+    entered, left = (sum(size[key] for size in reading.sizes) for key in ("entered", "left"))
+    value = f"{words.signed(entered)} / {words.signed(-left)}"
+    return _figure(words.say("moves"), value, words.say("moves_note"))
+
+
+def _kpi(reading: Reading) -> Row | None:
+    if reading.kpi is None or not reading.has("features"):
+        return None
+    words, column = reading.words, reading.published.table("features")[reading.kpi]
+    mean = column.cast("float64").mean().to_pyarrow().as_py()
+    name = words.say("kpi_mean", kpi=reading.column(reading.kpi))
+    return _figure(name, reading.quantity(reading.kpi, mean), words.say("kpi_note"))
+
+
+# ── data quality ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def quality(reading: Reading) -> Row:
+    """Rows by source and step, why rows were refused, and what identifiers made people."""
+    reasons = _reasons(reading)
+    return {"steps": _steps(reading), "reasons": reasons, "identities": _identities(reading)}
+
+
+def _steps(reading: Reading) -> list[Row]:
+    """The steps that did something, per source, in their order; the landings of a source added up."""
+    words = reading.words
+    found: dict[tuple[str, str], Row] = {}
+    for row in reading.rows("quality"):
+        total = found.setdefault((row["source"], row["step"]), dict.fromkeys(COUNTED_ROWS, 0))
+        for name in COUNTED_ROWS:
+            total[name] += row[name] or 0
+    steps = []
+    for (source, step), total in found.items():
+        is_idle = total["rows_in"] == total["rows_out"] and not total["changed"] and not total["refused"]
+        if step == "refused" or not is_idle:
+            numbers = {name: words.number(total[name]) for name in COUNTED_ROWS}
+            steps.append({"source": reading.source(source), "step": _step(reading, step), "key": step} | numbers)
+    return steps
+
+
+def _step(reading: Reading, step: str) -> str:
+    """“type amount” → “Unreadable values: amount”."""
+    kind, _, what = step.partition(" ")
+    key = f"step_{kind}"
+    name = reading.source(what) if kind == "lookup" else reading.field(what.removeprefix("id_"))
+    return reading.words.say(key, what=name) if reading.words.has(key) else step
+
+
+def _reasons(reading: Reading) -> list[Row]:
+    if not reading.has("refused"):
+        return []
+    words, table = reading.words, reading.published.table("refused")
+    keys = ("source", "column", "reason")
+    counted = table.group_by(*keys).agg(n=table.count()).to_pyarrow().to_pylist()
+    counted.sort(key=lambda row: (-row["n"], *(row[key] or "" for key in keys)))
+    found = []
+    for row in counted[:SHOWN_REASONS]:
+        found.append(
+            {
+                "source": reading.source(row["source"]),
+                "column": row["column"] or "",
+                "reason": reading.words.reason(row["reason"]),
+                "n": words.number(row["n"]),
+                "samples": _samples(reading, row),
+            }
+        )
+    return found
+
+
+def _samples(reading: Reading, row: Row) -> list[Row]:
+    """Some refused values and where they stood; never the whole row, which tells more of a person than is needed."""
+    table = reading.published.table("refused")
+    same = table.filter([table[key].identical_to(row[key]) for key in ("source", "column", "reason")])
+    first = same.order_by("landing", "row").limit(SAMPLES).select("row", "value").to_pyarrow().to_pylist()
+    return [
+        {
+            "value": _cut(item["value"] or ""),
+            "row": reading.words.say("row_number", row=reading.words.number(item["row"])),
+        }
+        for item in first
+    ]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SAMPLE else f"{text[: LONGEST_SAMPLE - 1]}…"
+
+
+def _identities(reading: Reading) -> str:
+    if not reading.has("identities"):
+        return ""
+    words, table = reading.words, reading.published.table("identities")
+    counted = table.aggregate(n=table.count(), people=table.profile_id.nunique()).to_pyarrow().to_pylist()[0]
+    refused = 0
+    if reading.has("links"):
+        links = reading.published.table("links")
+        refused = links.filter(links.is_refused).count().to_pyarrow().as_py()
+    return words.say(
+        "identities",
+        identifiers=words.number(counted["n"]),
+        profiles=words.count(counted["people"], "profile"),
+        refused=words.say("links_refused", n=words.number(refused)) if refused else "",
+    )
+
+
+# ── the run ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def facts(reading: Reading) -> Row:
+    """Which run this is, how long its stages took, and how old its models are."""
+    words, snapshot = reading.words, reading.published.snapshot
+    entries = [
+        (words.say("run"), snapshot.run),
+        (words.say("evaluated_at"), words.instant(reading.published.moment.as_of)),
+        (words.say("zone"), snapshot.zone),
+        (words.say("definitions"), _fingerprint(snapshot.fingerprints)),
+        (words.say("version"), version("facette")),
+    ]
+    if snapshot.published_at:
+        entries.insert(2, (words.say("published_at"), words.instant(datetime.fromisoformat(snapshot.published_at))))
+    stages = _stages_of(reading)
+    return {
+        "entries": entries,
+        "is_outdated": bool(changed_parts(reading.definitions, snapshot)),
+        "stages": [_stage(reading, stage) for stage in stages],
+        "total": words.seconds(sum(stage["seconds"] for stage in stages)),
+        "models": [_model(reading, row) for row in reading.models.values()],
+    }
+
+
+def _fingerprint(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _stages_of(reading: Reading) -> Sequence[Row]:
+    with closing(Ledger(reading.published.store.folder)) as ledger:
+        runs = {row["run"]: row for row in ledger.runs()}
+    return runs[reading.published.snapshot.run]["stages"] if reading.published.snapshot.run in runs else []
+
+
+def _stage(reading: Reading, stage: Row) -> Row:
+    words = reading.words
+    return {
+        "name": _stage_name(reading, stage["stage"]),
+        "detail": _detail(reading, stage["detail"]),
+        "rows": words.number(stage["rows"]),
+        "seconds": words.seconds(stage["seconds"]),
+    }
+
+
+def _stage_name(reading: Reading, stage: str) -> str:
+    key = f"stage_{stage}"
+    return reading.words.say(key) if reading.words.has(key) else stage
+
+
+def _detail(reading: Reading, detail: str) -> str:
+    """“rebuild: after clean”, in words."""
+    told, _, stage = detail.rpartition("after ")
+    if told.endswith(": "):
+        after = reading.words.say("after", stage=_stage_name(reading, stage))
+        return f"{reading.words.reason(told.removesuffix(': '))}, {after}"
+    return reading.words.reason(detail)
+
+
+def _model(reading: Reading, row: Row) -> Row:
+    words = reading.words
+    definition = next((item for item in reading.definitions.project.models if item.name == row["name"]), None)
+    age = (reading.published.moment.today - words.local_day(row["fitted_at"])).days
+    return {
+        "label": reading.column(row["name"]),
+        "version": row["version"],
+        "fitted_at": words.day(words.local_day(row["fitted_at"])),
+        "age": words.count(age, "day"),
+        "refit": words.count(definition.refit_days, "day") if definition else "–",
+    }

@@ -1,0 +1,346 @@
+"""The report's pictures, as the plain data that plotly.js draws. Nothing here knows where the numbers come from.
+
+Every text is already in the reader's language. Categories stand at whole numbers with their names as tick texts, so
+that two names that look alike never become one, and names are escaped: plotly.js reads some HTML in texts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from markupsafe import Markup
+
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#8a94a3"
+PALETTE = (BLUE, "#e69f00", GREEN, "#cc79a7", "#56b4e9", ORANGE, "#7a6a00", "#5b3a8e", "#8a94a3", "#333b47")
+"""Okabe and Ito (2008), which colour-blind readers can tell apart, then four more."""
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon", "hexagon")
+SHADES = ((0, "#f3f7fb"), (0.25, "#c7dcee"), (0.5, "#86b6da"), (0.75, "#3e86bd"), (1, "#08467e"))
+LONGEST_NAME = 34
+HOVER = "%{customdata}<extra></extra>"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of plotly.js with its title, how to read it, what it shows in words, and its height in pixels."""
+
+    title: str
+    caption: str
+    alt: str
+    height: int
+    figure: dict[str, Any]
+
+    @property
+    def json(self) -> Markup:
+        """The figure as JSON that may stand inside a ``<script>``."""
+        text = json.dumps(self.figure, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A named length, with what to say of it, and the colour and name of its kind."""
+
+    name: str
+    length: float
+    told: str
+    kind: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named curve over instants, with what to say of each point."""
+
+    name: str
+    at: Sequence[datetime]
+    values: Sequence[float]
+    told: Sequence[str]
+    is_shown: bool
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rows of a heat map, from the bottom up: the shade of each cell (None: blank), its text, and what to say of it."""
+
+    shades: Sequence[Sequence[float | None]]
+    texts: Sequence[Sequence[str]]
+    told: Sequence[Sequence[str]]
+
+
+def bars(items: Sequence[Bar], axis: str) -> dict[str, Any]:
+    """Horizontal bars, the first on top; one legend entry per kind."""
+    traces: list[dict[str, Any]] = []
+    for kind in dict.fromkeys(item.kind for item in items):
+        places = [place for place, item in enumerate(items) if item.kind == kind]
+        traces.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": plain(kind),
+                "y": places,
+                "x": [items[place].length for place in places],
+                "customdata": [plain(f"{items[place].name}\n{items[place].told}") for place in places],
+                "text": [plain(items[place].told) for place in places],
+                "textposition": "outside",
+                "cliponaxis": False,
+                "hovertemplate": HOVER,
+                "marker": {"color": items[places[0]].colour},
+            }
+        )
+    layout = {
+        "xaxis": {"title": {"text": plain(axis)}, "rangemode": "tozero", "tickformat": ","},
+        "yaxis": _named([item.name for item in items], autorange="reversed"),
+        "margin": {"l": _room([item.name for item in items]), "r": 110},
+        "bargap": 0.35,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    }
+    return {"data": traces, "layout": layout}
+
+
+def lines(items: Sequence[Line], ticks: Sequence[tuple[datetime, str]], axis: str) -> dict[str, Any]:
+    """Curves over time, with a legend that shows and hides them."""
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": plain(short(item.name)),
+            "x": [_axis_instant(instant) for instant in item.at],
+            "y": list(item.values),
+            "customdata": [plain(f"{item.name}\n{text}") for text in item.told],
+            "hovertemplate": HOVER,
+            "visible": True if item.is_shown else "legendonly",
+            "line": {"color": PALETTE[place % len(PALETTE)], "width": 2},
+            "marker": {"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 7},
+        }
+        for place, item in enumerate(items)
+    ]
+    layout = {
+        "xaxis": {
+            "type": "date",
+            "tickvals": [_axis_instant(instant) for instant, _ in ticks],
+            "ticktext": [plain(text) for _, text in ticks],
+        },
+        "yaxis": {"title": {"text": plain(axis)}, "rangemode": "tozero", "tickformat": ","},
+    }
+    return {"data": traces, "layout": layout}
+
+
+def heat_map(
+    cells: Cells, across: Sequence[str], up: Sequence[str], *, x_title: str = "", y_title: str = ""
+) -> dict[str, Any]:
+    """Shaded cells; the first row is at the bottom."""
+    trace = {
+        "type": "heatmap",
+        "z": [list(row) for row in cells.shades],
+        "text": [[plain(text) for text in row] for row in cells.texts],
+        "customdata": [[plain(text) for text in row] for row in cells.told],
+        "texttemplate": "%{text}",
+        "hovertemplate": HOVER,
+        "hoverongaps": False,
+        "colorscale": [list(shade) for shade in SHADES],
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+    }
+    layout = {
+        "xaxis": _named(across, title={"text": plain(x_title)}, tickangle=-40 if max(map(len, across)) > 4 else 0),
+        "yaxis": _named(up, title={"text": plain(y_title)}),
+        "margin": {
+            "l": _room(up) + (24 if y_title else 0),
+            "b": _room(across) * 0.7 if max(map(len, across)) > 4 else 56,
+        },
+    }
+    return {"data": [trace], "layout": layout}
+
+
+def cloud(groups: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> dict[str, Any]:
+    """Points of several groups on a plane whose axes have no unit."""
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": plain(name),
+            "x": [round(value, 3) for value in xs],
+            "y": [round(value, 3) for value in ys],
+            "hoverinfo": "name",
+            "marker": {
+                "color": PALETTE[place % len(PALETTE)],
+                "symbol": SYMBOLS[place % len(SYMBOLS)],
+                "size": 6,
+                "opacity": 0.6,
+            },
+        }
+        for place, (name, xs, ys) in enumerate(groups)
+    ]
+    bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
+    layout = {"xaxis": bare, "yaxis": bare, "legend": {"orientation": "h", "y": -0.05, "itemsizing": "constant"}}
+    return {"data": traces, "layout": layout}
+
+
+def choice(
+    counts: Sequence[int], curves: Sequence[tuple[str, Sequence[float], Sequence[str]]], chosen: int, axis: str
+) -> dict[str, Any]:
+    """Two curves side by side over the numbers of groups tried; the chosen one is marked."""
+    traces: list[dict[str, Any]] = []
+    for side, (name, values, told) in enumerate(curves, start=1):
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": plain(name),
+                "x": list(counts),
+                "y": list(values),
+                "customdata": [plain(text) for text in told],
+                "hovertemplate": HOVER,
+                "xaxis": f"x{side}",
+                "yaxis": f"y{side}",
+                "line": {"color": GREY, "width": 2},
+                "marker": {
+                    "color": [ORANGE if count == chosen else GREY for count in counts],
+                    "size": [14 if count == chosen else 8 for count in counts],
+                },
+            }
+        )
+    across = {"tickvals": list(counts), "title": {"text": plain(axis)}}
+    layout = {
+        "xaxis": across | {"domain": [0, 0.4]},
+        "xaxis2": across | {"domain": [0.6, 1], "anchor": "y2"},
+        "yaxis": {"title": {"text": plain(curves[0][0])}},
+        "yaxis2": {"title": {"text": plain(curves[1][0])}, "anchor": "x2", "rangemode": "tozero", "tickformat": ","},
+        "showlegend": False,
+    }
+    return {"data": traces, "layout": layout}
+
+
+def against_diagonal(
+    name: str,
+    points: Sequence[tuple[float, float, str]],
+    diagonal: str,
+    axes: tuple[str, str],
+    *,
+    highest: float = 1.0,
+    percent: Sequence[tuple[float, str]],
+) -> dict[str, Any]:
+    """A curve of shares beside the diagonal.
+
+    points  : across, up (0–1), what to say of it
+    highest : end of both axes
+    percent : ticks of both axes, with their texts
+    """
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": plain(diagonal),
+            "x": [0, highest],
+            "y": [0, highest],
+            "hoverinfo": "skip",
+            "line": {"color": GREY, "dash": "dash", "width": 1.5},
+        },
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": plain(name),
+            "x": [x for x, _, _ in points],
+            "y": [y for _, y, _ in points],
+            "customdata": [plain(told) for _, _, told in points],
+            "hovertemplate": HOVER,
+            "cliponaxis": False,
+            "line": {"color": BLUE, "width": 2.5},
+            "marker": {"size": 8},
+        },
+    ]
+    ticks = {
+        "tickvals": [value for value, _ in percent],
+        "ticktext": [text for _, text in percent],
+        "range": [0, highest],
+    }
+    layout = {
+        "xaxis": ticks | {"title": {"text": plain(axes[0])}},
+        "yaxis": ticks | {"title": {"text": plain(axes[1])}},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    }
+    return {"data": traces, "layout": layout}
+
+
+def columns(
+    values: Sequence[float], told: Sequence[str], texts: Sequence[str], level: float, axis: str
+) -> dict[str, Any]:
+    """Upright bars 1 … n, with a horizontal line at a level."""
+    places = list(range(1, len(values) + 1))
+    trace = {
+        "type": "bar",
+        "x": places,
+        "y": list(values),
+        "text": list(texts),
+        "textposition": "outside",
+        "cliponaxis": False,
+        "customdata": [plain(text) for text in told],
+        "hovertemplate": HOVER,
+        "marker": {"color": [BLUE if value > level else "#9dc3de" for value in values]},
+    }
+    line = {
+        "type": "line",
+        "layer": "below",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "y0": level,
+        "y1": level,
+        "line": {"color": ORANGE, "width": 2, "dash": "dot"},
+    }
+    layout = {
+        "xaxis": {"tickvals": places, "showgrid": False, "title": {"text": plain(axis)}},
+        "yaxis": {"showticklabels": False, "showgrid": False, "rangemode": "tozero"},
+        "shapes": [line],
+        "bargap": 0.2,
+    }
+    return {"data": [trace], "layout": layout}
+
+
+def sparkline(values: Sequence[float], *, width: int = 84, height: int = 24) -> str:
+    """The points of an SVG polyline through the values, from the left to the right edge; lowest at the bottom."""
+    low, high = min(values), max(values)
+    step = (width - 4) / max(1, len(values) - 1)
+    spread = (high - low) or 1.0
+    return " ".join(
+        f"{2 + place * step:.1f},{height - 3 - (value - low) / spread * (height - 6):.1f}"
+        if high > low
+        else f"{2 + place * step:.1f},{height / 2:.1f}"
+        for place, value in enumerate(values)
+    )
+
+
+def plain(text: str) -> str:
+    """A text that plotly.js shows as it is; lines break where it has line ends."""
+    return escape(text, quote=False).replace("\n", "<br>")
+
+
+def short(name: str) -> str:
+    """A name cut to what fits beside an axis."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1].rstrip()}…"
+
+
+def _named(names: Sequence[str], **rest: Any) -> dict[str, Any]:
+    """An axis whose places 0 … n − 1 have names."""
+    return {
+        "tickvals": list(range(len(names))),
+        "ticktext": [plain(short(name)) for name in names],
+        "showgrid": False,
+        "zeroline": False,
+        **rest,
+    }
+
+
+def _room(names: Sequence[str]) -> int:
+    """Pixels that the longest name takes beside an axis."""
+    return 24 + round(6.8 * max((len(short(name)) for name in names), default=0))
+
+
+def _axis_instant(instant: datetime) -> str:
+    return instant.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,166 @@
+"""A published snapshot read for a report: rows of its tables, and what people call the things in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from facette.definitions.language import print_rule
+from facette.definitions.model import Definition, Label, Language
+from facette.definitions.project import Definitions
+from facette.queries import Published
+from facette.segments.clusters import FittedKMeans
+from facette.segments.scores import FittedPropensity
+from facette.web.report.words import Words
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the sections of the report share."""
+
+    published: Published
+    words: Words
+
+    @property
+    def definitions(self) -> Definitions:
+        return self.published.definitions
+
+    @property
+    def language(self) -> Language:
+        return self.words.language
+
+    # ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def has(self, table: str) -> bool:
+        return bool(self.published.snapshot.tables.get(table))
+
+    def rows(self, table: str) -> list[Row]:
+        """All rows of a small table; none if the snapshot has no such table."""
+        return self.published.table(table).to_pyarrow().to_pylist() if self.has(table) else []
+
+    @cached_property
+    def runs(self) -> list[str]:
+        """The runs whose sizes are known, by the instant they were for."""
+        return list(dict.fromkeys(row["run"] for row in self._sizes_by_run))
+
+    @cached_property
+    def sizes(self) -> list[Row]:
+        """Size of each published segment, largest first."""
+        latest = [row for row in self._sizes_by_run if row["run"] == self.published.snapshot.run]
+        return sorted(latest, key=lambda row: (-row["members"], row["segment"]))
+
+    @cached_property
+    def history(self) -> dict[str, list[Row]]:
+        """Segment → its sizes, oldest first."""
+        found: dict[str, list[Row]] = {row["segment"]: [] for row in self.sizes}
+        for row in self._sizes_by_run:
+            if row["segment"] in found:
+                found[row["segment"]].append(row)
+        return found
+
+    @cached_property
+    def _sizes_by_run(self) -> list[Row]:
+        return sorted(self.rows("sizes"), key=lambda row: (row["as_of"], row["run"]))
+
+    @cached_property
+    def verdicts(self) -> dict[tuple[str, str], Row]:
+        """(kind, name) → verdict."""
+        return {(row["kind"], row["name"]): row for row in self.rows("verdicts")}
+
+    @cached_property
+    def traits(self) -> dict[str, list[Row]]:
+        """Segment, or ``clustering:number`` → its most distinguishing traits, in order."""
+        found: dict[str, list[Row]] = {}
+        for row in sorted(self.rows("portraits"), key=lambda row: row["position"]):
+            found.setdefault(row["segment"], []).append(row)
+        return found
+
+    @cached_property
+    def population(self) -> int:
+        """Profiles counted."""
+        if self.sizes:
+            return self.sizes[0]["population"]
+        return int(self.published.table("features").count().to_pyarrow().as_py()) if self.has("features") else 0
+
+    # ── models ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def models(self) -> dict[str, Row]:
+        return {row["name"]: row for row in self.rows("models")}
+
+    def clustering(self, name: str) -> FittedKMeans | None:
+        row = self.models.get(name)
+        return FittedKMeans.from_json(row["parameters"], row["metrics"]) if row else None
+
+    def propensity(self, name: str) -> FittedPropensity | None:
+        row = self.models.get(name)
+        return FittedPropensity.from_json(row["parameters"], row["metrics"]) if row else None
+
+    # ── names ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def label(self, label: Label, name: str) -> str:
+        """The label in the report's language, else in the other one, else the name."""
+        other: Language = "en" if self.language == "fr" else "fr"
+        return getattr(label, self.language) or getattr(label, other) or name
+
+    def label_in(self, items: tuple[Definition, ...], name: str) -> str:
+        """The label of the definition of that name."""
+        for item in items:
+            if getattr(item, "name", None) == name:
+                return self.label(item.label, name)  # type: ignore[attr-defined]
+        return name
+
+    def segment(self, name: str) -> str:
+        return _capital(self.label_in(self.definitions.project.segments, name))
+
+    def source(self, name: str) -> str:
+        return self.label_in(self.definitions.project.sources, name)
+
+    def event(self, name: str) -> str:
+        event = self.definitions.vocabulary.events.get(name)
+        return self._of(event.labels, name) if event else name
+
+    def column(self, name: str) -> str:
+        """What people call a trait, a feature or a model's output, with a capital."""
+        column = self.definitions.vocabulary.columns.get(name)
+        return _capital(self._of(column.labels, name)) if column else name
+
+    def field(self, name: str) -> str:
+        """What people call a trait, an identifier, or the property of some event."""
+        for event in self.definitions.vocabulary.events.values():
+            if name in event.properties and name not in self.definitions.vocabulary.columns:
+                return _capital(self._of(event.properties[name].labels, name))
+        return self.column(name)
+
+    def unit(self, column: str) -> str:
+        found = self.definitions.vocabulary.columns.get(column)
+        return found.unit if found else ""
+
+    def quantity(self, column: str, value: float | None) -> str:
+        return self.words.quantity(value, self.unit(column))
+
+    def rule(self, segment: str) -> str:
+        checked = self.definitions.rules.get(segment)
+        return print_rule(checked.rule, self.language, self.definitions.vocabulary) if checked else ""  # type: ignore[arg-type]
+
+    def reason(self, row: Mapping[str, Any]) -> str:
+        """Why a verdict is what it is, without repeating the verdict."""
+        text = self.words.typeset(row[f"reason_{self.language}"] or "")
+        said = self.words.say(f"verdict_{row['verdict']}")
+        return _capital(re.sub(rf"^{re.escape(said)}\s*:\s*", "", text))
+
+    @property
+    def kpi(self) -> str | None:
+        return self.definitions.project.validation.kpi
+
+    def _of(self, labels: Mapping[str, str], name: str) -> str:
+        return labels.get(self.language) or next(iter(labels.values()), name)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,407 @@
+"""The fixed texts of the report, in French and in English."""
+
+from __future__ import annotations
+
+from facette.definitions.model import Language
+
+REASONS = {
+    "row refused": "ligne refusée",
+    "value unknown": "valeur inconnue",
+    "clock corrected": "horloge corrigée",
+    "no identifier": "aucun identifiant",
+    "no instant": "aucun instant",
+    "not an instant": "pas un instant",
+    "not an instant, so that nobody knows when it was known": "pas un instant : on ne sait pas quand elle a été connue",
+    "happened more than a day after it was received": "survenu plus d'un jour après sa réception",
+    "happened after it was received, which is taken instead": "survenu après sa réception, qui est prise à la place",
+    "no valid value, and one is required": "pas de valeur valable, et il en faut une",
+    "not a number": "pas un nombre",
+    "neither yes nor no": "ni oui ni non",
+    "not a date": "pas une date",
+    "not an e-mail address": "pas une adresse e-mail",
+    "not a phone number": "pas un numéro de téléphone",
+    "look for what is new": "recherche des nouveautés",
+    "rebuild": "refait",
+    "add": "complété",
+    "skip": "laissé tel quel",
+    "first run": "premier calcul",
+    "everything anew, as asked": "tout refait, sur demande",
+    "time passed": "le temps a passé",
+    "no new event, no window moved": "aucun événement nouveau, aucune fenêtre déplacée",
+    "no source has anything new": "aucune source n'a de nouveauté",
+    "nothing before it changed": "rien n'a changé avant",
+    "features changed": "les caractéristiques ont changé",
+    "models changed": "les modèles ont changé",
+    "segments changed": "les segments ont changé",
+    "validation or labels changed": "la validation ou les libellés ont changé",
+    "new links took a profile apart": "de nouveaux liens ont séparé un profil",
+}
+"""What cleaning and plans say of their reasons, in French; what is missing here is shown as it was given."""
+
+TEXTS: dict[str, dict[Language, str]] = {
+    # ── header ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    "and": {"fr": "et", "en": "and"},
+    "or": {"fr": "ou", "en": "or"},
+    "yes": {"fr": "oui", "en": "yes"},
+    "no": {"fr": "non", "en": "no"},
+    "title": {"fr": "Segmentation – {project}", "en": "Segmentation – {project}"},
+    "segmentation": {"fr": "Rapport de segmentation", "en": "Segmentation report"},
+    "as_of": {"fr": "Situation du {instant}", "en": "As of {instant}"},
+    "end_of_day": {"fr": "{day} au soir", "en": "the end of {day}"},
+    "day_and_time": {"fr": "{day} à {time}", "en": "{day} at {time}"},
+    "time_zone": {"fr": "fuseau horaire {zone}", "en": "time zone {zone}"},
+    "nav_glance": {"fr": "En un coup d'œil", "en": "At a glance"},
+    "nav_cards": {"fr": "Qui est qui", "en": "Who is who"},
+    "nav_rfm": {"fr": "Récence × fréquence", "en": "Recency × frequency"},
+    "nav_clusterings": {"fr": "Groupes", "en": "Groups"},
+    "nav_quality": {"fr": "Données", "en": "Data"},
+    "footer": {
+        "fr": "Ce fichier se suffit à lui-même : il ne demande rien à Internet et peut être transmis tel quel.",
+        "en": "This file is complete in itself: it asks nothing of the Internet and can be passed on as it is.",
+    },
+    "contents": {"fr": "Sommaire", "en": "Contents"},
+    "no_script": {
+        "fr": "Les graphiques demandent JavaScript ; les tableaux et les textes se lisent sans.",
+        "en": "The pictures need JavaScript; tables and texts can be read without it.",
+    },
+    "population": {"fr": "Profils comptés", "en": "Profiles counted"},
+    "population_all": {"fr": "tous les profils", "en": "all profiles"},
+    "population_of": {
+        "fr": "ceux dont on connaît : {kinds} – sur {total} en tout",
+        "en": "those known by {kinds} – out of {total} in all",
+    },
+    "segments_figure": {"fr": "Segments", "en": "Segments"},
+    "segments_worth": {"fr": "dont {n} jugés utiles", "en": "{n} of them found worth having"},
+    "segments_unjudged": {"fr": "aucun indicateur pour les juger", "en": "no indicator to judge them by"},
+    "covered": {"fr": "Dans au moins un segment", "en": "In at least one segment"},
+    "covered_all": {"fr": "chaque profil est visé par une règle", "en": "some rule is about every profile"},
+    "covered_note": {
+        "fr": "{members} ; les autres ne sont visés par aucune règle",
+        "en": "{members}; no rule is about the others",
+    },
+    "moves": {"fr": "Mouvements", "en": "Moves"},
+    "moves_note": {
+        "fr": "entrées et sorties depuis le calcul précédent",
+        "en": "entries and exits since the run before",
+    },
+    "first_run": {
+        "fr": "premier calcul : les mouvements se verront au prochain",
+        "en": "first run: moves show from the next one on",
+    },
+    "kpi_mean": {"fr": "{kpi}, en moyenne", "en": "{kpi}, on average"},
+    "kpi_note": {"fr": "l'indicateur qui sert à juger les segments", "en": "the indicator that segments are judged by"},
+    # ── at a glance ─────────────────────────────────────────────────────────────────────────────────────────────────
+    "glance": {"fr": "Les segments en un coup d'œil", "en": "Segments at a glance"},
+    "glance_intro": {
+        "fr": "Du plus grand au plus petit. Un profil peut être dans plusieurs segments : les parts ne s'additionnent "
+        "pas.",
+        "en": "Largest first. A profile may be in several segments, so the shares do not add up.",
+    },
+    "no_segments": {"fr": "Le projet ne définit aucun segment.", "en": "The project defines no segment."},
+    "segment": {"fr": "Segment", "en": "Segment"},
+    "rule": {"fr": "Règle", "en": "Rule"},
+    "members": {"fr": "Profils", "en": "Profiles"},
+    "share": {"fr": "Part", "en": "Share"},
+    "entered": {"fr": "Entrés", "en": "Entered"},
+    "left": {"fr": "Sortis", "en": "Left"},
+    "evolution": {"fr": "Évolution", "en": "Trend"},
+    "evolution_alt": {
+        "fr": "De {first} à {last} profils en {runs}",
+        "en": "From {first} to {last} profiles over {runs}",
+    },
+    "verdict": {"fr": "Verdict", "en": "Verdict"},
+    "inside": {"fr": "dedans", "en": "inside"},
+    "outside": {"fr": "ailleurs", "en": "outside"},
+    "new_moves": {"fr": "nouveau", "en": "new"},
+    "verdict_worth": {"fr": "Utile", "en": "Worth having"},
+    "verdict_weak": {"fr": "Peu distinct", "en": "Weak"},
+    "verdict_small": {"fr": "Trop petit", "en": "Too small"},
+    "verdict_empty": {"fr": "Vide", "en": "Empty"},
+    "verdict_unknown": {"fr": "Non jugé", "en": "Not judged"},
+    "sizes": {"fr": "Taille des segments", "en": "Size of the segments"},
+    "sizes_caption": {
+        "fr": "Chaque barre est un segment ; sa longueur est le nombre de profils qui y sont. La couleur dit le "
+        "verdict.",
+        "en": "Each bar is a segment, as long as it has profiles. The colour tells the verdict.",
+    },
+    "sizes_alt": {"fr": "Barres : {listed}.", "en": "Bars: {listed}."},
+    "history": {"fr": "Taille au fil des calculs", "en": "Size from run to run"},
+    "history_caption": {
+        "fr": "Chaque point est un calcul. Les {shown} plus grands segments sont tracés ; cliquez sur un nom de la "
+        "légende pour en montrer ou en cacher un.",
+        "en": "Each point is a run. The {shown} largest segments are drawn; click on a name of the legend to show or "
+        "hide one.",
+    },
+    "history_alt": {
+        "fr": "Courbes de taille de {segments} sur {runs}.",
+        "en": "Size curves of {segments} over {runs}.",
+    },
+    "history_single": {
+        "fr": "L'historique commence avec ce calcul ; les courbes apparaîtront au prochain.",
+        "en": "The history begins with this run; curves appear from the next one on.",
+    },
+    # ── cards ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    "cards": {"fr": "Qui est dans chaque segment", "en": "Who each segment is"},
+    "cards_intro": {
+        "fr": "Ce qui distingue le plus les membres du reste des profils. Barre vers la droite : plus élevé ou plus "
+        "fréquent chez eux ; vers la gauche : moins. Sa longueur est la force de l'écart (d de Cohen), sur la même "
+        "échelle partout.",
+        "en": "What sets members apart most from all other profiles. A bar to the right: higher or more frequent "
+        "among them; to the left: less. Its length is the strength of the difference (Cohen's d), on one scale "
+        "throughout.",
+    },
+    "versus": {"fr": "{inside} contre {outside}", "en": "{inside} against {outside}"},
+    "trait_title": {"fr": "{strength} (d = {effect})", "en": "{strength} (d = {effect})"},
+    "strength_large": {"fr": "écart fort", "en": "large difference"},
+    "strength_medium": {"fr": "écart moyen", "en": "medium difference"},
+    "strength_small": {"fr": "écart faible", "en": "small difference"},
+    "strength_slight": {"fr": "écart infime", "en": "slight difference"},
+    "no_traits": {
+        "fr": "Rien à comparer : le segment est vide, ou tout le monde y est.",
+        "en": "Nothing to compare: nobody is in it, or everybody.",
+    },
+    "parent": {"fr": "fait partie de", "en": "part of"},
+    "children": {"fr": "contient", "en": "contains"},
+    # ── RFM ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    "rfm": {"fr": "Récence et fréquence", "en": "Recency and frequency"},
+    "rfm_caption": {
+        "fr": "Chaque case croise {recency} (de gauche à droite) et {frequency} (de bas en haut), de 1, le moins bon, "
+        "à {groups}. Le nombre est celui des profils ; la couleur, du clair au foncé, dit {colour}.",
+        "en": "Each cell crosses {recency} (across) and {frequency} (up), from 1, the worst, to {groups}. The number "
+        "is that of profiles; the colour, from light to dark, tells {colour}.",
+    },
+    "rfm_reading": {
+        "fr": "En haut à droite, ceux qui sont venus récemment et souvent ({best}) ; en haut à gauche, les habitués "
+        "que l'on ne voit plus ({lost}).",
+        "en": "At the top right, those who came lately and often ({best}); at the top left, regulars who are no "
+        "longer seen ({lost}).",
+    },
+    "rfm_alt": {
+        "fr": "Carte de chaleur de {groups} cases sur {groups}, {members}.",
+        "en": "Heat map of {groups} by {groups} cells, {members}.",
+    },
+    "rfm_colour_members": {"fr": "le nombre de profils", "en": "the number of profiles"},
+    "rfm_colour_kpi": {"fr": "la moyenne de « {kpi} »", "en": "the mean of “{kpi}”"},
+    # ── clusterings ─────────────────────────────────────────────────────────────────────────────────────────────────
+    "clusterings": {"fr": "Groupes trouvés dans les données", "en": "Groups found in the data"},
+    "group": {"fr": "Groupe {number}", "en": "Group {number}"},
+    "clustering_facts": {
+        "fr": "{groups} trouvés d'après {features}, sur {rows}.",
+        "en": "{groups} found from {features}, among {rows}.",
+    },
+    "map": {"fr": "Carte des profils", "en": "Map of the profiles"},
+    "map_caption": {
+        "fr": "Chaque point est un profil d'un échantillon ; deux points proches se ressemblent. Des taches de "
+        "couleur bien séparées sont de bons groupes. La carte montre {explained} des différences.",
+        "en": "Each point is a profile of a sample; points close together are alike. Well separated patches of colour "
+        "are good groups. The map shows {explained} of the differences.",
+    },
+    "map_alt": {"fr": "Nuage de {points} points en {groups}.", "en": "Scatter of {points} points in {groups}."},
+    "choice": {"fr": "Combien de groupes", "en": "How many groups"},
+    "choice_caption": {
+        "fr": "À gauche, la netteté des groupes (silhouette, plus haut est mieux) ; à droite, la dispersion qui reste "
+        "à l'intérieur. {chosen} ont été retenus, là où la silhouette est la plus haute{elbow}.",
+        "en": "On the left, how distinct the groups are (silhouette, higher is better); on the right, the spread that "
+        "remains within. {chosen} were taken, where the silhouette is highest{elbow}.",
+    },
+    "choice_elbow_same": {"fr": " ; le coude de la dispersion dit de même", "en": "; the elbow of the spread agrees"},
+    "choice_elbow": {
+        "fr": " ; le coude de la dispersion en suggérait {elbow}",
+        "en": "; the elbow of the spread suggested {elbow}",
+    },
+    "choice_alt": {
+        "fr": "Silhouette selon le nombre de groupes : {listed}.",
+        "en": "Silhouette by number of groups: {listed}.",
+    },
+    "silhouette": {"fr": "Silhouette", "en": "Silhouette"},
+    "inertia": {"fr": "Dispersion (inertie)", "en": "Spread (inertia)"},
+    "number_of_groups": {"fr": "Nombre de groupes", "en": "Number of groups"},
+    "average": {"fr": "Moyennes : {listed}", "en": "Averages: {listed}"},
+    # ── scores ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    "scores": {"fr": "Scores", "en": "Scores"},
+    "score_facts": {
+        "fr": "Probabilité, sur 100, de faire « {event} » dans les {horizon}.",
+        "en": "The chance in 100 of doing “{event}” within {horizon}.",
+    },
+    "score_top": {
+        "fr": "Les 10 % de profils les mieux notés contiennent {gain} de ceux qui l'ont fait : {lift} fois plus qu'au "
+        "hasard.",
+        "en": "The 10% best scored profiles contain {gain} of those who did it: {lift} times as many as chance would "
+        "give.",
+    },
+    "score_half": {
+        "fr": "S'adresser aux 30 % les mieux notés touche {gain} d'entre eux.",
+        "en": "Addressing the 30% best scored reaches {gain} of them.",
+    },
+    "score_rank": {
+        "fr": "De deux profils dont l'un l'a fait et l'autre non, le score met le bon devant {auc} fois sur 100 (AUC "
+        "{value}).",
+        "en": "Of two profiles of whom one did it, the score puts the right one first {auc} times in 100 (AUC "
+        "{value}).",
+    },
+    "score_honest": {
+        "fr": "Quand le score annonce une probabilité, il se trompe en moyenne de {error} points.",
+        "en": "Where the score announces a probability, it is off by {error} points on average.",
+    },
+    "calibration": {"fr": "Le score dit-il vrai ?", "en": "Does the score mean what it says?"},
+    "calibration_caption": {
+        "fr": "Chaque point réunit des profils de score voisin : en abscisse ce que le score annonçait, en ordonnée "
+        "la part qui l'a vraiment fait. Sur la diagonale, le score dit vrai ; au-dessus, il est trop prudent.",
+        "en": "Each point gathers profiles with neighbouring scores: across, what the score announced; up, the share "
+        "that really did it. On the diagonal the score is right; above it, too cautious.",
+    },
+    "calibration_alt": {
+        "fr": "Courbe de calibration : annoncé et observé, {listed}.",
+        "en": "Calibration curve: announced and observed, {listed}.",
+    },
+    "announced": {"fr": "Annoncé", "en": "Announced"},
+    "observed": {"fr": "Observé", "en": "Observed"},
+    "perfect": {"fr": "Score parfait", "en": "Perfect score"},
+    "with_score": {"fr": "Avec le score", "en": "With the score"},
+    "at_random": {"fr": "Au hasard", "en": "At random"},
+    "lift": {"fr": "Taux par dixième", "en": "Rate by tenth"},
+    "lift_caption": {
+        "fr": "Les profils rangés du meilleur score (1) au moins bon (10), en dixièmes. La barre est la part de "
+        "chaque dixième qui l'a fait ; le trait, celle de tous ({base}).",
+        "en": "Profiles from the best score (1) to the worst (10), in tenths. The bar is the share of each tenth that "
+        "did it; the line, that of all ({base}).",
+    },
+    "lift_alt": {"fr": "Barres : {listed}.", "en": "Bars: {listed}."},
+    "gain": {"fr": "Part de ceux qui l'ont fait", "en": "Share of those who did it"},
+    "gain_caption": {
+        "fr": "En s'adressant à cette part des profils, les mieux notés d'abord (en abscisse), on touche cette part "
+        "de ceux qui l'ont fait (en ordonnée). La diagonale est ce que donnerait le hasard.",
+        "en": "Addressing this share of the profiles, best scored first (across), reaches this share of those who did "
+        "it (up). The diagonal is what chance would give.",
+    },
+    "gain_alt": {"fr": "Courbe de gain : {listed}.", "en": "Gain curve: {listed}."},
+    "tenth": {"fr": "Dixième", "en": "Tenth"},
+    "addressed": {"fr": "Profils touchés", "en": "Profiles addressed"},
+    "did": {"fr": "L'ont fait", "en": "Did it"},
+    "rate": {"fr": "Taux", "en": "Rate"},
+    "lift_column": {"fr": "Fois le hasard", "en": "Times chance"},
+    "figures": {"fr": "Chiffres par dixième", "en": "Figures by tenth"},
+    "weights": {"fr": "Ce qui fait monter et descendre le score", "en": "What raises and lowers the score"},
+    "weights_caption": {
+        "fr": "À droite, ce qui augmente la chance quand il est plus élevé ; à gauche, ce qui la diminue. Toutes "
+        "choses égales par ailleurs, pour un écart habituel (un écart-type).",
+        "en": "To the right, what raises the chance when it is higher; to the left, what lowers it. All else being "
+        "equal, for a usual difference (one standard deviation).",
+    },
+    "chance_times": {"fr": "chances × {times}", "en": "odds × {times}"},
+    "unknown_feature": {"fr": "{feature} : inconnu", "en": "{feature}: unknown"},
+    "bands_now": {"fr": "Aujourd'hui", "en": "Today"},
+    "band": {"fr": "Score", "en": "Score"},
+    "band_from": {"fr": "de {low} à {high}", "en": "{low} to {high}"},
+    "learned": {
+        "fr": "Appris sur {rows} ({positives} l'ont fait), vus le {fit}. {calibrated} Jugé sur {test_rows} vus le "
+        "{test}, dont rien n'a servi à apprendre.{purged}",
+        "en": "Learned from {rows} ({positives} did it), seen on {fit}. {calibrated} Judged on {test_rows} seen on "
+        "{test}, of which nothing was learned.{purged}",
+    },
+    "calibrated_instant": {"fr": "Calibré sur le {days}.", "en": "Calibrated on {days}."},
+    "calibrated_folds": {"fr": "Calibré par validation croisée.", "en": "Calibrated by cross-validation."},
+    "purged": {
+        "fr": " Écarté, car trop proche de l'examen : le {days}.",
+        "en": " Left out, being too close to the test: {days}.",
+    },
+    "not_fitted": {
+        "fr": "Ce modèle n'a pas encore pu être calculé : il ne donne aucune valeur.",
+        "en": "This model could not be fitted yet: it gives no value.",
+    },
+    # ── overlaps ────────────────────────────────────────────────────────────────────────────────────────────────────
+    "overlaps": {"fr": "Recouvrements", "en": "Overlaps"},
+    "overlaps_caption": {
+        "fr": "Lisez une ligne : la part des profils de ce segment qui sont aussi dans celui de la colonne. Plus la "
+        "case est foncée, plus cette part est grande.",
+        "en": "Read along a row: the share of that segment's profiles who are in the column's as well. The darker the "
+        "cell, the larger the share.",
+    },
+    "overlaps_left_out": {
+        "fr": "Seuls les {shown} plus grands segments sont montrés.",
+        "en": "Only the {shown} largest segments are shown.",
+    },
+    "overlaps_alt": {"fr": "Carte de chaleur de {segments}.", "en": "Heat map of {segments}."},
+    "largest_overlaps": {"fr": "Les plus grands recouvrements", "en": "The largest overlaps"},
+    "overlap": {
+        "fr": "« {a} » et « {b} » ont {both} en commun : {of_a} du premier, {of_b} du second.",
+        "en": "“{a}” and “{b}” share {both}: {of_a} of the former, {of_b} of the latter.",
+    },
+    "same_people": {"fr": "Ce sont presque les mêmes gens.", "en": "They are almost the same people."},
+    "no_overlaps": {
+        "fr": "Aucun segment n'a de profil en commun avec un autre.",
+        "en": "No segment shares a profile with another.",
+    },
+    # ── quality ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    "quality": {"fr": "Qualité des données", "en": "Data quality"},
+    "quality_intro": {
+        "fr": "Ce que le nettoyage a fait de chaque source. Rien n'est perdu en silence : ce qui est écarté est listé "
+        "plus bas.",
+        "en": "What cleaning made of each source. Nothing is lost in silence: what was put aside is listed below.",
+    },
+    "source": {"fr": "Source", "en": "Source"},
+    "step": {"fr": "Étape", "en": "Step"},
+    "rows_in": {"fr": "Lignes avant", "en": "Rows before"},
+    "rows_out": {"fr": "Lignes après", "en": "Rows after"},
+    "changed": {"fr": "Modifiées", "en": "Changed"},
+    "refused": {"fr": "Refusées", "en": "Refused"},
+    "step_only": {"fr": "Choix des lignes", "en": "Choice of rows"},
+    "step_lookup": {"fr": "Rapprochement avec {what}", "en": "Lookup in {what}"},
+    "step_text": {"fr": "Textes mis au propre", "en": "Texts tidied"},
+    "step_type": {"fr": "Valeurs illisibles : {what}", "en": "Unreadable values: {what}"},
+    "step_range": {"fr": "Valeurs absurdes : {what}", "en": "Absurd values: {what}"},
+    "step_outlier": {"fr": "Valeurs extrêmes : {what}", "en": "Extreme values: {what}"},
+    "step_blocked": {"fr": "Identifiants qui n'identifient personne : {what}", "en": "Identifiers of nobody: {what}"},
+    "step_clock": {"fr": "Horloges en avance corrigées", "en": "Clocks running ahead corrected"},
+    "step_refused": {"fr": "Lignes valables", "en": "Valid rows"},
+    "step_duplicates": {"fr": "Doublons retirés", "en": "Duplicates removed"},
+    "refusals": {"fr": "Ce qui a été écarté, et pourquoi", "en": "What was put aside, and why"},
+    "no_refusals": {"fr": "Rien n'a été écarté.", "en": "Nothing was put aside."},
+    "reason": {"fr": "Raison", "en": "Reason"},
+    "column": {"fr": "Colonne", "en": "Column"},
+    "samples": {"fr": "Par exemple", "en": "For example"},
+    "rows": {"fr": "Lignes", "en": "Rows"},
+    "row_number": {"fr": "ligne {row}", "en": "row {row}"},
+    "no_quality": {"fr": "Aucune source n'a été nettoyée.", "en": "No source was cleaned."},
+    "identities": {
+        "fr": "{identifiers} identifiants reconnus pour {profiles}{refused}.",
+        "en": "{identifiers} identifiers recognised as {profiles}{refused}.",
+    },
+    "links_refused": {
+        "fr": " ; {n} rapprochements refusés, car ils auraient réuni des personnes différentes",
+        "en": "; {n} links refused, as they would have joined different people",
+    },
+    # ── run ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    "facts": {"fr": "Le calcul", "en": "The run"},
+    "run": {"fr": "Identifiant du calcul", "en": "Run"},
+    "evaluated_at": {"fr": "Évalué", "en": "Evaluated at"},
+    "published_at": {"fr": "Publié", "en": "Published at"},
+    "zone": {"fr": "Fuseau horaire", "en": "Time zone"},
+    "definitions": {"fr": "Empreinte des définitions", "en": "Fingerprint of the definitions"},
+    "version": {"fr": "Version de Facette", "en": "Facette version"},
+    "definitions_changed": {
+        "fr": "Les définitions ont changé depuis ce calcul : relancez `facette run`.",
+        "en": "The definitions have changed since this run: start `facette run` again.",
+    },
+    "stages": {"fr": "Étapes", "en": "Stages"},
+    "stage": {"fr": "Étape", "en": "Stage"},
+    "what": {"fr": "Ce qui a été fait", "en": "What was done"},
+    "seconds": {"fr": "Durée", "en": "Time"},
+    "total": {"fr": "Total", "en": "Total"},
+    "models": {"fr": "Modèles", "en": "Models"},
+    "model": {"fr": "Modèle", "en": "Model"},
+    "model_version": {"fr": "Version", "en": "Version"},
+    "after": {"fr": "après : {stage}", "en": "after: {stage}"},
+    "fitted_at": {"fr": "Ajusté le", "en": "Fitted on"},
+    "age": {"fr": "Âge", "en": "Age"},
+    "refit": {"fr": "Réajusté après", "en": "Fitted again after"},
+    "stage_extract": {"fr": "Lecture des sources", "en": "Reading the sources"},
+    "stage_clean": {"fr": "Nettoyage", "en": "Cleaning"},
+    "stage_people": {"fr": "Personnes", "en": "People"},
+    "stage_events": {"fr": "Événements", "en": "Events"},
+    "stage_partials": {"fr": "Agrégats", "en": "Aggregates"},
+    "stage_features": {"fr": "Caractéristiques", "en": "Features"},
+    "stage_models": {"fr": "Modèles", "en": "Models"},
+    "stage_segments": {"fr": "Segments", "en": "Segments"},
+    "stage_validation": {"fr": "Validation", "en": "Validation"},
+}

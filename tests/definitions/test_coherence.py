@@ -1,0 +1,281 @@
+"""Definitions that have the right shape and do not hold together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.definitions.projects import SOUND, loaded, problems
+
+TABLE = "  - name: shops\n    kind: file\n    path: shops.csv\n    table: {key: id}\n"
+
+
+def source(reader: str) -> str:
+    return f"sources:\n  - name: more\n    kind: file\n    path: x.csv\n{reader}"
+
+
+PEOPLE = "    people:\n      identifiers: {customer_id: id}\n"
+EVENTS = "    events:\n      - name: purchase\n        identifiers: {customer_id: id}\n        at: t\n"
+
+BROKEN = {
+    # settings
+    "time zone": ("time_zone: Europe/Pris", [":1 unknown time zone `Europe/Pris`", "`Europe/Paris`"]),
+    "as_of without offset": ("as_of: 2026-01-01T10:00:00", [":1 as_of is an instant without an offset"]),
+    "as_of long ago": ("as_of: 0026-01-01", [":1 as_of lies in the year 26"]),
+    "population": ("population: [email, phone]", [":1 unknown kind of identifier `phone`", "there are `customer_id`"]),
+    "trait_survivorship": ("trait_survivorship:\n  vile: trusted", [":2 unknown trait `vile`", "`city`"]),
+    # names
+    "one name twice": (
+        "features:\n  - {name: city, value: '1'}",
+        [":2 feature `city` and trait `city` both", "facette.yml:12"],
+    ),
+    "segment and feature": ("segments:\n  - {name: spend, rule: abonné}", [":2 segment `spend` and feature `spend`"]),
+    "event and model": (
+        "models:\n  - {name: purchase, kind: kmeans, features: [spend, orders_90d]}",
+        [":2 model `purchase` and event `purchase`"],
+    ),
+    "label and label": (
+        "segments:\n  - {name: a, rule: abonné, label: {fr: DEPENSE}}",
+        [":2 segment `a` and feature `spend` both answer to `DEPENSE`"],
+    ),
+    "label and name": (
+        "segments:\n  - {name: a, rule: abonné, label: {en: city}}",
+        [":2 segment `a` and trait `city` both answer to `city`"],
+    ),
+    "identifier and trait": (
+        source(PEOPLE + "      fields:\n        email: {}\n"),
+        [":8 trait `email` and identifier `email` both answer to `email`"],
+    ),
+    "properties": (
+        source(EVENTS + "        fields:\n          total: {label: {fr: a}}\n          sum: {label: {en: a}}\n"),
+        [":11 property `sum` and property `total` both answer to `a`", "extra.yml:10"],
+    ),
+    "sources": (source(PEOPLE).replace("more", "orders"), [":2 source `orders` and source `orders`"]),
+    "reserved": ("features:\n  - {name: profile_id, value: '1'}", [":2 feature `profile_id` has a name that Facette"]),
+    "reserved start": ("segments:\n  - {name: id_a, rule: abonné}", [":2 segment `id_a` has a name that Facette"]),
+    "reserved property": (
+        source(EVENTS + "        fields:\n          source: {}\n"),
+        [":10 property `source` has a name that Facette", "column: source"],
+    ),
+    # sources
+    "nothing provided": (source("    encoding: utf-8\n"), [":2 source `more` provides nothing"]),
+    "table and people": (source(PEOPLE + "    table: {key: k}\n"), [":2 source `more` is a table and something else"]),
+    "identifier of people": (
+        source("    people:\n      identifiers:\n        emial: m\n"),
+        [":7 unknown kind of identifier `emial`", "did you mean `email`?"],
+    ),
+    "identifier of events": (source(EVENTS.replace("customer_id", "phone")), [":7 unknown kind of identifier `phone`"]),
+    "lookup of nothing": (
+        source(PEOPLE + "      lookups:\n        - {source: shop, on: s}\n") + TABLE,
+        [":8 unknown source `shop`", "did you mean `shops`?"],
+    ),
+    "lookup of people": (
+        source(PEOPLE + "      lookups:\n        - {source: customers, on: s}\n"),
+        [":8 source `customers` is not a table"],
+    ),
+    "trait of two types": (
+        source(PEOPLE + "      fields:\n        city: {type: number}\n"),
+        [":8 `city` is number here and text"],
+    ),
+    "property of two types": (
+        source(EVENTS + "        fields:\n          amount: {}\n"),
+        [":10 `amount` is text here and number"],
+    ),
+    "bounds of text": (
+        source(PEOPLE + "      fields:\n        a: {minimum: 3}\n"),
+        [":8 `minimum` makes no sense for text"],
+    ),
+    "bounds exchanged": (
+        source(PEOPLE + "      fields:\n        a: {type: number, minimum: 3, maximum: 2}\n"),
+        [":8 the minimum of `a` is above its maximum"],
+    ),
+    "format of text": (
+        source(PEOPLE + "      fields:\n        a: {format: '%d/%m'}\n"),
+        [":8 `%d/%m` is not a format of text"],
+    ),
+    "format of dates": (
+        source(PEOPLE + "      fields:\n        a: {type: date, format: dmy}\n"),
+        [":8 `dmy` is not a format of"],
+    ),
+    "format of numbers": (
+        source(PEOPLE + "      fields:\n        a: {type: number, format: '0'}\n"),
+        [":8 `format` makes no sense"],
+    ),
+    "sql without query": (
+        "sources:\n  - {name: s, kind: sql, url: u, people: {identifiers: {email: m}}}",
+        [":2 source `s` does not say once what to read"],
+    ),
+    # features
+    "value and quantiles": (
+        "features:\n  - {name: a, value: '1', quantiles: {of: spend}}",
+        [":2 feature `a` needs `value` or `quantiles`, and not both"],
+    ),
+    "neither": ("features:\n  - name: a", [":2 feature `a` needs `value` or `quantiles`"]),
+    "value that is no text": ("features:\n  - name: a\n    value: SUM(amount OF purchase", [":3 feature `a`: ", "^"]),
+    "unknown column": ("features:\n  - name: a\n    value: spent / 2", [":3 feature `a`: “spent”", "^^^^^", "dépense"]),
+    "unknown event": ("features:\n  - name: a\n    value: COUNT OF purchases", [":3 feature `a`: “purchases”"]),
+    "unknown property": ("features:\n  - name: a\n    value: SUM(amuont) OF purchase", [":3 feature `a`: “amuont”"]),
+    "quantiles of nothing": (
+        "features:\n  - name: a\n    quantiles:\n      of: spned",
+        [":4 unknown feature or trait `spned`", "did you mean `spend`?"],
+    ),
+    "quantiles of text": (
+        "features:\n  - name: a\n    quantiles:\n      of: city",
+        [":4 `city` is text, and must be number"],
+    ),
+    "feature of a model": (
+        "features:\n  - name: a\n    value: groups + 1\n"
+        "models:\n  - {name: groups, kind: kmeans, features: [spend, orders_90d]}",
+        [":3 feature `a`: a feature cannot read a model or a segment"],
+    ),
+    "circle": (
+        "features:\n  - {name: a, value: b + 1}\n  - {name: b, value: c * 2}\n  - {name: c, value: a}\n"
+        "  - {name: d, value: c}",
+        [":2 features that refer to each other in a circle: a → b → c → a"],
+    ),
+    "circle of one": ("features:\n  - {name: a, value: Le a + 1, label: {fr: le a}}", [":2 features that", "a → a"]),
+    "circle through quantiles": (
+        "features:\n  - {name: a, value: b}\n  - {name: b, quantiles: {of: a}}",
+        [":2 features that refer to each other in a circle: a → b → a"],
+    ),
+    "default of text": (
+        "features:\n  - name: a\n    value: LAST(category) OF purchase\n    default: 3",
+        [":4 `default` is for numbers, and `a` is text"],
+    ),
+    "bands out of order": (
+        "features:\n  - name: a\n    value: spend\n    bands:\n      - {name: x, below: 2}\n"
+        "      - {name: y, below: 1}\n      - {name: z}",
+        [":6 band `y` ends where or before the previous one does"],
+    ),
+    "open band within": (
+        "features:\n  - name: a\n    value: spend\n    bands:\n      - {name: x}\n      - {name: y}",
+        [":5 band `x` has the wrong end"],
+    ),
+    "last band closed": (
+        "features:\n  - name: a\n    value: spend\n    bands:\n      - {name: x, below: 3}",
+        [":5 band `x` has the wrong end", "leave out `below` of the last band"],
+    ),
+    "band twice": (
+        "features:\n  - name: a\n    value: spend\n    bands:\n      - {name: x, below: 3}\n      - {name: x}",
+        [":6 band `x` and band `x` both answer to `x`"],
+    ),
+    # models
+    "model of nothing": (
+        "models:\n  - name: m\n    kind: kmeans\n    features:\n      - spend\n      - order_90d",
+        [":6 unknown feature or trait `order_90d`", "`orders_90d`"],
+    ),
+    "model of text": (
+        "models:\n  - {name: m, kind: kmeans, features: [spend, city]}",
+        [":2 `city` is text, and must be number or boolean here", "`children`"],
+    ),
+    "model of a model": (
+        "models:\n  - {name: m, kind: kmeans, features: [spend, orders_90d]}\n"
+        "  - {name: n, kind: kmeans, features: [m, spend]}",
+        [":3 unknown feature or trait `m`"],
+    ),
+    "feature twice": ("models:\n  - {name: m, kind: kmeans, features: [spend, spend]}", [":2 `spend` is listed twice"]),
+    "log of another": (
+        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, orders_90d]\n    log: [children]",
+        [":5 `children` is not among the features of the model"],
+    ),
+    "clusters": (
+        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, orders_90d]\n    minimum_clusters: 9",
+        [":5 minimum_clusters is above maximum_clusters"],
+    ),
+    "target": (
+        "models:\n  - name: m\n    kind: propensity\n    target: purchse\n    horizon_days: 30\n    features: [spend]",
+        [":4 unknown event `purchse`", "did you mean `purchase`?"],
+    ),
+    "condition of the target": (
+        "models:\n  - name: m\n    kind: propensity\n    target: purchase\n    where: amuont > 3\n"
+        "    horizon_days: 30\n    features: [spend]",
+        [":5 model `m`: “amuont”", "^^^^^^"],
+    ),
+    "kpi": ("validation: {kpi: spending}", [":1 unknown feature or trait `spending`", "`spend`"]),
+    "kpi of text": ("validation: {kpi: city}", [":1 `city` is text, and must be number here"]),
+    # segments
+    "unknown name": (
+        "segments:\n  - name: a\n    rule: villle = Nantes",
+        [":3 segment `a`: “villle”", "^^^^^^", "ville"],
+    ),
+    "line of a block": (
+        "segments:\n  - name: a\n    rule: |\n      abonné\n      ET villle = Nantes",
+        [":5 segment `a`: « villle »", "ET villle = Nantes"],
+    ),
+    "line of folded text": (
+        "segments:\n  - name: a\n    rule: >\n      abonné\n      ET (ville = Nantes\n\n      OU spned > 3)",
+        [":7 segment `a`: « spned »"],
+    ),
+    "line of plain text": (
+        "segments:\n  - name: a\n    rule: abonné\n      ET ville = Nantes\n      ET spned > 3",
+        [":5 segment `a`: « spned »"],
+    ),
+    "types": ("segments:\n  - name: a\n    rule: spend = Nantes", [":3 segment `a`: “"]),
+    "text that needs quotes": ("segments:\n  - name: a\n    rule: email = ann@example.org", [":3 segment `a`: "]),
+    "unfinished": ("segments:\n  - name: a\n    rule: spend >", [":3 segment `a`: "]),
+    "unknown parent": (
+        "segments:\n  - name: vip\n    rule: abonné\n  - name: b\n    rule: abonné\n    parent: vpi",
+        [":6 unknown segment `vpi`", "did you mean `vip`?"],
+    ),
+    "segments in a circle": (
+        "segments:\n  - {name: a, rule: IN SEGMENT b}\n  - {name: b, rule: abonné, parent: c}\n"
+        "  - {name: c, rule: NOT a}\n  - {name: d, rule: IN SEGMENT a}",
+        [":2 segments that refer to each other in a circle: a → b → c → a"],
+    ),
+    "segment in itself": ("segments:\n  - {name: a, rule: abonné, parent: a}", [":2 segments that", "a → a"]),
+}
+
+
+def test_the_project_that_the_others_break_is_sound(tmp_path: Path) -> None:
+    assert problems(tmp_path) == []
+
+
+@pytest.mark.parametrize(("text", "expected"), BROKEN.values(), ids=BROKEN)
+def test_each_problem_has_its_place_and_words(tmp_path: Path, text: str, expected: list[str]) -> None:
+    found = problems(tmp_path, extra=text)
+    assert len(found) == 1, found
+    assert found[0].startswith(f"extra.yml{expected[0]}"), found[0]
+    for part in expected[1:]:
+        assert part in found[0]
+
+
+def test_two_circles_are_both_reported(tmp_path: Path) -> None:
+    rules = {"a": "b", "b": "a", "c": "d", "d": "c"}
+    text = "segments:\n" + "".join(f"  - {{name: {name}, rule: IN SEGMENT {other}}}\n" for name, other in rules.items())
+    assert [line.split(" →")[0][:11] for line in problems(tmp_path, extra=text)] == ["extra.yml:2", "extra.yml:4"]
+
+
+def test_an_event_of_two_sources_has_the_properties_of_both(tmp_path: Path) -> None:
+    text = source(EVENTS + "        label: {en: buy}\n        fields:\n          channel: {}\n")
+    event = loaded(tmp_path, extra=text).vocabulary.events["purchase"]
+    assert set(event.properties) == {"at", "day", "hour", "weekday", "amount", "category", "channel"}
+    assert event.labels == {"fr": "achat", "en": "buy"}
+
+
+WARNINGS = {
+    "people always known": (
+        "models:\n  - {name: m, kind: propensity, target: purchase, horizon_days: 30, features: [spend]}",
+        "facette.yml:9 source `customers` does not say when its rows were known",
+    ),
+    "segment without label": ("segments:\n  - {name: a, rule: abonné}", "extra.yml:2 segment `a` has no label"),
+    "identifier of no source": (
+        "identifiers:\n  - {name: phone}",
+        "extra.yml:2 no source gives the identifier `phone`",
+    ),
+    "table that nobody reads": ("sources:\n" + TABLE, "extra.yml:2 nothing looks anything up in `shops`"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WARNINGS.values(), ids=WARNINGS)
+def test_warnings_stop_nothing(tmp_path: Path, text: str, expected: str) -> None:
+    (warning,) = loaded(tmp_path, extra=text).warnings
+    assert f"{warning.file}:{warning.line} {warning.message}" == expected
+    assert warning.severity == "warning"
+    assert warning.remedy
+
+
+def test_problems_are_sorted_by_file_and_line(tmp_path: Path) -> None:
+    text = SOUND.replace("COUNT OF purchase", "COUNT OF visit").replace("SUM(amount)", "SUM(price)")
+    found = problems(tmp_path, facette=text, a="segments:\n  - {name: s, rule: nothing}\nvalidation: {kpi: x}\n")
+    assert [line.split(" ")[0] for line in found] == ["a.yml:2", "a.yml:3", "facette.yml:28", "facette.yml:29"]

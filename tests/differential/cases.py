@@ -1,0 +1,5 @@
+"""How many answers were compared, by what they are about."""
+
+from collections import Counter
+
+COMPARED: Counter[str] = Counter()

@@ -1,0 +1,188 @@
+"""However the events are cut, and however they come in over time, the values are those of all events at once.
+
+Random aggregates over random histories: parts merged, runs rolled one after the other, and the plain evaluator.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from facette.clock import Moment
+from facette.definitions.language import check_value, print_value, tree
+from facette.features.partials import by_event, finalize, merge, prepare, roll
+from facette.warehouse.connect import connect, read_parquet
+from tests.differential.cases import COMPARED
+from tests.differential.worlds import TICK, Row, event_table, random_world, vocabulary
+from tests.language.strategies import aggregates
+from tests.oracles.rules import aggregate_value, same
+
+NAMES = vocabulary()
+N_AGGREGATES = 40
+RANDOM = settings(
+    deadline=None,
+    max_examples=3,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+Written = dict[str, tree.Aggregate]
+"""Column → aggregate as parsed."""
+Checked = dict[str, tree.Aggregate]
+"""Column → aggregate as checked, of one kind of event."""
+
+
+def several() -> st.SearchStrategy[list[tree.Aggregate]]:
+    one = aggregates(NAMES).map(lambda pair: pair[0])
+    return st.lists(one, min_size=N_AGGREGATES, max_size=N_AGGREGATES)
+
+
+@RANDOM
+@given(asked=several(), seed=st.integers(0, 2**32))
+def test_parts_merge_into_the_whole(asked: list[tree.Aggregate], seed: int) -> None:
+    rng = random.Random(seed)
+    world = random_world(rng, NAMES)
+    written, checked = _columns(asked)
+    with _store() as store:
+        for event, group in checked.items():
+            tables = [[row for row in world.events if row["name"] == event and rng.random() < 0.9]]
+            tables += [[] for _ in range(rng.randint(1, 4))]
+            for row in list(tables[0]):
+                if rng.random() < 0.7:
+                    tables[0].remove(row)
+                    rng.choice(tables).append(row)
+            everything = [row for table in tables for row in table]
+            parts = tuple(
+                store.keep(prepare(_events(event, part, world.moment), group, world.moment)) for part in tables
+            )
+            merged = store.keep(merge(parts, group))
+            whole = store.keep(prepare(_events(event, everything, world.moment), group, world.moment))
+            _compare(merged, whole, everything, written, group, world.moment)
+
+
+@RANDOM
+@given(asked=several(), seed=st.integers(0, 2**32))
+def test_runs_one_after_the_other_give_what_one_run_gives(asked: list[tree.Aggregate], seed: int) -> None:
+    rng = random.Random(seed)
+    world = random_world(rng, NAMES)
+    written, checked = _columns(asked)
+    moments = _moments(rng, Moment(world.moment.as_of, world.moment.zone))
+    landed_in = {row["event_id"]: rng.randrange(len(moments)) for row in world.events}
+    owner = {row["profile_id"]: row["profile_id"] for row in world.events}
+    with _store() as store:
+        previous: dict[str, ir.Table] = {}
+        for n, moment in enumerate(moments):
+            joined = _join_some(rng, owner) if n else {}
+            changed = ibis.memtable(pa.table({"profile_id": pa.array([*joined, *joined.values()], pa.int64())}))
+            for event, group in checked.items():
+                rows = [
+                    row | {"profile_id": owner[row["profile_id"]]}
+                    for row in world.events
+                    if row["name"] == event and landed_in[row["event_id"]] <= n
+                ]
+                old = [row for row in rows if landed_in[row["event_id"]] < n]
+                new = [row for row in rows if landed_in[row["event_id"]] == n]
+                tables = (_events(event, each, moment) for each in (old, new, rows))
+                old_table, new_table, everything = tables
+                whole = store.keep(prepare(everything, group, moment))
+                rolled = whole
+                if n:
+                    before = moments[n - 1]
+                    rolled = roll(previous[event], old_table, new_table, changed, group, before, moment)
+                previous[event] = store.keep(rolled)
+                _compare(previous[event], whole, rows, written, group, moment)
+
+
+def _moments(rng: random.Random, start: Moment) -> list[Moment]:
+    """From one run to the next: at once, in a tick, by steps of 5 minutes, over midnights, over month ends."""
+    steps = (timedelta(0), TICK, timedelta(minutes=5), timedelta(hours=1), timedelta(days=1), timedelta(days=31))
+    moments = [start]
+    while len(moments) < 4:
+        last = moments[-1]
+        midnight = last.end_of(last.today) - last.as_of
+        step = rng.choice((*steps, midnight, midnight - TICK, timedelta(seconds=rng.uniform(0, 3 * 86_400))))
+        moments.append(Moment(last.as_of + step, last.zone))
+    return moments
+
+
+def _join_some(rng: random.Random, owner: dict[int, int]) -> dict[int, int]:
+    """Old id → new id of profiles that turn out to be one; ``owner`` follows."""
+    alive = sorted(set(owner.values()))
+    if len(alive) < 4 or rng.random() < 0.5:
+        return {}
+    first, second, third, fourth = rng.sample(alive, 4)
+    joined = {first: second} if rng.random() < 0.5 else {first: second, third: second, fourth: second}
+    for before, profile_id in owner.items():
+        owner[before] = joined.get(profile_id, profile_id)
+    return joined
+
+
+def _compare(
+    found: ir.Table, whole: ir.Table, rows: list[Row], written: Written, group: Checked, moment: Moment
+) -> None:
+    """Equal to the last bit whichever way they were made, and what the plain evaluator says."""
+    assert found.schema() == whole.schema()
+    values, expected = (_values(table, group, moment) for table in (found, whole))
+    assert values == expected
+    for profile_id, row in values.items():
+        mine = [event for event in rows if event["profile_id"] == profile_id]
+        for column in group:
+            plain = aggregate_value(written[column], mine, moment, NAMES)
+            assert _agree(plain, row[column]), (print_value(written[column], "en"), plain, row[column], moment, mine)
+    COMPARED["values of aggregates merged or rolled"] += len(values) * len(group)
+
+
+def _agree(plain: Any, found: Any) -> bool:
+    return (plain is None) == (found is None) and same(plain) == same(found)
+
+
+def _values(table: ir.Table, group: Checked, moment: Moment) -> dict[int, Row]:
+    rows = table.select("profile_id", **finalize(table, group, moment)).to_pyarrow().to_pylist()
+    assert len({row["profile_id"] for row in rows}) == len(rows)
+    return {row["profile_id"]: row for row in rows}
+
+
+def _columns(asked: list[tree.Aggregate]) -> tuple[Written, dict[str, Checked]]:
+    """The column of each aggregate, and the checked ones by event."""
+    written: Written = {}
+    checked: Checked = {}
+    for aggregate in asked:
+        of = check_value(aggregate, NAMES).aggregates
+        written |= dict.fromkeys(of, aggregate)
+        checked |= of
+    return written, by_event(checked)
+
+
+def _events(event: str, rows: list[Row], moment: Moment) -> ir.Table:
+    return event_table(NAMES.events[event], rows, moment.zone)
+
+
+class _Store:
+    """Tables written and read back, as a run does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.con, self.n = folder, connect(), 0
+
+    def keep(self, table: ir.Table) -> ir.Table:
+        self.n += 1
+        path = self.folder / f"{self.n}.parquet"
+        self.con.to_parquet(table, path)
+        return read_parquet(self.con, [path])
+
+
+@contextmanager
+def _store() -> Iterator[_Store]:
+    with TemporaryDirectory() as folder:
+        store = _Store(Path(folder))
+        yield store
+        store.con.disconnect()

@@ -1,0 +1,297 @@
+"""What a rule means for one person, as plainly as it can be said.
+
+Written from the contract of the language alone. It reads the tree as parsed and shares with the product only the tree,
+the vocabulary and how names are folded: it resolves names, counts months and compares values on its own.
+"""
+
+from __future__ import annotations
+
+import calendar
+import operator
+import unicodedata
+from datetime import date, datetime, time, timedelta
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from facette.clock import Moment
+from facette.definitions.language.tree import (
+    Aggregate,
+    And,
+    Arithmetic,
+    Before,
+    Between,
+    BetweenDays,
+    Boolean,
+    Compare,
+    Date,
+    Did,
+    Duration,
+    InSegment,
+    Instant,
+    InTheLast,
+    IsKnown,
+    Match,
+    Name,
+    Not,
+    Number,
+    OneOf,
+    Or,
+    RelativeDay,
+    Rule,
+    Since,
+    Text,
+    Truth,
+)
+from facette.definitions.language.vocabulary import BUILT_IN_PROPERTIES, Vocabulary, fold
+
+Row = dict[str, Any]
+SIGNS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+FUNCTIONS = {
+    "avg": lambda values: float(total(values) / len(values)),
+    "min": lambda values: min(values, key=same),
+    "max": lambda values: max(values, key=same),
+    "first": lambda values: values[0],
+    "last": lambda values: values[-1],
+}
+YES, NO = {"oui", "yes", "true", "vrai"}, {"non", "no", "false", "faux"}
+
+
+def evaluate(
+    rule: Rule, person: Row, events: list[Row], moment: Moment, vocabulary: Vocabulary, segments: dict[str, Rule]
+) -> bool:
+    """Is the rule true of the person?
+
+    person   : trait or feature (id) → value or None
+    events   : name, event_id, at, known_at (instants), and the event's properties by id
+    segments : segment (id) → its rule as parsed
+    """
+
+    def meets(node: Rule) -> bool:
+        match node:
+            case And(items=items):
+                return all(meets(item) for item in items)
+            case Or(items=items):
+                return any(meets(item) for item in items)
+            case Not(item=item):
+                return not meets(item)
+            case Did():
+                return did(node, events, moment, vocabulary)
+            case InSegment(segment=name):
+                return meets(segments[only(name, vocabulary.segments).name])
+            case Truth(left=Name(text=name)) if answering(name, vocabulary.segments):
+                return meets(segments[only(name, vocabulary.segments).name])
+        value = value_of(node.left, person, events, moment, vocabulary)
+        return holds(node, value, bands_of(node.left, vocabulary), moment)
+
+    return meets(rule)
+
+
+def value_of(node: Any, person: Row, events: list[Row], moment: Moment, vocabulary: Vocabulary) -> Any:
+    """A trait, an aggregate, or the value of a feature."""
+    match node:
+        case Name(text=name):
+            return person.get(only(name, vocabulary.columns).name)
+        case Aggregate():
+            return aggregate_value(node, events, moment, vocabulary)
+        case Number(value=number):
+            return number
+        case Arithmetic(operator=sign):
+            left = value_of(node.left, person, events, moment, vocabulary)
+            right = value_of(node.right, person, events, moment, vocabulary)
+            if left is None or right is None or (sign == "/" and right == 0):
+                return None
+            return {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}[sign](left, right)
+    raise TypeError(node)
+
+
+# ── behaviour ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def did(node: Did, events: list[Row], moment: Moment, vocabulary: Vocabulary) -> bool:
+    if node.is_first and node.window is not None:
+        ever = matching(node.event, node.where, None, events, moment, vocabulary)
+        return bool(ever) and in_window(ever[0], node.window, moment)
+    n = len(matching(node.event, node.where, node.window, events, moment, vocabulary))
+    return SIGNS[node.times.operator](n, node.times.amount) if node.times else n >= 1
+
+
+def aggregate_value(aggregate: Aggregate, events: list[Row], moment: Moment, vocabulary: Vocabulary) -> Any:
+    """Counts and sums over nothing are 0; everything else over nothing is unknown (None)."""
+    found = matching(aggregate.event, aggregate.where, aggregate.window, events, moment, vocabulary)
+    if aggregate.function == "count":
+        return len(found)
+    if aggregate.function == "recency":
+        return (today(moment) - local_day(found[-1]["at"], moment)).days if found else None
+    of = only(aggregate.of or "", properties(aggregate.event, vocabulary)).name
+    values = [value for event in found if (value := property_of(event, of, moment)) is not None]
+    if aggregate.function == "sum":
+        return int(total(values)) if all(isinstance(value, int) for value in values) else float(total(values))
+    if aggregate.function == "distinct":
+        return len({same(value) for value in values})
+    return FUNCTIONS[aggregate.function](values) if values else None
+
+
+def matching(
+    name: str, where: Rule | None, window: Any, events: list[Row], moment: Moment, vocabulary: Vocabulary
+) -> list[Row]:
+    """The events that exist and were known, earliest first, that meet the condition and lie in the window."""
+    wanted = only(name, vocabulary.events).name
+    known = [event for event in events if event["at"] <= moment.as_of and event["known_at"] <= moment.known_at]
+    found = [
+        event
+        for event in known
+        if event["name"] == wanted
+        and (where is None or event_meets(event, where, moment, vocabulary))
+        and (window is None or in_window(event, window, moment))
+    ]
+    return sorted(found, key=lambda event: (event["at"], event["event_id"]))
+
+
+def event_meets(event: Row, node: Rule, moment: Moment, vocabulary: Vocabulary) -> bool:
+    match node:
+        case And(items=items):
+            return all(event_meets(event, item, moment, vocabulary) for item in items)
+        case Or(items=items):
+            return any(event_meets(event, item, moment, vocabulary) for item in items)
+        case Not(item=item):
+            return not event_meets(event, item, moment, vocabulary)
+    entry = only(node.left.text, properties(event["name"], vocabulary))
+    return holds(node, property_of(event, entry.name, moment), entry.bands, moment)
+
+
+def property_of(event: Row, name: str, moment: Moment) -> Any:
+    local = event["at"].astimezone(ZoneInfo(moment.zone))
+    built_in = {"at": event["at"], "day": local.date(), "hour": local.hour, "weekday": local.isoweekday()}
+    return event[name] if name in event else built_in.get(name)
+
+
+def in_window(event: Row, window: Any, moment: Moment) -> bool:
+    day = local_day(event["at"], moment)
+    match window:
+        case InTheLast(amount=amount, unit="hour" | "minute" as unit):
+            return event["at"] >= five_minutes(moment) - timedelta(**{f"{unit}s": amount})
+        case InTheLast(amount=amount, unit=unit):
+            return day >= days_back(today(moment), amount, unit)
+        case Since(day=start):
+            return day >= day_meant(start, moment)
+        case Before(day=end):
+            return day < day_meant(end, moment)
+        case BetweenDays(first=first, last=last):
+            return day_meant(first, moment) <= day <= day_meant(last, moment)
+    raise TypeError(window)
+
+
+def total(values: list[int | float]) -> Fraction:
+    """Of the numbers as they are written: three times 0.1 is 0.3."""
+    return sum((Fraction(str(value)) for value in values), Fraction(0))
+
+
+# ── one condition on one value ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def holds(node: Any, value: Any, bands: Any, moment: Moment) -> bool:
+    """Nothing that is asked of an unknown value is true."""
+    if value is None:
+        return False
+    match node:
+        case IsKnown():
+            return True
+        case Truth():
+            return bool(value)
+        case Match(how=how, text=text):
+            whole, part = same(value), same(text)
+            return {"contains": part in whole, "starts": whole.startswith(part), "ends": whole.endswith(part)}[how]
+        case Compare(operator=sign, right=right):
+            return compares(value, sign, right, bands, moment)
+        case OneOf(values=values):
+            return any(compares(value, "=", one, bands, moment) for one in values)
+        case Between(low=low, high=high):
+            return compares(value, ">=", low, bands, moment) and compares(value, "<=", high, bands, moment)
+    raise TypeError(node)
+
+
+def compares(value: Any, sign: str, literal: Any, bands: Any, moment: Moment) -> bool:
+    compare = SIGNS[sign]
+    match literal:
+        case Number(value=plain) | Boolean(value=plain) | Instant(value=plain):
+            return compare(value, plain)
+        case Text(value=text) if isinstance(value, bool):
+            return fold(text) in (YES if value else NO)
+        case Text(value=text) if bands:
+            (band,) = (band for band in bands if fold(text) in {fold(band.name), *map(fold, band.labels)})
+            return (band.low is None or value >= band.low) and (band.high is None or value < band.high)
+        case Text(value=text):
+            return compare(same(value), same(text))
+        case Date() | RelativeDay():
+            return compare(local_day(value, moment), day_meant(literal, moment))
+        case Duration(amount=amount, unit="hour" | "minute" as unit):
+            age = max((five_minutes(moment) - value) // timedelta(**{f"{unit}s": 1}), 0)
+            return compare(age, amount)
+        case Duration(amount=amount, unit=unit):
+            # The older, the smaller the day: both sides change places.
+            return compare(days_back(today(moment), amount, unit), local_day(value, moment))
+    raise TypeError(literal)
+
+
+def same(value: Any) -> Any:
+    """Texts that differ only in case, outer spaces or Unicode form are the same."""
+    return unicodedata.normalize("NFC", value).strip().casefold() if isinstance(value, str) else value
+
+
+# ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def today(moment: Moment) -> date:
+    return moment.as_of.astimezone(ZoneInfo(moment.zone)).date()
+
+
+def local_day(value: date | datetime, moment: Moment) -> date:
+    return value.astimezone(ZoneInfo(moment.zone)).date() if isinstance(value, datetime) else value
+
+
+def day_meant(literal: Date | RelativeDay, moment: Moment) -> date:
+    return literal.value if isinstance(literal, Date) else today(moment) - timedelta(days=literal.days_ago)
+
+
+def five_minutes(moment: Moment) -> datetime:
+    midnight = datetime.combine(moment.as_of.date(), time(), moment.as_of.tzinfo)
+    return midnight + (moment.as_of - midnight) // timedelta(minutes=5) * timedelta(minutes=5)
+
+
+def days_back(day: date, amount: int, unit: str) -> date:
+    if unit in ("day", "week"):
+        return day - timedelta(days=amount * (7 if unit == "week" else 1))
+    months = amount * (12 if unit == "year" else 1)
+    year, month = day.year, day.month
+    for _ in range(months):
+        year, month = (year, month - 1) if month > 1 else (year - 1, 12)
+    return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
+
+
+# ── names ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def properties(event: str, vocabulary: Vocabulary) -> dict[str, Any]:
+    return {**BUILT_IN_PROPERTIES, **only(event, vocabulary.events).properties}
+
+
+def bands_of(left: Any, vocabulary: Vocabulary) -> Any:
+    if isinstance(left, Name):
+        return only(left.text, vocabulary.columns).bands
+    if left.function in ("min", "max", "first", "last"):
+        return only(left.of, properties(left.event, vocabulary)).bands
+    return ()
+
+
+def answering(name: str, entries: Any) -> list[Any]:
+    return [
+        entry
+        for entry in entries.values()
+        if fold(name) == fold(entry.name) or any(fold(name) == fold(label) for label in entry.labels.values())
+    ]
+
+
+def only(name: str, entries: Any) -> Any:
+    (entry,) = answering(name, entries)
+    return entry

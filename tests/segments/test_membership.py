@@ -1,0 +1,136 @@
+"""Memberships over random runs, against plain sets: who is in, since when, who came and went, what a replay gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facette.clock import Moment
+from facette.segments.membership import changes, members, memberships, remapped, replayed, sizes
+from facette.warehouse.connect import connect
+
+SEGMENTS = ("a", "b", "c")
+PEOPLE = range(6)
+START = datetime(2026, 3, 15, tzinfo=UTC)
+INSTANT = pa.timestamp("us", "UTC")
+Members = set[tuple[int, str]]
+Since = dict[tuple[int, str], datetime]
+
+pairs = st.sets(st.tuples(st.sampled_from(PEOPLE), st.sampled_from(SEGMENTS)))
+runs = st.lists(st.tuples(pairs, st.sampled_from((0, 0, 1, 24))), min_size=1, max_size=5)
+"""Who is in what, and the hours since the run before (none: two runs for one instant)."""
+
+
+@settings(deadline=None, max_examples=10)
+@given(runs)
+def test_runs_one_after_the_other(runs: list[tuple[Members, int]]) -> None:
+    con = connect()
+    since: Since = {}
+    history: list[dict[str, Any]] = []
+    as_of = START
+    for n, (now, hours) in enumerate(runs):
+        as_of += timedelta(hours=hours)
+        moment, run = Moment(as_of), f"run{n}"
+        found, before = in_segments(con, f"now{n}", now), entered(con, f"before{n}", since)
+        changed = con.create_table(f"changed{n}", changes(found, before, run=run, moment=moment), temp=True)
+        came, went = now - since.keys(), since.keys() - now
+        assert {(row["profile_id"], row["segment"], row["change"]) for row in rows(changed)} == {
+            *((*pair, "entered") for pair in came),
+            *((*pair, "left") for pair in went),
+        }
+        assert all((row["at"], row["run"]) == (as_of, run) for row in rows(changed))
+        counted = rows(sizes(found, changed, segments=SEGMENTS, population=len(PEOPLE), run=run, moment=moment))
+        assert sorted(counted, key=lambda row: row["segment"]) == [
+            {
+                "run": run,
+                "as_of": as_of,
+                "segment": segment,
+                "members": of(segment, now),
+                "population": len(PEOPLE),
+                "entered": of(segment, came),
+                "stayed": of(segment, now & since.keys()),
+                "left": of(segment, went),
+            }
+            for segment in SEGMENTS
+        ]
+        since = {pair: since.get(pair, as_of) for pair in now}
+        assert as_dict(memberships(found, before, moment)) == since
+        history += rows(changed)
+        assert as_dict(replayed(changes_of(con, f"history{n}", history))) == since
+    con.disconnect()
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    since=st.dictionaries(
+        st.tuples(st.sampled_from(PEOPLE), st.sampled_from(SEGMENTS)),
+        st.integers(0, 3).map(lambda hours: START + timedelta(hours=hours)),
+    ),
+    merged=st.dictionaries(st.sampled_from((0, 1, 2)), st.sampled_from((3, 4, 5))),
+)
+def test_memberships_follow_profiles_that_turn_out_to_be_one(since: Since, merged: dict[int, int]) -> None:
+    con = connect()
+    joins = pa.table({"old_id": pa.array(merged.keys(), pa.int64()), "new_id": pa.array(merged.values(), pa.int64())})
+    expected: Since = {}
+    for (profile_id, segment), at in since.items():
+        pair = (merged.get(profile_id, profile_id), segment)
+        expected[pair] = min(at, expected.get(pair, at))
+    found = remapped(entered(con, "before", since), con.create_table("merged", joins, temp=True))
+    assert as_dict(found) == expected
+    con.disconnect()
+
+
+@settings(deadline=None, max_examples=10)
+@given(pairs)
+def test_members_are_the_wide_table_by_row(now: Members) -> None:
+    con = connect()
+    wide = {name: pa.array([(person, name) in now for person in PEOPLE]) for name in SEGMENTS}
+    table = con.create_table("wide", pa.table({"profile_id": pa.array(PEOPLE, pa.int64()), **wide}), temp=True)
+    assert {(row["profile_id"], row["segment"]) for row in rows(members(table, SEGMENTS))} == now
+    assert rows(members(table, ())) == []
+    con.disconnect()
+
+
+# ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_segments(con: ibis.BaseBackend, name: str, pairs: Iterable[tuple[int, str]]) -> ir.Table:
+    return _table(con, name, {"profile_id": pa.int64(), "segment": pa.string()}, pairs)
+
+
+def entered(con: ibis.BaseBackend, name: str, since: Since) -> ir.Table:
+    columns = {"profile_id": pa.int64(), "segment": pa.string(), "entered_at": INSTANT}
+    return _table(con, name, columns, [(*pair, at) for pair, at in since.items()])
+
+
+def changes_of(con: ibis.BaseBackend, name: str, history: list[dict[str, Any]]) -> ir.Table:
+    types = (pa.int64(), pa.string(), pa.string(), INSTANT, pa.string())
+    columns = dict(zip(("profile_id", "segment", "change", "at", "run"), types, strict=True))
+    return _table(con, name, columns, [tuple(row[column] for column in columns) for row in history])
+
+
+def _table(con: ibis.BaseBackend, name: str, columns: dict[str, pa.DataType], rows: Iterable[tuple]) -> ir.Table:
+    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    return con.create_table(name, pa.Table.from_pylist(found, schema=pa.schema(list(columns.items()))), temp=True)
+
+
+def rows(table: ir.Table) -> list[dict[str, Any]]:
+    return table.to_pyarrow().to_pylist()
+
+
+def as_dict(table: ir.Table) -> Since:
+    found = rows(table)
+    since = {(row["profile_id"], row["segment"]): row["entered_at"] for row in found}
+    assert len(since) == len(found)
+    return since
+
+
+def of(segment: str, pairs: Iterable[tuple[int, str]]) -> int:
+    return sum(name == segment for _, name in pairs)

@@ -1,0 +1,95 @@
+"""Numbers, dates and texts as French and English write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from facette.web.report import texts
+from facette.web.report.words import Words
+
+FR, EN = Words("fr", "Europe/Paris"), Words("en", "Europe/Paris")
+PARTS = Path(texts.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "fr", "en"),
+    [
+        (45.0, "EUR", "45\u00a0€", "€45"),
+        (45.28, "EUR", "45\u00a0€", "€45"),
+        (4.5, "EUR", "4,50\u00a0€", "€4.50"),
+        (1234567, "$", "1\u202f234\u202f567\u00a0$", "$1,234,567"),
+        (-12.5, "EUR", "−12,50\u00a0€", "−€12.50"),
+        (4.44e-16, "EUR", "0\u00a0€", "€0"),
+        (0.256, "0–1", "26\u202f%", "26%"),
+        (3, "days", "3\u00a0jours", "3\u00a0days"),
+        (2.125, "kg", "2,12\u00a0kg", "2.12\u00a0kg"),
+        (12.34, "", "12,3", "12.3"),
+        (None, "EUR", "–", "–"),
+    ],
+)
+def test_quantities(value: float | None, unit: str, fr: str, en: str) -> None:
+    assert FR.quantity(value, unit) == fr
+    assert EN.quantity(value, unit) == en
+
+
+@pytest.mark.parametrize(
+    ("share", "fr"),
+    [
+        (0.0, "0\u202f%"),
+        (1.0, "100\u202f%"),
+        (0.0999, "10\u202f%"),
+        (0.0512, "5,1\u202f%"),
+        (1e-5, "<\u00a00,1\u202f%"),
+    ],
+)
+def test_shares(share: float, fr: str) -> None:
+    assert FR.percent(share) == fr
+
+
+@pytest.mark.parametrize(
+    ("amount", "fr", "en"),
+    [(0, "0 profil", "0 profiles"), (1, "1 profil", "1 profile"), (2, "2 profils", "2 profiles")],
+)
+def test_counts(amount: int, fr: str, en: str) -> None:
+    assert FR.count(amount, "profile").replace("\u00a0", " ") == fr
+    assert EN.count(amount, "profile").replace("\u00a0", " ") == en
+
+
+def test_a_unit_that_is_a_word_is_said_once() -> None:
+    assert FR.quantities(3, 12, "days") == ("3", "12\u00a0jours")
+    assert FR.quantities(3, 12, "EUR") == ("3\u00a0€", "12\u00a0€")
+
+
+def test_dates() -> None:
+    assert FR.day(date(2026, 3, 1)) == "1er\u00a0mars\u00a02026"
+    assert EN.day(date(2026, 3, 1)) == "1\u00a0March\u00a02026"
+    instant = datetime(2026, 3, 1, 22, 5, tzinfo=UTC)
+    assert FR.instant(instant) == "1er\u00a0mars\u00a02026 à 23\u00a0h\u00a005"
+    assert EN.instant(instant) == "1\u00a0March\u00a02026 at 23:05"
+
+
+def test_french_punctuation_never_breaks() -> None:
+    assert (
+        FR.typeset("« moi » : oui ; non ? 5 % 3 €")
+        == "«\u00a0moi\u00a0»\u00a0: oui\u202f; non\u202f? 5\u202f% 3\u00a0€"
+    )
+    assert EN.typeset("a : b") == "a : b"
+
+
+def test_both_languages_say_the_same_things() -> None:
+    for key, text in texts.TEXTS.items():
+        holes = [{name for _, name, _, _ in Formatter().parse(text[language]) if name} for language in ("fr", "en")]
+        assert holes[0] == holes[1], key
+
+
+def test_every_text_is_used() -> None:
+    parts = [path for path in PARTS.iterdir() if path.suffix in (".py", ".jinja") and path.name != "texts.py"]
+    sources = "".join(path.read_text(encoding="utf-8") for path in parts)
+    put_together = ("verdict_", "strength_", "stage_", "step_")
+    unused = [key for key in texts.TEXTS if not re.search(rf"[\"']{key}[\"']", sources)]
+    assert [key for key in unused if not key.startswith(put_together)] == []
