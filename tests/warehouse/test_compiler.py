@@ -87,3 +87,19 @@ def test_the_first_and_the_last_day_that_can_be_written(zone: str) -> None:
     for name in values:
         rule = f"{name} > 0001-01-01 AND {name} < 9999-12-31 AND {name} BETWEEN 0001-01-01 AND 9999-12-31"
         assert holds(f"{rule} AND {name} != 9999-12-31", moment, **values), name
+
+
+# ── unknown values ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("sign", ["=", "<", "<=", ">", ">="])
+@pytest.mark.parametrize("right", ["0 minutes", "1 minute", "0 hours", "3 hours", "0 days", "2 years", "today"])
+def test_nothing_that_is_asked_of_an_unknown_instant_is_true(sign: str, right: str) -> None:
+    assert not holds(f"seen {sign} {right}")
+    assert holds(f"NOT seen {sign} {right}")
+
+
+def test_an_age_is_never_below_zero() -> None:
+    for seen in (MOMENT.as_of, datetime(2026, 3, 15, 13, tzinfo=UTC), datetime(2026, 3, 14, tzinfo=UTC)):
+        assert not holds("seen < 0 minutes", seen=seen)
+        assert holds("seen >= 0 minutes", seen=seen)

@@ -178,7 +178,8 @@ def _compare_age(column: ir.Value, kind: str, sign: str, amount: int, unit: str,
     if unit in CALENDAR_UNITS:
         return _compare_day(column, kind, OLDER[sign], moment.day_ago(amount, unit), moment)
     # Whole units elapsed: floor((step - at) / unit), never below 0, so `elapsed >= n` is `at <= step - n units`.
-    at_least = column <= instant(moment.step_ago(amount, unit)) if amount > 0 else column.notnull()
+    # Any known age is at least 0; of an unknown one even that is unknown, so that "less than 0" is not true of it.
+    at_least = column <= instant(moment.step_ago(amount, unit)) if amount > 0 else column.notnull().nullif(False)
     more = column <= instant(moment.step_ago(amount + 1, unit))
     match sign:
         case ">=":
