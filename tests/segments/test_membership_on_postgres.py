@@ -7,14 +7,14 @@ import random
 import ibis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.differential.cases import COMPARED
-from tests.differential.engine import wide_row
-from tests.differential.worlds import random_world, vocabulary
-from tests.language.strategies import aggregates, comparisons, connected, dids, traits
 
 from facette.definitions.language import check_rule, print_rule, tree
 from facette.segments.membership import wide_memberships
 from facette.warehouse.connect import connect
+from tests.differential.cases import COMPARED
+from tests.differential.engine import wide_row
+from tests.differential.worlds import random_world, vocabulary
+from tests.language.strategies import aggregates, comparisons, connected, dids, traits
 
 NAMES = vocabulary()
 RULES = connected(st.one_of(comparisons(st.one_of(traits(NAMES), aggregates(NAMES))), dids(NAMES)), 6)

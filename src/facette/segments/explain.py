@@ -135,7 +135,7 @@ def turning_points(
             instants |= {at for event in mine for at in _leaf_instants(leaf, event)}
         match aggregate.window:
             case tree.InTheLast(amount, unit) if unit in CALENDAR_UNITS:
-                days |= {_day_out(event["day"], amount, unit, moment) for event in mine}
+                days |= {_day_out(event["day"], amount, unit) for event in mine}
             case tree.InTheLast(amount, unit):
                 instants |= {event["at"] + _clock(amount, unit) for event in mine}
             case tree.Before(tree.RelativeDay(ago)):
@@ -249,9 +249,8 @@ def _leaf_days(leaf: tree.Rule, row: Mapping[str, Any], moment: Moment) -> Itera
     for literal in (*_literals(leaf), *window):
         match literal:
             case tree.Duration(amount, unit) | tree.InTheLast(amount, unit) if unit in CALENDAR_UNITS:
-                out = _day_out(day, amount, unit, moment)
-                yield out
-                yield out - timedelta(days=1)
+                yield _day_reached(day, amount, unit)
+                yield _day_out(day, amount, unit)
             case tree.RelativeDay(back) | tree.Since(tree.RelativeDay(back)) | tree.Before(tree.RelativeDay(back)):
                 yield day + timedelta(days=back)
                 yield day + timedelta(days=back + 1)
@@ -269,13 +268,21 @@ def _leaf_instants(leaf: tree.Rule, row: Mapping[str, Any]) -> Iterator[datetime
             yield seen + _clock(literal.amount + 1, literal.unit)
 
 
-def _day_out(day: date, amount: int, unit: str, moment: Moment) -> date:
+def _day_reached(day: date, amount: int, unit: str) -> date:
+    """The first day on which ``day`` is that long ago: for 28 February and a month 28 March, and on until 31."""
+    reached = day + timedelta(days={"day": 1, "week": 7, "month": 28, "year": 365}[unit] * amount)
+    while _ago(reached, amount, unit) < day:
+        reached += timedelta(days=1)
+    return reached
+
+
+def _day_out(day: date, amount: int, unit: str) -> date:
     """The first day on which a window of that length no longer reaches back to ``day``."""
-    out = day + timedelta(days={"day": 1, "week": 7, "month": 28, "year": 365}[unit] * amount)
-    noon = datetime(out.year, out.month, out.day, 12, tzinfo=UTC)
-    while Moment(noon, "UTC").day_ago(amount, unit) <= day:
-        noon += timedelta(days=1)
-    return noon.date()
+    return _day_reached(day + timedelta(days=1), amount, unit)
+
+
+def _ago(today: date, amount: int, unit: str) -> date:
+    return Moment(datetime(today.year, today.month, today.day, tzinfo=UTC)).day_ago(amount, unit)
 
 
 def _clock(amount: int, unit: str) -> timedelta:
