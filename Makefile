@@ -13,7 +13,7 @@ demo: .venv/demo.stamp
 
 test: .venv/test.stamp
 	command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadscope $(ARGS)
 
 check: .venv/test.stamp
 	$(BIN)/ruff check .

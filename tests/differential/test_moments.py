@@ -14,7 +14,7 @@ from facette.definitions.language import check_rule, print_rule, tree
 from facette.segments.membership import wide_memberships
 from facette.warehouse.connect import connect
 from facette.warehouse.moments import Moments
-from tests.differential.cases import COMPARED
+from tests.cases import COMPARED
 from tests.differential.engine import lifted, wide_row
 from tests.differential.worlds import TICK, World, random_world, vocabulary
 from tests.language.strategies import aggregates, comparisons, connected, dids, traits

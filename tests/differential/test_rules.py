@@ -17,7 +17,7 @@ from facette.features.partials import by_event, prepare
 from facette.features.table import FeaturePlan, feature_table
 from facette.segments.membership import wide_memberships
 from facette.warehouse.connect import connect
-from tests.differential.cases import COMPARED
+from tests.cases import COMPARED
 from tests.differential.worlds import Row, World, random_world, vocabulary
 from tests.language.strategies import aggregates, comparisons, connected, dids, rules, traits, values
 from tests.oracles.rules import evaluate, same, value_of

@@ -26,7 +26,7 @@ from facette.definitions.language.tree import (
 )
 from facette.segments.membership import wide_memberships
 from facette.warehouse.connect import connect
-from tests.differential.cases import COMPARED
+from tests.cases import COMPARED
 from tests.differential.engine import wide_row
 from tests.differential.worlds import CALENDAR, NIGHTS, TICK, World, telling_instants, vocabulary
 from tests.language.strategies import DAYS, SIGNS, UNITS

@@ -23,7 +23,7 @@ from facette.clock import Moment
 from facette.definitions.language import check_value, print_value, tree
 from facette.features.partials import by_event, finalize, merge, prepare, roll
 from facette.warehouse.connect import connect, read_parquet
-from tests.differential.cases import COMPARED
+from tests.cases import COMPARED
 from tests.differential.worlds import TICK, Row, event_table, random_world, vocabulary
 from tests.language.strategies import aggregates
 from tests.oracles.rules import aggregate_value, same

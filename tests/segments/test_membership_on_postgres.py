@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from facette.definitions.language import check_rule, print_rule, tree
 from facette.segments.membership import wide_memberships
 from facette.warehouse.connect import connect
-from tests.differential.cases import COMPARED
+from tests.cases import COMPARED
 from tests.differential.engine import wide_row
 from tests.differential.worlds import random_world, vocabulary
 from tests.language.strategies import aggregates, comparisons, connected, dids, traits
