@@ -4,6 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DAY ?= 2017-12-30
+APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
 .PHONY: demo test check bench docs lock
 
@@ -12,7 +13,7 @@ demo: .venv/demo.stamp
 	$(BIN)/facette run --project examples/journey --as-of $(DAY)
 
 test: .venv/test.stamp
-	command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium)
+	command -v chromium >/dev/null || ($(APT) chromium)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadscope $(ARGS)
 
 check: .venv/test.stamp
@@ -37,7 +38,7 @@ lock:
 LOCK := --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 --quiet
 
 .venv/%.stamp: requirements/%.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || ($(APT) python3-venv && $(PYTHON) -m venv --clear .venv)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@

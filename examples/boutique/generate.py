@@ -24,6 +24,7 @@ from shop.people import populate
 EVENTS_PER_PERSON = 65  # what the planted rates give in 730 days
 BASE = day_number(DAILY_FROM) - 1  # the evening of the first full export of people
 UNTIL = date(2026, 10, 31)
+EVENINGS_AT_ONCE = 100  # three open files each
 FRENCH_CSV = {"delimiter": ";", "encoding": "cp1252"}
 
 
@@ -34,6 +35,7 @@ def main() -> None:
     last = day_number(options.until)
     month = (options.until - timedelta(days=options.days - 1)).replace(day=1)
     files = Files(options.out)
+    files.must_be_of({"people": options.people, "seed": options.seed, "events": options.events})
     files.append("products.csv", orders.catalogue())
     n_events = write_events(files, shop, range(day_number(options.start or month), last + 1))
     evenings = range(day_number(options.start) if options.start else BASE, last + 1)
@@ -73,24 +75,29 @@ def write_contacts(files: Files, shop: Shop, evenings: range) -> None:
     for day in evenings:
         table = engagement.export(day, only_changes=day > BASE)
         files.append(f"contacts/contacts-{date_of(day)}.csv", table, delimiter=";")
+        files.close()
 
 
 def write_people(files: Files, shop: Shop, evenings: range) -> None:
-    """CRM cards, shop accounts and consents, chunk by chunk: all at first, then each evening what changed."""
-    for position, people in enumerate(shop.people.chunks()):
-        rng = np.random.default_rng([shop.seed, 99, position])
-        cards, card_owners = records.cards(rng, people)
-        accounts, account_owners = records.accounts(rng, people)
-        consents = mailing.consents(people)
-        for day in evenings:
-            files.append(f"crm/crm-{date_of(day)}.csv", exported(cards, day), **FRENCH_CSV)
-            files.append(f"accounts/accounts-{date_of(day)}.csv", exported(accounts, day))
-            files.append(f"consents/consents-{date_of(day)}.jsonl", exported(consents, day))
-        owners = [card_owners, account_owners, records.addresses(people), records.cookies(people)]
-        files.append(
-            "truth/identities.parquet",
-            pa.concat_tables(owners).group_by(["kind", "value", "true_person"]).aggregate([]),
-        )
+    """CRM cards, shop accounts and consents: all at first, then each evening what changed; and who owns what in truth.
+
+    Chunk by chunk of people, as they would not fit in memory; evenings in parts, as their files stay open meanwhile.
+    """
+    for first in range(0, max(len(evenings), 1), EVENINGS_AT_ONCE):
+        for position, people in enumerate(shop.people.chunks()):
+            rng = np.random.default_rng([shop.seed, 99, position])
+            cards, card_owners = records.cards(rng, people)
+            accounts, account_owners = records.accounts(rng, people)
+            consents = mailing.consents(people)
+            for day in evenings[first : first + EVENINGS_AT_ONCE]:
+                files.append(f"crm/crm-{date_of(day)}.csv", exported(cards, day), **FRENCH_CSV)
+                files.append(f"accounts/accounts-{date_of(day)}.csv", exported(accounts, day))
+                files.append(f"consents/consents-{date_of(day)}.jsonl", exported(consents, day))
+            if first == 0:
+                owners = [card_owners, account_owners, records.addresses(people), records.cookies(people)]
+                owned = pa.concat_tables(owners).group_by(["kind", "value", "true_person"]).aggregate([])
+                files.append("truth/identities.parquet", owned)
+        files.close()
 
 
 def exported(versions: pa.Table, day: int) -> pa.Table:
@@ -109,9 +116,15 @@ def period_of(day: int) -> str:
     return f"{date_of(day):%Y-%m}" if day <= BASE else f"{date_of(day)}"
 
 
+def positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return int(text)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, default=20_000, help="how many true people (default: %(default)s)")
+    parser.add_argument("--people", type=positive, default=20_000, help="how many true people (default: %(default)s)")
     parser.add_argument("--events", type=int, help="about how many events in 730 days (default: 65 per person)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--until", type=date.fromisoformat, default=UNTIL, help="last day (default: %(default)s)")

@@ -43,10 +43,11 @@ def main() -> None:
 
 
 @app.command()
-def init(folder: Path, json_: Json = False) -> None:
-    """Write a small working project into FOLDER."""
+def init(folder: Annotated[Path | None, typer.Argument()] = None, project: Folder = HERE, json_: Json = False) -> None:
+    """Write a small working project into FOLDER (or --project)."""
     from facette.definitions.project_starter import write_starter
 
+    folder = folder or project
     files = write_starter(folder)
     _show(json_, {"folder": str(folder), "files": [str(file) for file in files]}, "starter")
 
@@ -65,11 +66,14 @@ def lint(project: Folder = HERE, json_: Json = False) -> None:
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of the definitions, for editors."""
-    from facette.definitions.schema import json_schema
+def schema(project: Folder = HERE, json_: Json = False) -> None:
+    """Write the JSON Schema of the definitions into the project, for editors; with --json print it instead."""
+    from facette.definitions.schema import json_schema, write_schema
 
-    typer.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
+    if json_:
+        typer.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
+    else:
+        _show(False, {"schema": write_schema(project)}, "schema")
 
 
 @app.command()

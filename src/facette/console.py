@@ -250,6 +250,11 @@ SHOWN: dict[str, Callable[[Any], None]] = {
     "preview": _show_preview,
     "profile": _show_profile,
     "explanation": _show_explanation,
+    "schema": lambda answer: out.print(
+        f"Wrote {answer['schema']}.\n"
+        f"For editors, as first line of a file: # yaml-language-server: $schema={answer['schema'].name}",
+        soft_wrap=True,
+    ),
     "report": lambda answer: out.print(f"Report: {answer['report']}", soft_wrap=True),
     "starter": lambda answer: out.print(
         f"Wrote {len(answer['files'])} files into {answer['folder']}.\nNext: facette run --project {answer['folder']}",

@@ -73,6 +73,7 @@ def test_init_writes_a_project_that_runs(facette: Facette, tmp_path: Path) -> No
     assert (again.code, again.json["error"]) == (1, f"{tmp_path / 'shop' / 'README.md'} is already there")
     assert facette("lint", "--project", tmp_path / "shop").out == "No problem found.\n"
     assert facette("init", tmp_path / "other").out.startswith("Wrote 5 files into")
+    assert facette("init", "--project", tmp_path / "third").out.startswith("Wrote 5 files into")
 
 
 def test_run_shows_stages_segments_and_the_report(facette: Facette, project: Path) -> None:
@@ -150,8 +151,13 @@ def test_preview_and_report(facette: Facette, project: Path) -> None:
     assert "Report:" in facette("report", "--project", project).out
 
 
-def test_schema_is_the_schema(facette: Facette) -> None:
-    assert facette("schema").json == json.loads(json.dumps(json_schema()))
+def test_schema_is_the_schema(facette: Facette, tmp_path: Path) -> None:
+    expected = json.loads(json.dumps(json_schema()))
+    assert facette("schema", "--json").json == expected
+    assert facette("schema", "--project", tmp_path).code == 0
+    assert json.loads((tmp_path / "facette.schema.json").read_text(encoding="utf-8")) == expected
+    missing = facette("schema", "--project", tmp_path / "nowhere")
+    assert (missing.code, "cannot be written" in missing.err) == (1, True)
 
 
 # ── what they say when they cannot ──────────────────────────────────────────────────────────────────────────────────

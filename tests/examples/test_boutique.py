@@ -93,6 +93,21 @@ def test_one_more_day_can_be_written_alone(later: Path, tmp_path: Path) -> None:
     assert alone == {path: contents(later)[path] for path in alone}
 
 
+def test_two_shops_are_not_mixed_in_one_folder(tmp_path: Path) -> None:
+    generate(tmp_path, "--days", "31", "--until", "2026-10-31")
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        generate(tmp_path, "--days", "31", "--until", "2026-10-31", "--seed", "2")
+    assert b"holds another shop" in caught.value.stderr
+
+
+def test_few_files_are_open_at_a_time(tmp_path: Path) -> None:
+    """Of people there is an export every evening, here of a quarter of a year more than stay open."""
+    command = [sys.executable, str(EXAMPLE / "generate.py"), "--people", "50", "--days", "31", "--until", "2027-03-31"]
+    limited = ["bash", "-c", f'ulimit -n 400 && "$@" --out {tmp_path}', "-", *command]
+    subprocess.run(limited, check=True, capture_output=True)
+    assert len(list(tmp_path.glob("crm/*.csv"))) == 183
+
+
 def test_people_do_not_depend_on_how_many_come_after_their_chunk(shop: Shop) -> None:
     few, many = shop.people.populate(1, shop.people.CHUNK), shop.people.populate(1, shop.people.CHUNK + 10)
     assert len(many) == shop.people.CHUNK + 10

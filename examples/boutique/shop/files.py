@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+
+SHOP = "truth/shop.json"
+"""What the files in a folder were made with."""
 
 
 class Writer(Protocol):
@@ -25,6 +30,15 @@ class Files:
         self.folder = folder
         self._open: dict[str, Writer] = {}
         self.n_written = 0
+
+    def must_be_of(self, shop: dict[str, int | None]) -> None:
+        """Leave if the folder holds the files of another shop, which would be mixed with ours."""
+        path = self.folder / SHOP
+        told = json.dumps(shop)
+        if path.exists() and (there := path.read_text(encoding="utf-8")) != told:
+            sys.exit(f"{self.folder} holds another shop ({there}).\n  → Remove it, or name another folder with --out.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(told, encoding="utf-8")
 
     def append(self, path: str, table: pa.Table, **options: Any) -> None:
         """options : delimiter and encoding of CSV"""

@@ -35,7 +35,8 @@ A project is a folder: `facette.yml`, plus any other `.yml` or `.yaml` file belo
 first and then by path; any other key may be given once. Unknown keys, aliases, tags and doubled keys are refused.
 
 `facette lint` finds every problem at once, with its file and line. This page is generated from the models in
-`facette.definitions.model`; the same as JSON Schema, for editors: `facette.definitions.schema.json_schema()`.
+`facette.definitions.model`; `facette schema` writes the same as JSON
+Schema, for editors.
 """
 
 
@@ -136,7 +137,16 @@ accents, spaces included. The French below is what Facette itself makes of the E
 `NOT` binds tightest, then `AND`, then `OR`; parentheses nest. A `WHERE` goes on as far as it can, so what follows `AND`
 is about the same event; parentheses around the whole, `(DID … WHERE …) AND …`, end it. A comparison with an unknown
 value is false, and its negation therefore true: a rule and its `NOT` always split the profiles in two. Text compares
-without regard to case; accents matter.
+without regard to case, after Unicode NFC and trimming; accents matter. Counts and sums over no event are 0, every other
+measure of no event is unknown.
+
+A rule is evaluated at an instant, from the events that had happened and were known (`known_at`) by then. Days are
+those of the project's time zone. A window of N days starts at local midnight: N full days, and today so far. A week
+is 7 days; a month goes back to the same day number or the month's last day; a year is 12 months. Windows and ages in
+hours or minutes move in steps of 5 minutes, and no age is below 0. So between two midnights (or two steps, where
+hours are spoken of) no membership changes unless an event or a trait arrives. A sender's clock that runs ahead by up
+to 24 hours is corrected to the instant of receipt; an event further ahead is refused. Of several values of a trait
+the project's `survivorship` decides; ties go to the most recent, then to the source listed first.
 """
 
 Forms = Mapping[str, str]

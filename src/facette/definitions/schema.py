@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from facette.definitions.model import Project
+from facette.errors import FacetteError
+
+SCHEMA_FILE = "facette.schema.json"
 
 
 def json_schema() -> dict[str, Any]:
@@ -17,3 +22,14 @@ def json_schema() -> dict[str, Any]:
         "title": "Facette definitions",
         "description": "One file of a project. " + (Project.__doc__ or ""),
     }
+
+
+def write_schema(folder: Path) -> Path:
+    """Write the schema beside ``facette.yml``; the file. FacetteError if it cannot be written."""
+    path = folder / SCHEMA_FILE
+    try:
+        path.write_text(json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise FacetteError(message, remedy="name the project's folder with --project") from error
+    return path
