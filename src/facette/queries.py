@@ -20,7 +20,7 @@ from facette.definitions.language import check_rule, print_rule, tree
 from facette.definitions.model import Model
 from facette.definitions.project import Definitions
 from facette.errors import NotFoundError
-from facette.features.partials import by_event, prepare
+from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed
 from facette.profiles.events import remap
 from facette.segments.clusters import FittedKMeans, assign
@@ -110,7 +110,12 @@ class Published:
         if missing:
             plan = FeaturePlan(missing, (), {})
             partials = {
-                event: prepare(self.events(event), aggregates, self.moment)
+                event: prepare(
+                    self.events(event),
+                    aggregates,
+                    self.moment,
+                    {kind: self.events(kind) for kind in kinds_needed(aggregates)},
+                )
                 for event, aggregates in by_event(missing).items()
             }
             extra = feature_table(row.select("profile_id", is_counted=True), partials, plan, self.moment, {})
@@ -224,7 +229,7 @@ class Published:
         profile = self._kept(profiles.filter(profiles.profile_id == profile_id), "person")
         mine = {
             event: self._kept(_of(self.events(event), profile_id), f"mine_{event}")
-            for event in by_event(plan.aggregates)
+            for event in by_event(plan.aggregates).keys() | kinds_needed(plan.aggregates)
         }
 
         aggregates = by_event(plan.aggregates)
@@ -233,9 +238,8 @@ class Published:
         outputs = self._model_outputs(plan)
 
         def rows_at(moments: Moments) -> ir.Table:
-            partials = {
-                event: prepare(moments.spread(mine[event]), group, moments) for event, group in aggregates.items()
-            }
+            spread = {event: moments.spread(table) for event, table in mine.items()}
+            partials = {event: prepare(spread[event], group, moments, spread) for event, group in aggregates.items()}
             rows = feature_table(moments.spread(profile), partials, plan, moments, self.snapshot.cuts)
             return rows.mutate(**{name: make(rows) for name, make in outputs.items()})
 

@@ -28,5 +28,5 @@ def wide_row(
         tables = {event: moments.spread(table) for event, table in tables.items()}
         profiles = moments.spread(profiles)
     moment = moments or world.moment
-    partials = {event: prepare(tables[event], group, moment) for event, group in by_event(aggregates).items()}
+    partials = {event: prepare(tables[event], group, moment, tables) for event, group in by_event(aggregates).items()}
     return feature_table(profiles, partials, FeaturePlan(aggregates, (), {}), moment, {})

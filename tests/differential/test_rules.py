@@ -99,7 +99,9 @@ def engine(made: Written, world: World) -> dict[int, Row]:
     con = connect()
     tables = world.tables(NAMES)
     partials = {
-        event: con.create_table(f"partials_{event}", prepare(tables[event], aggregates, world.moment), temp=True)
+        event: con.create_table(
+            f"partials_{event}", prepare(tables[event], aggregates, world.moment, tables), temp=True
+        )
         for event, aggregates in by_event(plan.aggregates).items()
     }
     features = feature_table(world.profiles(NAMES), partials, plan, world.moment, {})

@@ -20,13 +20,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from facette.clock import Moment
-from facette.definitions.language import check_value, print_value, tree
-from facette.features.partials import by_event, finalize, merge, prepare, roll
+from facette.definitions.language import check_rule, check_value, print_rule, print_value, tree
+from facette.features.partials import Grown, by_event, finalize, merge, prepare, roll
 from facette.warehouse.connect import connect, read_parquet
 from tests.cases import COMPARED
 from tests.differential.worlds import TICK, Row, event_table, random_world, vocabulary
-from tests.language.strategies import aggregates
-from tests.oracles.rules import aggregate_value, same
+from tests.language.strategies import aggregates, dids
+from tests.oracles.rules import aggregate_value, did, same
 
 NAMES = vocabulary()
 N_AGGREGATES = 40
@@ -36,20 +36,21 @@ RANDOM = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
-Written = dict[str, tree.Aggregate]
-"""Column → aggregate as parsed."""
+Written = dict[str, tree.Aggregate | tree.Did]
+"""Column → aggregate or sequence as parsed."""
 Checked = dict[str, tree.Aggregate]
 """Column → aggregate as checked, of one kind of event."""
 
 
-def several() -> st.SearchStrategy[list[tree.Aggregate]]:
-    one = aggregates(NAMES).map(lambda pair: pair[0])
+def several() -> st.SearchStrategy[list[tree.Aggregate | tree.Did]]:
+    sequences = dids(NAMES).filter(lambda clause: clause.then is not None)
+    one = st.one_of(*[aggregates(NAMES).map(lambda pair: pair[0])] * 3, sequences)
     return st.lists(one, min_size=N_AGGREGATES, max_size=N_AGGREGATES)
 
 
 @RANDOM
 @given(asked=several(), seed=st.integers(0, 2**32))
-def test_parts_merge_into_the_whole(asked: list[tree.Aggregate], seed: int) -> None:
+def test_parts_merge_into_the_whole(asked: list[tree.Aggregate | tree.Did], seed: int) -> None:
     rng = random.Random(seed)
     world = random_world(rng, NAMES)
     written, checked = _columns(asked)
@@ -62,17 +63,20 @@ def test_parts_merge_into_the_whole(asked: list[tree.Aggregate], seed: int) -> N
                     tables[0].remove(row)
                     rng.choice(tables).append(row)
             everything = [row for table in tables for row in table]
+            others = {name: _events(name, world.events, world.moment) for name in checked if name != event}
+            others[event] = _events(event, everything, world.moment)
             parts = tuple(
-                store.keep(prepare(_events(event, part, world.moment), group, world.moment)) for part in tables
+                store.keep(prepare(_events(event, part, world.moment), group, world.moment, others)) for part in tables
             )
             merged = store.keep(merge(parts, group))
-            whole = store.keep(prepare(_events(event, everything, world.moment), group, world.moment))
-            _compare(merged, whole, everything, written, group, world.moment)
+            whole = store.keep(prepare(others[event], group, world.moment, others))
+            known = everything + [row for row in world.events if row["name"] != event]
+            _compare(merged, whole, known, written, group, world.moment)
 
 
 @RANDOM
 @given(asked=several(), seed=st.integers(0, 2**32))
-def test_runs_one_after_the_other_give_what_one_run_gives(asked: list[tree.Aggregate], seed: int) -> None:
+def test_runs_one_after_the_other_give_what_one_run_gives(asked: list[tree.Aggregate | tree.Did], seed: int) -> None:
     rng = random.Random(seed)
     world = random_world(rng, NAMES)
     written, checked = _columns(asked)
@@ -84,21 +88,17 @@ def test_runs_one_after_the_other_give_what_one_run_gives(asked: list[tree.Aggre
         for n, moment in enumerate(moments):
             joined = _join_some(rng, owner) if n else {}
             changed = ibis.memtable(pa.table({"profile_id": pa.array([*joined, *joined.values()], pa.int64())}))
+            rows = [row | {"profile_id": owner[row["profile_id"]]} for row in world.events]
+            rows = [row for row in rows if landed_in[row["event_id"]] <= n]
+            old = [row for row in rows if landed_in[row["event_id"]] < n]
+            new = [row for row in rows if landed_in[row["event_id"]] == n]
+            everything = {event: _events(event, rows, moment) for event in NAMES.events}
+            grown = {event: Grown(_events(event, old, moment), _events(event, new, moment)) for event in NAMES.events}
             for event, group in checked.items():
-                rows = [
-                    row | {"profile_id": owner[row["profile_id"]]}
-                    for row in world.events
-                    if row["name"] == event and landed_in[row["event_id"]] <= n
-                ]
-                old = [row for row in rows if landed_in[row["event_id"]] < n]
-                new = [row for row in rows if landed_in[row["event_id"]] == n]
-                tables = (_events(event, each, moment) for each in (old, new, rows))
-                old_table, new_table, everything = tables
-                whole = store.keep(prepare(everything, group, moment))
+                whole = store.keep(prepare(everything[event], group, moment, everything))
                 rolled = whole
                 if n:
-                    before = moments[n - 1]
-                    rolled = roll(previous[event], old_table, new_table, changed, group, before, moment)
+                    rolled = roll(previous[event], grown, changed, group, moments[n - 1], moment)
                 previous[event] = store.keep(rolled)
                 _compare(previous[event], whole, rows, written, group, moment)
 
@@ -137,8 +137,12 @@ def _compare(
     for profile_id, row in values.items():
         mine = [event for event in rows if event["profile_id"] == profile_id]
         for column in group:
-            plain = aggregate_value(written[column], mine, moment, NAMES)
-            assert _agree(plain, row[column]), (print_value(written[column], "en"), plain, row[column], moment, mine)
+            asked = written[column]
+            if isinstance(asked, tree.Did):
+                plain, seen, text = did(asked, mine, moment, NAMES), row[column] >= 1, print_rule(asked, "en")
+            else:
+                plain, seen, text = aggregate_value(asked, mine, moment, NAMES), row[column], print_value(asked, "en")
+            assert _agree(plain, seen), (text, plain, seen, moment, mine)
     COMPARED["values of aggregates merged or rolled"] += len(values) * len(group)
 
 
@@ -152,12 +156,13 @@ def _values(table: ir.Table, group: Checked, moment: Moment) -> dict[int, Row]:
     return {row["profile_id"]: row for row in rows}
 
 
-def _columns(asked: list[tree.Aggregate]) -> tuple[Written, dict[str, Checked]]:
+def _columns(asked: list[tree.Aggregate | tree.Did]) -> tuple[Written, dict[str, Checked]]:
     """The column of each aggregate, and the checked ones by event."""
     written: Written = {}
     checked: Checked = {}
     for aggregate in asked:
-        of = check_value(aggregate, NAMES).aggregates
+        check = check_rule if isinstance(aggregate, tree.Did) else check_value
+        of = check(aggregate, NAMES).aggregates
         written |= dict.fromkeys(of, aggregate)
         checked |= of
     return written, by_event(checked)

@@ -35,6 +35,7 @@ from facette.definitions.language.tree import (
     Rule,
     Since,
     Text,
+    Then,
     Times,
     Truth,
 )
@@ -199,7 +200,13 @@ def dids(vocabulary: Vocabulary) -> SearchStrategy[Did]:
     def of(event: Event) -> SearchStrategy[Did]:
         where = st.none() | wheres(event)
         often = st.builds(Did, named_so(event), where, times, windows())
-        return st.one_of(often, st.builds(Did, named_so(event), where, st.none(), windows(), st.just(True)))
+        first = st.builds(Did, named_so(event), where, st.none(), windows(), st.just(True))
+        second = st.sampled_from(list(vocabulary.events.values())).flatmap(then)
+        sequence = st.builds(Did, named_so(event), where, st.none(), windows(), st.just(False), second)
+        return st.one_of(often, first, sequence)
+
+    def then(event: Event) -> SearchStrategy[Then]:
+        return st.builds(Then, named_so(event), ages("instant"), st.none() | wheres(event), st.booleans())
 
     return st.sampled_from(list(vocabulary.events.values())).flatmap(of)
 

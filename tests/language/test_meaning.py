@@ -71,6 +71,20 @@ EVENTS = [
         ("FIRST DID purchase IN THE LAST MONTH", False),
         ("FIRST DID purchase WHERE amount > 10 IN THE LAST MONTH", True),
         ("FIRST(category) OF purchase = BIO AND LAST(amount) OF purchase = 30", True),
+        # purchases of 27, 28 February and 31 March, the last at 11:04 there, when it is 12:07
+        ("DID purchase THEN purchase WITHIN 1 MINUTE", True),
+        ("DID purchase THEN purchase WHERE category = bio WITHIN 30 DAYS", False),
+        ("DID purchase THEN purchase WHERE category = bio WITHIN 31 DAYS", True),
+        ("DID purchase THEN purchase WHERE category = bio WITHIN 1 MONTH", True),  # 31 March is a month after the 28th
+        ("DID purchase THEN purchase WITHIN 60 DAYS IN THE LAST MONTH", True),
+        ("DID purchase THEN purchase WITHIN 60 DAYS SINCE 2026-03-01", False),  # it does not follow itself
+        ("DID purchase WHERE category = bio THEN NOT purchase WITHIN 62 MINUTES", False),
+        ("DID purchase WHERE amount IS UNKNOWN THEN NOT purchase WITHIN 61 MINUTES", False),  # not over before 12:10
+        ("DID purchase WHERE amount IS UNKNOWN THEN NOT purchase WITHIN 60 MINUTES", True),
+        ("DID purchase WHERE amount IS UNKNOWN THEN NOT purchase WITHIN 0 DAYS", False),  # not over before midnight
+        ("DID purchase WHERE is_promo THEN NOT purchase WITHIN 30 DAYS", True),
+        ("DID purchase WHERE is_promo THEN NOT purchase WITHIN 31 DAYS", False),
+        ("DID open_email THEN NOT purchase WITHIN 1 DAY OR DID purchase THEN open_email WITHIN 1 DAY", False),
         ("SUM(amount) OF purchase SINCE today = 0", True),
         ("AVG(amount) OF purchase SINCE today < 5", False),
         ("DISTINCT(category) OF purchase = 2 AND RECENCY OF purchase = 0", True),

@@ -38,6 +38,7 @@ from facette.definitions.language.tree import (
     RelativeDay,
     Since,
     Text,
+    Then,
     Times,
     Truth,
 )
@@ -114,6 +115,21 @@ TEXTS = {
     "(A FAIT achat OÙ promo) ET c": And((Did("achat", Truth(Name("promo"))), Truth(Name("c")))),
     "N'A PAS FAIT ouverture DANS LES 14 DERNIERS JOURS": Not(Did("ouverture", window=InTheLast(14, "day"))),
     "DID NOT e-mail ouvert BEFORE yesterday": Not(Did("e-mail ouvert", window=Before(RelativeDay(1)))),
+    "DID view THEN purchase WITHIN 7 DAYS": Did("view", then=Then("purchase", Duration(7, "day"))),
+    "A FAIT vue PUIS achat SOUS 7 JOURS": Did("vue", then=Then("achat", Duration(7, "day"))),
+    "a fait vue sans achat sous 2 heures depuis hier": Did(
+        "vue", window=Since(RelativeDay(1)), then=Then("achat", Duration(2, "hour"), is_absent=True)
+    ),
+    "DID view WHERE page = cart AND hour < 8 THEN NOT purchase WHERE amount > 50 WITHIN 1 MONTH AND x = 1": And(
+        (
+            Did(
+                "view",
+                And((Compare(Name("page"), "=", Text("cart")), Compare(Name("hour"), "<", Number(8)))),
+                then=Then("purchase", Duration(1, "month"), Compare(Name("amount"), ">", Number(50)), is_absent=True),
+            ),
+            Compare(x, "=", one),
+        )
+    ),
     "FIRST DID purchase IN THE LAST MONTH": Did("purchase", window=InTheLast(1, "month"), is_first=True),
     "A FAIT POUR LA PREMIERE FOIS achat ENTRE LE 2026-01-01 ET hier": Did(
         "achat", window=BetweenDays(Date(date(2026, 1, 1)), RelativeDay(1)), is_first=True
@@ -322,6 +338,10 @@ WRONG = {
     "DID a IN THE LAST 3 DAYS SINCE today": ("SINCE today", "one window"),
     "DID a AT LEAST 1 TIME WHERE b AT MOST 2 TIMES": ("AT MOST 2 TIMES", "one number of times"),
     "DID a WHERE b AND DID c": ("DID c", "parentheses"),
+    "DID a THEN b": ("", "WITHIN 7 DAYS"),
+    "A FAIT a PUIS b OÙ c": ("", "SOUS 7 JOURS"),
+    "DID a WITHIN 7 DAYS": ("WITHIN", "AND or OR"),
+    "DID a THEN b WITHIN 1.5 DAYS": ("1.5", "whole"),
     "DID a WHERE NOT (b OR IN SEGMENT c)": ("IN SEGMENT c", "parentheses"),
     "Score élevé et": ("", "un nom"),
     "Score > élevé haut": ("haut", "guillemets"),

@@ -109,11 +109,36 @@ def value_of(node: Any, person: Row, events: list[Row], moment: Moment, vocabula
 
 
 def did(node: Did, events: list[Row], moment: Moment, vocabulary: Vocabulary) -> bool:
+    if node.then is not None:
+        return one_after_another(node, events, moment, vocabulary)
     if node.is_first and node.window is not None:
         ever = matching(node.event, node.where, None, events, moment, vocabulary)
         return bool(ever) and in_window(ever[0], node.window, moment)
     n = len(matching(node.event, node.where, node.window, events, moment, vocabulary))
     return SIGNS[node.times.operator](n, node.times.amount) if node.times else n >= 1
+
+
+def one_after_another(node: Did, events: list[Row], moment: Moment, vocabulary: Vocabulary) -> bool:
+    """Some first event that some second one follows in time; or that none follows, when time is over."""
+    then, delay = node.then, node.then.delay
+    firsts = matching(node.event, node.where, node.window, events, moment, vocabulary)
+    seconds = matching(then.event, then.where, node.window, events, moment, vocabulary)
+
+    def in_time(first: Row, second: Row) -> bool:
+        if first is second or second["at"] < first["at"]:
+            return False
+        if delay.unit in ("minute", "hour"):
+            return second["at"] - first["at"] <= timedelta(**{f"{delay.unit}s": delay.amount})
+        return days_back(local_day(second["at"], moment), delay.amount, delay.unit) <= local_day(first["at"], moment)
+
+    def is_over(first: Row) -> bool:
+        if delay.unit in ("minute", "hour"):
+            return five_minutes(moment) - first["at"] > timedelta(**{f"{delay.unit}s": delay.amount})
+        return days_back(today(moment), delay.amount, delay.unit) > local_day(first["at"], moment)
+
+    if then.is_absent:
+        return any(is_over(first) and not any(in_time(first, second) for second in seconds) for first in firsts)
+    return any(in_time(first, second) for first in firsts for second in seconds)
 
 
 def aggregate_value(aggregate: Aggregate, events: list[Row], moment: Moment, vocabulary: Vocabulary) -> Any:

@@ -219,6 +219,9 @@ RULES = [
     "visits_per_day < 0.04",
     "visits_per_day < 0.02",
     "IN SEGMENT s0 OR IN SEGMENT s12",
+    "DID visit THEN NOT visit WITHIN 3 DAYS",
+    "DID visit THEN NOT visit WITHIN 90 MINUTES",
+    "DID visit THEN visit WITHIN 2 DAYS IN THE LAST 5 DAYS",
 ]
 LATER = [
     timedelta(minutes=3),

@@ -199,6 +199,11 @@ RULE_FORMS: Mapping[str, Forms] = {
         "DID purchase WHERE category = bio AND amount > 50": "both of one and the same event",
         "(DID purchase WHERE category = bio) AND subscribed": "the second of the person",
         "FIRST DID purchase IN THE LAST 30 DAYS": "the first time ever lies in the window",
+        "DID visit THEN purchase WITHIN 7 DAYS": "some visit, and a purchase at the same instant or within 7 days",
+        "DID visit THEN NOT purchase WITHIN 7 DAYS": "some visit without one, more than 7 days ago",
+        "DID visit WHERE page = cart THEN purchase WHERE amount > 50 WITHIN 2 HOURS IN THE LAST 30 DAYS": (
+            "both lie in the window"
+        ),
     },
     "Windows": {
         "DID visit IN THE LAST 7 DAYS": "7 full local days, and today so far",

@@ -2,7 +2,8 @@
 
 A first run prepares them from all events. A later run prepares only what became visible since, merges it into the
 previous partials, and prepares again from all their events the few profiles for which merging is not exact: those
-with an event that entered or left a window by time alone, and those whose identity changed.
+with an event that entered or left a window by time alone, those with an event that may now follow another one in a
+sequence, and those whose identity changed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
@@ -17,6 +19,7 @@ import ibis.expr.types as ir
 from facette.clock import Moment
 from facette.definitions.language import tree
 from facette.features.aggregates import Matching, algebra
+from facette.features.sequences import EventTables, is_candidate, nexts_in, with_next
 from facette.warehouse.compiler import When, compile_rule, in_window, visible
 
 Aggregates = Mapping[str, tree.Aggregate]
@@ -30,14 +33,32 @@ def by_event(aggregates: Mapping[str, tree.Aggregate]) -> dict[str, dict[str, tr
     return grouped
 
 
-def prepare(events: ir.Table, aggregates: Aggregates, moment: When) -> ir.Table:
+def prepare(events: ir.Table, aggregates: Aggregates, moment: When, tables: EventTables | None = None) -> ir.Table:
     """The state of each aggregate for each profile with a visible event.
 
     events     : profile_id, event_id, at, known_at, day, hour, weekday, properties
     aggregates : column → aggregate, all over this kind of event
+    tables     : all events of the kinds that its sequences name; needed only where there are sequences
     returns    : profile_id, <column>__<state> …
-    cost       : one scan and one hash aggregation, whatever the number of aggregates
+    cost       : one scan and one hash aggregation, whatever the number of aggregates; a sort for each sequence
     """
+    return _states(_with_nexts(events, aggregates, tables or {}, moment), aggregates, moment)
+
+
+def kinds_needed(aggregates: Aggregates) -> set[str]:
+    """The kinds of events that the sequences among the aggregates name."""
+    return {following.event for following in nexts_in(aggregates.values()).values()}
+
+
+def _with_nexts(events: ir.Table, aggregates: Aggregates, tables: EventTables, moment: When) -> ir.Table:
+    nexts = nexts_in(aggregates.values())
+    if not nexts:
+        return events
+    kind = next(iter(aggregates.values())).event
+    return with_next(events, kind, nexts, tables, moment)
+
+
+def _states(events: ir.Table, aggregates: Aggregates, moment: When) -> ir.Table:
     seen = events.filter(visible(events, moment))
     conditions = _conditions(seen, aggregates, moment)
     columns = {name: condition for name, condition in conditions.values() if condition is not None}
@@ -75,10 +96,17 @@ def finalize(row: ir.Table, aggregates: Aggregates, moment: When) -> dict[str, i
     return values
 
 
+@dataclass(frozen=True)
+class Grown:
+    """The events of a kind: those that had arrived at the run before, with today's profile ids, and those since."""
+
+    old: ir.Table
+    arrived: ir.Table
+
+
 def roll(
     previous: ir.Table,
-    old: ir.Table,
-    arrived: ir.Table,
+    events: Mapping[str, Grown],
     changed: ir.Table,
     aggregates: Aggregates,
     before: Moment,
@@ -87,18 +115,31 @@ def roll(
     """Partials at ``now`` from those at ``before``; the same table that ``prepare`` would make from all events.
 
     previous : partials at ``before``, of the same aggregates
-    old      : the events that had arrived then, with today's profile ids
-    arrived  : the events that arrived since, with the same columns
+    events   : kind → its events, of the kind that the aggregates are over and of those that their sequences name
     changed  : profile_id of profiles whose identity changed since, under their old and new ids
     cost     : one scan of the days of ``old``, and aggregation of what is new or touched
     """
+    kind = next(iter(aggregates.values())).event
+    tables = {name: ibis.union(grown.old, grown.arrived) for name, grown in events.items()}
+    old, arrived = (_with_nexts(table, aggregates, tables, now) for table in (events[kind].old, events[kind].arrived))
+    changed = ibis.union(changed, *_followers(aggregates, events, before, now), distinct=True)
     crossed = old.filter(visible(old, before) & _crosses_a_window(old, aggregates, before, now))
     again = ibis.union(crossed.select("profile_id"), changed.select("profile_id"), distinct=True)
     ripened = old.filter(visible(old, now) & ~visible(old, before))
     new = ibis.union(ripened, arrived).anti_join(again, "profile_id")
-    merged = merge((previous.anti_join(again, "profile_id"), prepare(new, aggregates, now)), aggregates)
+    merged = merge((previous.anti_join(again, "profile_id"), _states(new, aggregates, now)), aggregates)
     everything = ibis.union(old, arrived).semi_join(again, "profile_id")
-    return ibis.union(merged, prepare(everything, aggregates, now))
+    return ibis.union(merged, _states(everything, aggregates, now))
+
+
+def _followers(aggregates: Aggregates, events: Mapping[str, Grown], before: Moment, now: Moment) -> list[ir.Table]:
+    """profile_id of those with an event that may follow another one now and could not before, or the reverse."""
+    found = []
+    for following in nexts_in(aggregates.values()).values():
+        old, arrived = events[following.event].old, events[following.event].arrived
+        then, since = is_candidate(old, following, before), is_candidate(old, following, now)
+        found += [old.filter(then != since), arrived.filter(is_candidate(arrived, following, now))]
+    return [table.select("profile_id") for table in found]
 
 
 def _property(aggregate: tree.Aggregate) -> str:

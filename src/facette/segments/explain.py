@@ -133,19 +133,18 @@ def turning_points(
         for leaf in _leaves(aggregate.where) if aggregate.where is not None else ():
             days |= {day for event in mine for day in _leaf_days(leaf, event, moment)}
             instants |= {at for event in mine for at in _leaf_instants(leaf, event)}
-        match aggregate.window:
-            case tree.InTheLast(amount, unit) if unit in CALENDAR_UNITS:
-                days |= {_day_out(event["day"], amount, unit) for event in mine}
-            case tree.InTheLast(amount, unit):
-                instants |= {event["at"] + _clock(amount, unit) for event in mine}
-            case tree.Before(tree.RelativeDay(ago)):
-                days |= {event["day"] + timedelta(days=ago + 1) for event in mine}
-            case tree.Since(tree.RelativeDay(ago)):
-                days |= {event["day"] + timedelta(days=ago + 1) for event in mine}
-            case tree.BetweenDays(first, last):
-                ends = [end.days_ago for end in (first, last) if isinstance(end, tree.RelativeDay)]
-                shifts = [timedelta(days=ago + extra) for ago in ends for extra in (0, 1)]
-                days |= {event["day"] + after for event in mine for after in shifts}
+        windows = [(aggregate.window, mine)]
+        for leaf in _leaves(aggregate.where) if aggregate.where is not None else ():
+            if isinstance(leaf, tree.Followed):
+                others = [event for event in events if event["event"] == leaf.next.event]
+                windows += [(tree.InTheLast(leaf.delay.amount, leaf.delay.unit), mine), (leaf.next.window, others)]
+                for inner in _leaves(leaf.next.where) if leaf.next.where is not None else ():
+                    days |= {day for event in others for day in _leaf_days(inner, event, moment)}
+                    instants |= {at for event in others for at in _leaf_instants(inner, event)}
+        for window, those in windows:
+            for event in those:
+                days |= set(_window_days(window, event["day"]))
+                instants |= set(_window_instants(window, event["at"]))
     for leaf in (leaf for rule in rules for leaf in _leaves(rule)):
         days |= set(_leaf_days(leaf, row, moment))
         instants |= set(_leaf_instants(leaf, row))
@@ -266,6 +265,25 @@ def _leaf_instants(leaf: tree.Rule, row: Mapping[str, Any]) -> Iterator[datetime
         if isinstance(literal, tree.Duration | tree.InTheLast) and literal.unit not in CALENDAR_UNITS:
             yield seen + _clock(literal.amount, literal.unit)
             yield seen + _clock(literal.amount + 1, literal.unit)
+
+
+def _window_days(window: tree.Window | None, day: date) -> Iterator[date]:
+    """The days on which a window could gain or lose an event of a day."""
+    match window:
+        case tree.InTheLast(amount, unit) if unit in CALENDAR_UNITS:
+            yield _day_out(day, amount, unit)
+        case tree.Before(tree.RelativeDay(ago)) | tree.Since(tree.RelativeDay(ago)):
+            yield day + timedelta(days=ago + 1)
+        case tree.BetweenDays(first, last):
+            for end in (first, last):
+                if isinstance(end, tree.RelativeDay):
+                    yield day + timedelta(days=end.days_ago)
+                    yield day + timedelta(days=end.days_ago + 1)
+
+
+def _window_instants(window: tree.Window | None, at: datetime) -> Iterator[datetime]:
+    if isinstance(window, tree.InTheLast) and window.unit not in CALENDAR_UNITS:
+        yield at + _clock(window.amount, window.unit)
 
 
 def _day_reached(day: date, amount: int, unit: str) -> date:

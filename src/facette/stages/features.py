@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from facette.clock import Moment
-from facette.features.partials import by_event, prepare, roll
+from facette.features.partials import Grown, by_event, kinds_needed, prepare, roll
 from facette.features.table import feature_table, quantile_cuts
 from facette.plan import Step
 from facette.stages.work import Work
@@ -20,11 +20,10 @@ def partials(step: Step, work: Work) -> int:
         name = f"partials_{event}"
         previous = work.optional(name)
         if step.action == "rebuild" or previous is None or work.previous is None:
-            table = prepare(everything, aggregates, work.moment)
+            table = prepare(everything, aggregates, work.moment, work.events_of(aggregates))
         else:
-            old = work.events_before(event)
-            arrived = work.arrived.get(event, old.limit(0))
-            table = roll(previous, old, arrived, work.changed(), aggregates, work.previous.moment, work.moment)
+            events = {kind: _grown(kind, work) for kind in {event, *kinds_needed(aggregates)}}
+            table = roll(previous, events, work.changed(), aggregates, work.previous.moment, work.moment)
         rows += work.replace(name, table)
     tables = [work.events(event) for event in work.definitions.vocabulary.events]
     count_from = [(table, ibis.greatest(table["at"], table.known_at)) for table in tables]
@@ -32,6 +31,11 @@ def partials(step: Step, work: Work) -> int:
     instants = [_first_after(table, due, work.moment) for table, due in count_from]
     work.draft.note(pending_from=min((instant for instant in instants if instant), default=""))
     return rows
+
+
+def _grown(event: str, work: Work) -> Grown:
+    old = work.events_before(event)
+    return Grown(old, work.arrived.get(event, old.limit(0)))
 
 
 def _first_after(table: ir.Table, due: ir.TimestampValue, moment: Moment) -> str:

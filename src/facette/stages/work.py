@@ -15,7 +15,7 @@ import pyarrow as pa
 from facette.clock import Moment
 from facette.definitions import model
 from facette.definitions.project import Definitions
-from facette.features.partials import by_event, prepare
+from facette.features.partials import Aggregates, by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, feature_plan, feature_table, needed, quantile_cuts
 from facette.profiles.clean import LookupTable
 from facette.profiles.events import remap
@@ -118,6 +118,10 @@ class Work:
         table = self.table(f"events_{event}")
         return table if merged is None else remap(table, merged)
 
+    def events_of(self, aggregates: Aggregates) -> dict[str, ir.Table]:
+        """All events of the kinds that the sequences among the aggregates name."""
+        return {event: self.events(event) for event in kinds_needed(aggregates)}
+
     def events_before(self, event: str) -> ir.Table:
         """The events that the published snapshot has, under today's profile ids."""
         assert self.previous is not None
@@ -143,7 +147,11 @@ class Work:
         plan = needed(self.plan_of_features, columns)
         profiles = self._kept("profiles", self.profiles_at(moment), moment)
         partials = {
-            event: self._kept(f"partials_{event}", prepare(self.events(event), aggregates, moment), moment)
+            event: self._kept(
+                f"partials_{event}",
+                prepare(self.events(event), aggregates, moment, self.events_of(aggregates)),
+                moment,
+            )
             for event, aggregates in by_event(plan.aggregates).items()
         }
         return feature_table(profiles, partials, plan, moment, quantile_cuts(profiles, partials, plan, moment))

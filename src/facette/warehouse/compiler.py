@@ -17,7 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from facette.clock import CALENDAR_UNITS, Moment
-from facette.definitions.language import tree
+from facette.definitions.language import next_name, tree
 from facette.warehouse.moments import MomentOfRow, Moments
 
 Bound = Moment | MomentOfRow
@@ -31,6 +31,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+MINUTES = {"minute": 1, "hour": 60}
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
@@ -131,7 +132,35 @@ def _leaf(rule: tree.Rule, row: ir.Table, moment: Bound) -> ir.BooleanValue:
             return {"contains": column.contains, "starts": column.startswith, "ends": column.endswith}[how](wanted)
         case tree.FirstIn(tree.Column(name), window):
             return _instant_in_window(row[name], window, moment)
+        case tree.Followed():
+            return _followed(rule, row, moment)
     raise TypeError(f"not a checked rule: {rule!r}")
+
+
+def _followed(rule: tree.Followed, events: ir.Table, moment: Bound) -> ir.BooleanValue:
+    """Whether the next event comes in time; or whether it does not, and time is over."""
+    amount, unit = rule.delay.amount, rule.delay.unit
+    next_at, next_day = (events[f"{next_name(rule.next)}__{suffix}"] for suffix in ("at", "day"))
+    if unit in CALENDAR_UNITS:
+        # The event's day is no earlier than the day that lies the delay before the next one's.
+        is_in_time = events.day >= before_day(next_day, amount, unit)
+        is_over = events.day < moment.day_ago(amount, unit)
+    else:
+        is_in_time = next_at <= events["at"] + ibis.interval(minutes=amount * MINUTES[unit])
+        is_over = events["at"] < instant(moment.step_ago(amount, unit))
+    is_in_time = is_in_time.fill_null(False)
+    return ~is_in_time & is_over if rule.is_absent else is_in_time
+
+
+def before_day(day: ir.DateValue, amount: int, unit: str) -> ir.DateValue:
+    """The day ``amount`` calendar units before each; a month goes back to the same day number, or to its last day."""
+    back = {
+        "day": lambda: ibis.interval(days=amount),
+        "week": lambda: ibis.interval(days=7 * amount),
+        "month": lambda: ibis.interval(months=amount),
+        "year": lambda: ibis.interval(months=12 * amount),
+    }[unit]()
+    return (day - back).cast("date")
 
 
 def _compare(

@@ -6,7 +6,7 @@ text ─ parse ─► tree (names as written) ─ check ─► tree over the col
 
 from facette.definitions.language.checker import check_rule, check_value, check_where
 from facette.definitions.language.messages import Language, language_of
-from facette.definitions.language.naming import aggregate_name
+from facette.definitions.language.naming import aggregate_name, next_name
 from facette.definitions.language.parser import parse_rule, parse_value
 from facette.definitions.language.printer import print_rule, print_value
 from facette.definitions.language.tree import Checked
@@ -26,6 +26,7 @@ __all__ = [
     "check_where",
     "fold",
     "language_of",
+    "next_name",
     "parse_rule",
     "parse_value",
     "print_rule",

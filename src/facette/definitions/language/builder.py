@@ -42,6 +42,7 @@ from facette.definitions.language.tree import (
     Since,
     Span,
     Text,
+    Then,
     Times,
     Truth,
     Unit,
@@ -183,8 +184,10 @@ class TreeBuilder:
 
     def did(self, parts: Parts) -> Rule:
         kind, event, *modifiers = parts
-        where, times, window = _modifiers(modifiers)
-        did = Did(event.text, where, times, window, kind.type in ("FIRST_DID", "NOT_FIRST_DID"), span=_span(parts))
+        then = next((part for part in modifiers if isinstance(part, Then)), None)
+        where, times, window = _modifiers([part for part in modifiers if part is not then])
+        is_first = kind.type in ("FIRST_DID", "NOT_FIRST_DID")
+        did = Did(event.text, where, times, window, is_first, then, span=_span(parts))
         return _not(did) if kind.type in ("DID_NOT", "NOT_FIRST_DID") else did
 
     def aggregate(self, parts: Parts) -> Aggregate:
@@ -195,6 +198,12 @@ class TreeBuilder:
             function, of, (event, *modifiers) = _WITHOUT_PROPERTY[written.type], None, parts[1:]
         where, _, window = _modifiers(modifiers)
         return Aggregate(function, event.text, of, where, window, span=_span(parts))
+
+    def then(self, parts: Parts) -> Then:
+        kind, event, *where, amount, unit = parts
+        delay = Duration(*_length(amount, unit), span=_span([amount, unit]))
+        (where,) = where or [None]
+        return Then(event.text, delay, where, kind.type == "THEN_NOT", span=_span(parts))
 
     def where(self, parts: Parts) -> Rule:
         (rule,) = parts
@@ -233,7 +242,7 @@ class TreeBuilder:
             raise Refused("empty_name", _span(parts))
         return Name(text, span=_span(parts))
 
-    property = quantity = argument = event = did_event = segment = name
+    property = quantity = argument = event = did_event = then_event = segment = name
 
     # ── values ──
 

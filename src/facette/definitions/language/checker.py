@@ -27,10 +27,12 @@ from facette.definitions.language.tree import (
     Compare,
     Did,
     FirstIn,
+    Followed,
     InSegment,
     IsKnown,
     Match,
     Name,
+    Next,
     Not,
     Number,
     OneOf,
@@ -38,6 +40,7 @@ from facette.definitions.language.tree import (
     Or,
     Rule,
     Span,
+    Then,
     Times,
     Truth,
     ValueType,
@@ -204,6 +207,8 @@ class _Scope:
         """A comparison of the number of times; FIRST DID in a window looks at the instant of the first time."""
         event = self.event_called(node.event, node.span)
         where = self.where(node.where, event)
+        if node.then is not None:
+            return self.sequence(node, node.then, event, where)
         if node.is_first and node.times is not None:
             raise Refused("first_times", node.times.span)
         if node.is_first and node.window is not None:
@@ -212,6 +217,17 @@ class _Scope:
         count = Aggregate("count", event.name, None, where, node.window, span=node.span)
         times = node.times or Times(">=", 1)
         return Compare(self.lifted(count, "number", node), times.operator, Number(times.amount), span=node.span)
+
+    def sequence(self, node: Did, then: Then, event: Event, where: Rule | None) -> Rule:
+        """A comparison of the number of events that another one follows, or does not."""
+        if node.times is not None or node.is_first:
+            raise Refused("then_times", node.times.span if node.times else node.span)
+        second = self.event_called(then.event, then.span)
+        following = Next(second.name, self.where(then.where, second), node.window)
+        followed = Followed(following, then.delay, then.is_absent, span=then.span)
+        both = followed if where is None else And((where, followed), span=node.span)
+        count = Aggregate("count", event.name, None, both, node.window, span=node.span)
+        return Compare(self.lifted(count, "number", node), ">=", Number(1), span=node.span)
 
     def aggregate(self, node: Aggregate) -> Subject:
         called_so = self.called_like(node)

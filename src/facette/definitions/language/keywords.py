@@ -23,6 +23,8 @@ class Keywords:
     did: Pair
     first_did: Pair
     where: str
+    then: Pair
+    within: str
     of: str
     functions: Mapping[Function, str]
     how_often: Mapping[Comparison, str]
@@ -52,6 +54,8 @@ FRENCH = Keywords(
     did=("A FAIT", "N'A PAS FAIT"),
     first_did=("A FAIT POUR LA PREMIÈRE FOIS", "N'A PAS FAIT POUR LA PREMIÈRE FOIS"),
     where="OÙ",
+    then=("PUIS", "SANS"),
+    within="SOUS",
     of="DE",
     functions={
         "count": "NOMBRE",
@@ -112,6 +116,8 @@ ENGLISH = Keywords(
     did=("DID", "DID NOT"),
     first_did=("FIRST DID", "NOT FIRST DID"),
     where="WHERE",
+    then=("THEN", "THEN NOT"),
+    within="WITHIN",
     of="OF",
     functions={
         "count": "COUNT",

@@ -53,7 +53,7 @@ def label_of(entry: Entry, language: Language) -> str:
 
 _FRENCH = re.compile(
     r"[à-öø-ÿœ]|\b(?:et|ou|non|pas|si|est|dans|parmi|entre|contient|commence|finit|fait|fois|somme|moyenne|nombre|"
-    r"premi(?:er|ere)s?|derni(?:er|ere)s?|depuis|avant|jours?|semaines?|mois|ans?|heures?|oui|vrai|faux|hier)\b",
+    r"premi(?:er|ere)s?|derni(?:er|ere)s?|puis|sans|sous|depuis|avant|jours?|semaines?|mois|ans?|heures?|oui|vrai|faux|hier)\b",
     re.IGNORECASE,
 )
 
@@ -100,8 +100,9 @@ WORDS: dict[str, dict[Language, str]] = {
     },
     "a connective": {"fr": "ET ou OU", "en": "AND or OR"},
     "a modifier": {
-        "fr": "OÙ …, AU MOINS 3 FOIS, DANS LES 30 DERNIERS JOURS, DEPUIS …, AVANT … ou ENTRE … ET …",
-        "en": "WHERE …, AT LEAST 3 TIMES, IN THE LAST 30 DAYS, SINCE …, BEFORE … or BETWEEN … AND …",
+        "fr": "OÙ …, AU MOINS 3 FOIS, DANS LES 30 DERNIERS JOURS, DEPUIS …, AVANT …, ENTRE … ET …, PUIS … SOUS 7 JOURS",
+        "en": "WHERE …, AT LEAST 3 TIMES, IN THE LAST 30 DAYS, SINCE …, BEFORE …, BETWEEN … AND …, "
+        "THEN … WITHIN 7 DAYS",
     },
     "an operator": {"fr": "+, -, * ou /", "en": "+, -, * or /"},
     "a unit": {
@@ -112,6 +113,7 @@ WORDS: dict[str, dict[Language, str]] = {
     "LAST": {"fr": "DERNIERS", "en": "LAST"},
     "TIMES": {"fr": "FOIS", "en": "TIMES"},
     "OF": {"fr": "DE et un événement", "en": "OF and an event"},
+    "WITHIN": {"fr": "SOUS et un délai (SOUS 7 JOURS)", "en": "WITHIN and a delay (WITHIN 7 DAYS)"},
     "(": {"fr": "une parenthèse ouvrante", "en": "an opening parenthesis"},
     ")": {"fr": "une parenthèse fermante", "en": "a closing parenthesis"},
     ",": {"fr": "une virgule", "en": "a comma"},
@@ -248,6 +250,10 @@ MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
     "no_least": {
         "fr": ("« {name} » vaut oui ou non, sans minimum ni maximum.", "Employez NOMBRE DE … OÙ {name}."),
         "en": ("“{name}” is yes or no, without a minimum or maximum.", "Use COUNT OF … WHERE {name}."),
+    },
+    "then_times": {
+        "fr": ("Une suite (PUIS, SANS) ne se compte pas, et n'a pas de première fois.", "Retirez le nombre de fois."),
+        "en": ("A sequence (THEN) is not counted, and has no first time.", "Remove the number of times, or FIRST."),
     },
     "first_times": {
         "fr": ("La première fois n'arrive qu'une fois.", "Retirez le nombre de fois."),

@@ -14,6 +14,7 @@ from facette.definitions.language.tree import (
     Instant,
     InTheLast,
     Match,
+    Next,
     Number,
     OneOf,
     Or,
@@ -34,6 +35,11 @@ def aggregate_name(aggregate: Aggregate) -> str:
     readable = "_".join(filter(None, (aggregate.event, aggregate.function, aggregate.of)))
     digest = hashlib.sha256(_meaning(aggregate).encode()).hexdigest()
     return f"{readable[:READABLE_LENGTH]}_{digest[:8]}"
+
+
+def next_name(following: Next) -> str:
+    """The column prefix for the next event after each event, such as ``_next_purchase_5c1e90aa``."""
+    return f"_next_{following.event[:READABLE_LENGTH]}_{hashlib.sha256(_meaning(following).encode()).hexdigest()[:8]}"
 
 
 def _meaning(node: object) -> str:  # noqa: PLR0911 - one per kind

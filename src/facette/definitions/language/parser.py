@@ -92,7 +92,9 @@ def _children(node: Rule | Operand) -> Iterator[Rule | Operand]:
         case Arithmetic():
             yield node.left
             yield node.right
-        case Did(where=where) | Aggregate(where=where) if where is not None:
+        case Did(where=where, then=then):
+            yield from (part for part in (where, then.where if then else None) if part is not None)
+        case Aggregate(where=where) if where is not None:
             yield where
 
 
@@ -108,6 +110,7 @@ _EXPECTED = (
     (("NUMBER",), Word("number")),
     (("UNIT",), Word("a unit")),
     (("TIMES",), Word("TIMES")),
+    (("_WITHIN",), Word("WITHIN")),
     (("_LAST",), Word("LAST")),
     (("_OF",), Word("OF")),
     (("LPAR",), Word("(")),

@@ -43,6 +43,7 @@ from facette.definitions.language.tree import (
     Rule,
     Since,
     Text,
+    Then,
     Truth,
     Window,
 )
@@ -148,16 +149,26 @@ class _Printer:
         words = self.words
         event, inside = self.event_called("did_event", node.event)
         parts = [(words.first_did if node.is_first else words.did)[negated], event]
-        is_open = node.where is not None and node.times is None and node.window is None
+        is_open = node.where is not None and node.times is None and node.window is None and node.then is None
         if node.where is not None:
-            closes = node.times is not None or isinstance(node.window, InTheLast | Since | Before)
+            closes = node.times is not None or node.then is not None
+            closes = closes or isinstance(node.window, InTheLast | Since | Before)
             parts.append(inside.where(node.where, is_open or (closes and not isinstance(node.where, And | Or))))
         if node.times is not None:
             parts.append(f"{words.how_often[node.times.operator]} {node.times.amount} {words.times}")
+        if node.then is not None:
+            parts.append(self.then(node.then))
         if node.window is not None:
             parts.append(self.window(node.window))
         text = " ".join(parts)
         return f"({text})" if is_open and not is_last else text
+
+    def then(self, node: Then) -> str:
+        event, inside = self.event_called("then_event", node.event)
+        parts = [self.words.then[node.is_absent], event]
+        if node.where is not None:
+            parts.append(inside.where(node.where, not isinstance(node.where, And | Or)))
+        return " ".join([*parts, self.words.within, self.literal(node.delay)])
 
     def aggregate(self, node: Aggregate, is_last: bool) -> str:
         words = self.words
@@ -281,6 +292,10 @@ _READ_BACK: dict[str, tuple[str, Callable[[str], Rule | Operand]]] = {
     "argument": ("MAX({}) OF x", lambda text: Truth(Aggregate("max", "x", of=text))),
     "event": ("COUNT OF {} = 1", lambda text: Compare(Aggregate("count", text), "=", Number(1))),
     "did_event": ("DID {}", Did),
+    "then_event": (
+        "DID x THEN {} WITHIN 1 DAY",
+        lambda text: Did("x", then=Then(text, Duration(1, "day"))),
+    ),
     "segment": ("IN SEGMENT {}", InSegment),
     "quantity": ("{}", Name),
     "value": ("x = {}", lambda text: Compare(Name("x"), "=", Text(text))),

@@ -238,6 +238,17 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class Then:
+    """``THEN purchase WHERE … WITHIN 7 DAYS``, after an event; is_absent for ``THEN NOT``."""
+
+    event: str
+    delay: Duration
+    where: Rule | None = None
+    is_absent: bool = False
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class Did:
     """``DID purchase WHERE … AT LEAST 3 TIMES IN THE LAST 30 DAYS``; is_first for ``FIRST DID``."""
 
@@ -246,6 +257,7 @@ class Did:
     times: Times | None = None
     window: Window | None = None
     is_first: bool = False
+    then: Then | None = None
     span: Span = _span()
 
 
@@ -259,12 +271,34 @@ class FirstIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Next:
+    """Checked: the first event that comes after another one, among those that meet ``where`` and lie in ``window``."""
+
+    event: str
+    where: Rule | None = None
+    window: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Checked form of ``THEN``, a condition on one event: the next one comes within the delay.
+
+    is_absent : the next one does not, and the delay is over
+    """
+
+    next: Next
+    delay: Duration
+    is_absent: bool = False
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class InSegment:
     segment: str
     span: Span = _span()
 
 
-Rule = And | Or | Not | Compare | OneOf | Between | Match | IsKnown | Truth | Did | FirstIn | InSegment
+Rule = And | Or | Not | Compare | OneOf | Between | Match | IsKnown | Truth | Did | FirstIn | Followed | InSegment
 
 
 # ── the result of checking ──────────────────────────────────────────────────────────────────────────────────────────
