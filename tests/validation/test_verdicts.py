@@ -12,8 +12,8 @@ from scipy import stats
 from facette.definitions.model import KMeansModel, Label, Validation
 from facette.errors import RunError
 from facette.segments.clusters import FittedKMeans, assign_rows, fit_kmeans
-from facette.validation.sentences import LANGUAGES, SENTENCES, Probability, say, spoken
-from facette.validation.verdicts import SCHEMA, segment_verdicts
+from facette.validation.sentences import LANGUAGES, SENTENCES, Probability, say, spoken, strength
+from facette.validation.verdicts import SCHEMA, segment_verdicts, sentence
 
 N = 4000
 LABELS = {"spend": Label(fr="Dépense", en="Spend")}
@@ -75,9 +75,59 @@ def test_each_segment_gets_its_word(people: tuple[pa.Table, pa.Table], test: str
     assert (rich["kind"], rich["members"], rich["share"]) == ("segment", N // 2, 0.5)
     assert rich["kpi_mean_in"] == pytest.approx(60, abs=1)
     assert rich["kpi_mean_out"] == pytest.approx(40, abs=1)
-    assert rich["reason_fr"].startswith("Utile : « Dépense » vaut ") and "p < 0,001" in rich["reason_fr"]
-    assert rich["reason_en"].startswith("Worth having: “Spend” is ") and "p < 0.001" in rich["reason_en"]
+    assert rich["reason_fr"].startswith("Utile : « Dépense » vaut ")
+    assert "Effet fort" in rich["reason_fr"] and "presque sûrement pas dû au hasard (p < 0,001)" in rich["reason_fr"]
+    assert rich["reason_en"].startswith("Worth having: “Spend” is ")
+    assert "effect is large" in rich["reason_en"] and "almost surely not chance (p < 0.001)" in rich["reason_en"]
     assert found["few"]["reason_en"] == "Too small: 40 profiles, where 100 are needed."
+
+
+def test_a_sentence_tells_the_centre_that_its_test_compares() -> None:
+    """Ranks do not differ while means do: a few members buy for a fortune."""
+    random = np.random.default_rng(5)
+    spend = random.permutation(np.arange(1000.0)) + 1
+    member = np.arange(1000) % 4 == 0
+    spend[member & (spend > 995)] = 1e6
+    wide = pa.table({"profile_id": np.arange(1000), "some": member})
+    features = pa.table({"profile_id": np.arange(1000), "spend": spend})
+    inside, outside = spend[member], spend[~member]
+    by_ranks = verdicts(wide, features, Validation(kpi="spend"))["some"]
+    assert by_ranks["verdict"] == "weak"
+    assert by_ranks["kpi_median_in"] == np.median(inside) and by_ranks["kpi_median_out"] == np.median(outside)
+    told = f"“Spend” is {np.median(inside):.0f} at the median, {np.median(outside):.0f} elsewhere"
+    assert told in by_ranks["reason_en"] and "en médiane" in by_ranks["reason_fr"]
+    by_means = verdicts(wide, features, Validation(kpi="spend", test="anova"))["some"]
+    told = f"“Spend” is {inside.mean():,.0f} on average, {outside.mean():,.0f} elsewhere"
+    assert told in by_means["reason_en"] and "en moyenne" in by_means["reason_fr"]
+
+
+@pytest.mark.parametrize(
+    ("share", "told"), [(0.4, "inside as elsewhere, but is spread otherwise"), (0.2, "elsewhere.")]
+)
+def test_one_median_on_both_sides_is_said_once(share: float, told: str) -> None:
+    """Most spend nothing, in the segment as elsewhere."""
+    member = np.arange(2000) % 2 == 0
+    place = np.arange(2000) // 2 / 1000
+    spend = np.where(place < np.where(member, share, 0.2), 10 + place, 0.0)
+    wide = pa.table({"profile_id": np.arange(2000), "some": member})
+    row = verdicts(wide, pa.table({"profile_id": np.arange(2000), "spend": spend}), Validation(kpi="spend"))["some"]
+    assert "“Spend” is 0 at the median, inside as elsewhere" in row["reason_en"]
+    assert told in row["reason_en"]
+
+
+def test_a_sentence_can_be_said_with_the_unit(people: tuple[pa.Table, pa.Table]) -> None:
+    validation = Validation(kpi="spend")
+    row = verdicts(*people, validation)["rich"]
+    told = sentence(row, validation, kpi=LABELS["spend"], unit="EUR")
+    assert f"vaut {row['kpi_median_in']:.0f}\u00a0€ en médiane" in told["fr"]
+    assert f"is €{row['kpi_median_in']:.0f} at the median" in told["en"]
+    assert sentence(row, validation, kpi=LABELS["spend"], unit="")["fr"] == row["reason_fr"]
+
+
+@pytest.mark.parametrize(("effect", "word"), [(0.2, "fort"), (0.14, "fort"), (0.06, "moyen"), (0.01, "faible")])
+def test_effects_in_words(effect: float, word: str) -> None:
+    assert strength(effect).fr == word
+    assert strength(0.0099).en == "slight"
 
 
 def test_p_values_are_adjusted_over_the_segments(people: tuple[pa.Table, pa.Table]) -> None:
@@ -171,6 +221,10 @@ def test_both_languages_say_the_same_things(case: str) -> None:
         "auc",
         "low",
         "chance",
+        "centre",
+        "versus",
+        "certainty",
+        "strength",
     )
     names += ("silhouette", "davies_bouldin", "least_silhouette", "most_davies_bouldin")
     said = say(case, **{name: f"<{name}>" for name in names})

@@ -7,6 +7,11 @@ from html.parser import HTMLParser
 from typing import Any
 
 
+def spaced(text: str) -> str:
+    """A text with plain single spaces only."""
+    return " ".join(text.split())
+
+
 class Page(HTMLParser):
     """What a browser would find.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from facette.errors import FacetteError, NotFoundError
 from facette.queries import Published
 from facette.web.report import render, report_path, write_report
-from tests.web.pages import Page
+from tests.web.pages import Page, spaced
 from tests.web.snapshots import NASTY, SEGMENTS, World, definitions, publish, publish_little
 
 
@@ -53,6 +54,18 @@ def test_every_segment_is_listed_with_its_size_its_rule_and_its_verdict(world: W
     words = {"worth": "Worth having", "weak": "Weak", "small": "Too small", "empty": "Empty", "unknown": "Not judged"}
     for item in SEGMENTS:
         assert words[verdicts[item["name"]]["verdict"]] in text
+
+
+def test_a_verdict_tells_the_median_of_the_kpi_with_its_unit(world: World, pages: dict[str, Page]) -> None:
+    """The test is Kruskal's, which compares ranks."""
+    row = next(row for row in world.tables["verdicts"].to_pylist() if row["name"] == "loyal")
+    spend = {item["profile_id"]: item["spend"] for item in world.features.to_pylist()}
+    middle = median(value for person, value in spend.items() if person in members(world, "loyal"))
+    assert row["kpi_median_in"] == pytest.approx(middle)
+    glance = spaced(pages["fr"].texts["glance"])
+    assert f"« dépense » vaut {middle:.0f} € en médiane" in glance
+    assert " Dépense, en médiane Verdict " in glance
+    assert f"Dépense, en médiane {median(spend.values()):.0f} €" in spaced(pages["fr"].texts["header"])
 
 
 def test_bars_are_as_long_as_segments_are_large(world: World, pages: dict[str, Page]) -> None:

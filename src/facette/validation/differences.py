@@ -8,7 +8,7 @@ p values over many tests are adjusted by Benjamini, Hochberg (1995).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,7 +65,17 @@ class Comparison:
 
     def means(self, is_member: np.ndarray) -> tuple[float | None, float | None]:
         """Mean of the known values of members, and of all others."""
-        return _mean(self.values[is_member & self.is_known]), _mean(self.values[~is_member & self.is_known])
+        return self._both_sides(is_member, np.mean)
+
+    def medians(self, is_member: np.ndarray) -> tuple[float | None, float | None]:
+        """Median of the known values of members, and of all others."""
+        return self._both_sides(is_member, np.median)
+
+    def _both_sides(
+        self, is_member: np.ndarray, centre: Callable[[np.ndarray], np.floating]
+    ) -> tuple[float | None, float | None]:
+        inside, outside = self.values[is_member & self.is_known], self.values[~is_member & self.is_known]
+        return float(centre(inside)) if len(inside) else None, float(centre(outside)) if len(outside) else None
 
     def _difference(self, between: float, *, groups: int) -> Difference | None:
         """From Σ nᵢ · (mean deviation of group i)². For ranks n (n + 1) C / 12 is their variance, Σ d² / (n − 1)."""
@@ -90,7 +100,3 @@ def adjust(p_values: Sequence[float | None]) -> list[float | None]:
     known = [p for p in p_values if p is not None]
     adjusted = iter(false_discovery_control(known).tolist() if known else ())
     return [None if p is None else next(adjusted) for p in p_values]
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return float(values.mean()) if len(values) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from facette.definitions.model import Label, Language
+from facette.validation.quantities import number, quantity
 
 LANGUAGES: tuple[Language, ...] = ("fr", "en")
 
@@ -33,19 +34,32 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "fr": "« {kpi} » ne varie pas, ou n'est connu que d'un côté : on ne peut pas comparer.",
         "en": "“{kpi}” does not vary, or is known on one side only: there is nothing to compare.",
     },
+    "versus": {
+        "fr": "« {kpi} » vaut {inside} {centre}, {outside} ailleurs",
+        "en": "“{kpi}” is {inside} {centre}, {outside} elsewhere",
+    },
+    "versus_same": {
+        "fr": "« {kpi} » vaut {inside} {centre}, dedans comme ailleurs",
+        "en": "“{kpi}” is {inside} {centre}, inside as elsewhere",
+    },
+    "versus_spread": {
+        "fr": "« {kpi} » vaut {inside} {centre}, dedans comme ailleurs, mais s'y répartit autrement",
+        "en": "“{kpi}” is {inside} {centre}, inside as elsewhere, but is spread otherwise",
+    },
     "chance": {
-        "fr": "La différence peut être due au hasard : « {kpi} » vaut {inside} en moyenne, {outside} ailleurs ({p}).",
-        "en": "The difference may be chance: “{kpi}” is {inside} on average, {outside} elsewhere ({p}).",
+        "fr": "La différence peut être due au hasard ({p}) : {versus}.",
+        "en": "The difference may be chance ({p}): {versus}.",
     },
     "slight": {
-        "fr": "La différence est réelle mais trop faible : « {kpi} » vaut {inside} en moyenne, {outside} ailleurs "
-        "({p} ; {measure} = {effect}, il faut {least}).",
-        "en": "The difference is real but too slight: “{kpi}” is {inside} on average, {outside} elsewhere "
-        "({p}; {measure} = {effect}, where {least} is needed).",
+        "fr": "La différence n'est {certainty} pas un hasard ({p}), mais l'effet est trop faible ({measure} = "
+        "{effect}, il faut {least}) : {versus}.",
+        "en": "The difference is {certainty} not chance ({p}), but the effect is too slight ({measure} = {effect}, "
+        "where {least} is needed): {versus}.",
     },
     "worth": {
-        "fr": "Utile : « {kpi} » vaut {inside} en moyenne, {outside} ailleurs ({p} ; {measure} = {effect}).",
-        "en": "Worth having: “{kpi}” is {inside} on average, {outside} elsewhere ({p}; {measure} = {effect}).",
+        "fr": "Utile : {versus}. Effet {strength} ({measure} = {effect}), {certainty} pas dû au hasard ({p}).",
+        "en": "Worth having: {versus}. The effect is {strength} ({measure} = {effect}) and {certainty} not chance "
+        "({p}).",
     },
     "blurred": {
         "fr": "Les groupes se distinguent mal : silhouette {silhouette} (il faut au moins {least_silhouette}), "
@@ -58,16 +72,16 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "en": "The groups are distinct, but their differences in “{kpi}” may be chance ({p}).",
     },
     "clusters_slight": {
-        "fr": "Les groupes sont nets, mais diffèrent trop peu en « {kpi} » ({p} ; {measure} = {effect}, il faut "
-        "{least}).",
-        "en": "The groups are distinct, but differ too little in “{kpi}” ({p}; {measure} = {effect}, where {least} is "
-        "needed).",
+        "fr": "Les groupes sont nets, mais diffèrent trop peu en « {kpi} » ({measure} = {effect}, il faut {least}), "
+        "même si ce n'est {certainty} pas un hasard ({p}).",
+        "en": "The groups are distinct, but differ too little in “{kpi}” ({measure} = {effect}, where {least} is "
+        "needed), even if that is {certainty} not chance ({p}).",
     },
     "clusters_worth": {
-        "fr": "Utile : les groupes sont nets (silhouette {silhouette}) et diffèrent en « {kpi} » ({p} ; {measure} = "
-        "{effect}).",
-        "en": "Worth having: the groups are distinct (silhouette {silhouette}) and differ in “{kpi}” ({p}; {measure} = "
-        "{effect}).",
+        "fr": "Utile : les groupes sont nets (silhouette {silhouette}) et diffèrent en « {kpi} ». Effet {strength} "
+        "({measure} = {effect}), {certainty} pas dû au hasard ({p}).",
+        "en": "Worth having: the groups are distinct (silhouette {silhouette}) and differ in “{kpi}”. The effect is "
+        "{strength} ({measure} = {effect}) and {certainty} not chance ({p}).",
     },
     "circular": {
         "fr": "Attention : « {kpi} » a servi à former les groupes, la différence ne prouve donc rien.",
@@ -90,6 +104,26 @@ SENTENCES: dict[str, dict[Language, str]] = {
 }
 
 
+CENTRES = {
+    "kruskal": Label(fr="en médiane", en="at the median"),  # the test compares ranks, and so do medians
+    "anova": Label(fr="en moyenne", en="on average"),
+}
+STRENGTHS = (
+    (0.14, Label(fr="fort", en="large")),
+    (0.06, Label(fr="moyen", en="medium")),
+    (0.01, Label(fr="faible", en="small")),
+    (0.0, Label(fr="infime", en="slight")),
+)
+"""Least η² of each word: Cohen (1988), "Statistical power analysis for the behavioral sciences", pp. 285–287, where
+f is 0.40, 0.25 and 0.10. ε² is the η² of the ranks, so the same words hold for it."""
+CERTAINTIES = (
+    (0.001, Label(fr="presque sûrement", en="almost surely")),
+    (0.01, Label(fr="très probablement", en="very probably")),
+    (1.0, Label(fr="probablement", en="probably")),
+)
+"""What is said of a p value below each bound, when it is below what the project asks for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probability:
     """A p value, which is said differently from other numbers."""
@@ -97,7 +131,25 @@ class Probability:
     value: float
 
 
-Said = str | int | float | Probability | Label | None
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with its unit."""
+
+    value: float | None
+    unit: str
+
+
+Said = str | int | float | Probability | Quantity | Label | None
+
+
+def strength(effect: float) -> Label:
+    """ε² or η² in a word."""
+    return next(word for least, word in STRENGTHS if effect >= least)
+
+
+def certainty(p: float) -> Label:
+    """How surely a difference is not chance."""
+    return next((word for bound, word in CERTAINTIES if p < bound), CERTAINTIES[-1][1])
 
 
 def say(*cases: str, **values: Said) -> dict[Language, str]:
@@ -112,24 +164,14 @@ def say(*cases: str, **values: Said) -> dict[Language, str]:
 
 
 def spoken(value: Said, language: Language) -> str:
-    """1234 → « 1 234 » / “1,234”; 0.03456 → « 0,0346 » / “0.0346”; three significant digits, whole from 1,000 on."""
+    """A value as a sentence of the language has it."""
     match value:
-        case None:
-            return "–"
         case str():
             return value
         case Label():
             return (value.fr or value.en or "") if language == "fr" else (value.en or value.fr or "")
-        case Probability():
-            small = value.value < 0.001
-            return f"p {'<' if small else '='} {spoken(0.001 if small else value.value, language)}"
-        case int():
-            text = f"{value:,}"
-        case float():
-            text = f"{value:,.0f}" if abs(value) >= 1000 else _significant(value)
-    return text.translate({ord(","): "\u202f", ord("."): ","}) if language == "fr" else text
-
-
-def _significant(value: float) -> str:
-    text = f"{value:.3g}"
-    return f"{float(text):.10f}".rstrip("0").rstrip(".") if "e" in text and abs(value) >= 1e-10 else text
+        case Probability(value=p):
+            return f"p {'<' if p < 0.001 else '='} {number(max(p, 0.001), language)}"
+        case Quantity(value=amount, unit=unit):
+            return quantity(amount, unit, language)
+    return number(value, language)

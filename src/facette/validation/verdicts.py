@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from facette.segments.clusters import FittedKMeans
 from facette.segments.matrix import to_matrix
 from facette.validation.differences import Comparison, Difference, adjust
 from facette.validation.masks import aligned, segments_of
-from facette.validation.sentences import Probability, Said, say
+from facette.validation.sentences import CENTRES, Probability, Quantity, Said, certainty, say, strength
 
 Judgement = Literal["worth", "small", "weak", "empty", "unknown"]
 MEASURES = {"kruskal": "ε²", "anova": "η²"}
@@ -27,6 +27,8 @@ SCHEMA = pa.schema(
         ("share", pa.float64()),
         ("kpi_mean_in", pa.float64()),
         ("kpi_mean_out", pa.float64()),
+        ("kpi_median_in", pa.float64()),
+        ("kpi_median_out", pa.float64()),
         ("statistic", pa.float64()),
         ("p_value", pa.float64()),
         ("p_adjusted", pa.float64()),
@@ -50,6 +52,8 @@ class _Row:
     share: float
     kpi_mean_in: float | None = None
     kpi_mean_out: float | None = None
+    kpi_median_in: float | None = None
+    kpi_median_out: float | None = None
     statistic: float | None = None
     p_value: float | None = None
     p_adjusted: float | None = None
@@ -77,7 +81,8 @@ def segment_verdicts(
         name        of the segment or of the model
         members     profiles in it; in some cluster, for a clustering
         share       of the population, 0–1
-        kpi_mean_in, kpi_mean_out   mean of the KPI's known values inside and outside; null for a clustering
+        kpi_mean_in, kpi_mean_out       mean of the KPI's known values inside and outside; null for a clustering
+        kpi_median_in, kpi_median_out   their medians
         statistic   H of Kruskal–Wallis or F of the analysis of variance, members against all others (cluster against
                     cluster); null if it cannot be computed
         p_value     of the statistic;  p_adjusted: by Benjamini–Hochberg over all segments, and over all clusterings
@@ -119,6 +124,7 @@ def _segment(name: str, is_member: np.ndarray, comparison: Comparison | None) ->
     row = _Row("segment", name, members, members / len(is_member) if len(is_member) else 0.0)
     if comparison is not None:
         row.kpi_mean_in, row.kpi_mean_out = comparison.means(is_member)
+        row.kpi_median_in, row.kpi_median_out = comparison.medians(is_member)
         _note(row, comparison.of_members(is_member))
     return row
 
@@ -143,7 +149,15 @@ def _note(row: _Row, difference: Difference | None) -> None:
         row.effect_size = difference.effect_size
 
 
-def _judge_segment(row: _Row, validation: Validation, kpi: Label) -> tuple[Judgement, dict[Language, str]]:
+def sentence(row: Mapping[str, Any], validation: Validation, *, kpi: Label, unit: str) -> dict[Language, str]:
+    """Why a segment got its verdict, said again from its row of the table, with the unit of the KPI."""
+    facts = _Row(**{key: row[key] for key in _Row.__dataclass_fields__})
+    return _judge_segment(facts, validation, kpi, unit)[1]
+
+
+def _judge_segment(
+    row: _Row, validation: Validation, kpi: Label, unit: str = ""
+) -> tuple[Judgement, dict[Language, str]]:
     if row.members == 0:
         return "empty", say("empty")
     if row.members < validation.minimum_size:
@@ -152,7 +166,7 @@ def _judge_segment(row: _Row, validation: Validation, kpi: Label) -> tuple[Judge
         return "unknown", say("no_kpi")
     if row.share == 1:
         return "unknown", say("everybody")
-    return _judge_difference(row, validation, kpi, prefix="")
+    return _judge_difference(row, validation, kpi, unit=unit)
 
 
 def _judge_clustering(
@@ -172,25 +186,37 @@ def _judge_clustering(
 
 
 def _judge_difference(
-    row: _Row, validation: Validation, kpi: Label, *, prefix: str
+    row: _Row, validation: Validation, kpi: Label, *, unit: str = "", prefix: str = ""
 ) -> tuple[Judgement, dict[Language, str]]:
-    if row.p_adjusted is None or row.effect_size is None:
+    p, effect = row.p_adjusted, row.effect_size
+    if p is None or effect is None:
         return "unknown", say("kpi_unknown", kpi=kpi)
+    is_chance = p >= validation.significance
     values: dict[str, Said] = {
         "kpi": kpi,
-        "inside": row.kpi_mean_in,
-        "outside": row.kpi_mean_out,
-        "p": Probability(row.p_adjusted),
+        "versus": _versus(row, validation, kpi, unit, is_chance),
+        "p": Probability(p),
+        "certainty": certainty(p),
         "measure": MEASURES[validation.test],
-        "effect": row.effect_size,
+        "effect": effect,
+        "strength": strength(effect),
         "least": validation.minimum_effect,
         "silhouette": row.silhouette,
     }
-    if row.p_adjusted >= validation.significance:
+    if is_chance:
         return "weak", say(f"{prefix}chance", **values)
-    if row.effect_size < validation.minimum_effect:
+    if effect < validation.minimum_effect:
         return "weak", say(f"{prefix}slight", **values)
     return "worth", say(f"{prefix}worth", **values)
+
+
+def _versus(row: _Row, validation: Validation, kpi: Label, unit: str, is_chance: bool) -> Label:
+    """The KPI inside and outside, by the centre that goes with the test."""
+    by_ranks = validation.test == "kruskal"
+    inside, outside = (row.kpi_median_in, row.kpi_median_out) if by_ranks else (row.kpi_mean_in, row.kpi_mean_out)
+    case = "versus" if inside != outside else "versus_same" if is_chance else "versus_spread"
+    sides = {"inside": Quantity(inside, unit), "outside": Quantity(outside, unit)}
+    return Label(**say(case, kpi=kpi, centre=CENTRES[validation.test], **sides))
 
 
 def is_blurred(fitted: FittedKMeans, validation: Validation) -> bool:

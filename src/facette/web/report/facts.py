@@ -9,7 +9,6 @@ from contextlib import closing
 from datetime import datetime
 from importlib.metadata import version
 
-from facette.plan import changed_parts
 from facette.warehouse.ledger import Ledger
 from facette.web.report.reading import Reading, Row
 
@@ -83,9 +82,10 @@ def _kpi(reading: Reading) -> Row | None:
     if reading.kpi is None or not reading.has("features"):
         return None
     words, column = reading.words, reading.published.table("features")[reading.kpi]
-    mean = column.cast("float64").mean().to_pyarrow().as_py()
-    name = words.say("kpi_mean", kpi=reading.column(reading.kpi))
-    return _figure(name, reading.quantity(reading.kpi, mean), words.say("kpi_note"))
+    known = column.cast("float64")
+    middle = (known.median() if reading.centre == "median" else known.mean()).to_pyarrow().as_py()
+    name = words.say(f"kpi_{reading.centre}", kpi=reading.column(reading.kpi))
+    return _figure(name, reading.quantity(reading.kpi, middle), words.say("kpi_note"))
 
 
 # ── data quality ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,7 +196,7 @@ def facts(reading: Reading) -> Row:
     stages = _stages_of(reading)
     return {
         "entries": entries,
-        "is_outdated": bool(changed_parts(reading.definitions, snapshot)),
+        "is_outdated": bool(reading.changed),
         "stages": [_stage(reading, stage) for stage in stages],
         "total": words.seconds(sum(stage["seconds"] for stage in stages)),
         "models": [_model(reading, row) for row in reading.models.values()],

@@ -65,7 +65,7 @@ def glance(reading: Reading) -> Row:
     return {
         "rows": rows,
         "has_past": len(reading.runs) > 1,
-        "kpi": reading.column(reading.kpi) if reading.kpi else None,
+        "kpi": reading.words.say(f"kpi_{reading.centre}", kpi=reading.column(reading.kpi)) if reading.kpi else None,
         "sizes": _sizes(reading) if rows else None,
         "history": _history(reading) if rows else None,
     }
@@ -89,8 +89,8 @@ def _line(reading: Reading, size: Row) -> Row:
         "trend": {"points": sparkline(past), "told": told} if len(past) > 1 else None,
         "verdict": badge(reading, "segment", name),
         "kpi": (
-            reading.quantity(reading.kpi, verdict.get("kpi_mean_in")),
-            reading.quantity(reading.kpi, verdict.get("kpi_mean_out")),
+            reading.quantity(reading.kpi, verdict.get(f"kpi_{reading.centre}_in")),
+            reading.quantity(reading.kpi, verdict.get(f"kpi_{reading.centre}_out")),
         )
         if reading.kpi
         else None,

@@ -6,14 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from facette.definitions.language import print_rule
 from facette.definitions.model import Definition, Label, Language
 from facette.definitions.project import Definitions
+from facette.plan import changed_parts
 from facette.queries import Published
 from facette.segments.clusters import FittedKMeans
 from facette.segments.scores import FittedPropensity
+from facette.validation.verdicts import sentence
 from facette.web.report.words import Words
 
 Row = dict[str, Any]
@@ -149,14 +151,31 @@ class Reading:
         return print_rule(checked.rule, self.language, self.definitions.vocabulary) if checked else ""  # type: ignore[arg-type]
 
     def reason(self, row: Mapping[str, Any]) -> str:
-        """Why a verdict is what it is, without repeating the verdict."""
-        text = self.words.typeset(row[f"reason_{self.language}"] or "")
+        """Why a verdict is what it is, without repeating the verdict; with the KPI's unit where it is told."""
+        told = row[f"reason_{self.language}"] or ""
+        if row["kind"] == "segment" and self.kpi and "validation" not in self.changed:
+            column = self.definitions.vocabulary.columns[self.kpi]
+            name = Label.model_validate({self.language: self._of(column.labels, column.name)})
+            told = sentence(row, self.definitions.project.validation, kpi=name, unit=column.unit)[self.language]
+        text = self.words.typeset(told)
         said = self.words.say(f"verdict_{row['verdict']}")
         return _capital(re.sub(rf"^{re.escape(said)}\s*:\s*", "", text))
+
+    # ── the KPI ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def kpi(self) -> str | None:
         return self.definitions.project.validation.kpi
+
+    @property
+    def centre(self) -> Literal["median", "mean"]:
+        """What goes with the test of the project: the test of Kruskal and Wallis compares ranks, and knows no mean."""
+        return "median" if self.definitions.project.validation.test == "kruskal" else "mean"
+
+    @cached_property
+    def changed(self) -> set[str]:
+        """The parts of the definitions that have changed since the run."""
+        return changed_parts(self.definitions, self.published.snapshot)
 
     def _of(self, labels: Mapping[str, str], name: str) -> str:
         return labels.get(self.language) or next(iter(labels.values()), name)

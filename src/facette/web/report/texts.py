@@ -89,6 +89,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "first run: moves show from the next one on",
     },
     "kpi_mean": {"fr": "{kpi}, en moyenne", "en": "{kpi}, on average"},
+    "kpi_median": {"fr": "{kpi}, en médiane", "en": "{kpi}, median"},
     "kpi_note": {"fr": "l'indicateur qui sert à juger les segments", "en": "the indicator that segments are judged by"},
     # ── at a glance ─────────────────────────────────────────────────────────────────────────────────────────────────
     "glance": {"fr": "Les segments en un coup d'œil", "en": "Segments at a glance"},

@@ -8,19 +8,9 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from facette.definitions.model import Language
-from facette.validation.sentences import spoken
+from facette.validation import quantities
+from facette.validation.quantities import CURRENCIES, NARROW, NO_BREAK, SHARES
 from facette.web.report.texts import REASONS, TEXTS
-
-NO_BREAK = "\u00a0"
-NARROW = "\u202f"
-CURRENCIES = {"EUR": "€", "€": "€", "USD": "$", "$": "$", "GBP": "£", "£": "£"}
-WHOLE_MONEY = 20
-"""From here on cents are left out."""
-LEAST = 1e-9
-"""A smaller mean is what remains of rounding."""
-SHARES = ("0–1", "0-1")
-"""Units of a number that is a share, and is said in per cent."""
-
 
 MONTHS: dict[Language, tuple[str, ...]] = {
     "fr": (
@@ -32,18 +22,6 @@ MONTHS: dict[Language, tuple[str, ...]] = {
         "July", "August", "September", "October", "November", "December",
     ),
 }  # fmt: skip
-
-UNITS: dict[str, dict[Language, str]] = {
-    "d": {"fr": "jours", "en": "days"},
-    "day": {"fr": "jours", "en": "days"},
-    "days": {"fr": "jours", "en": "days"},
-    "jours": {"fr": "jours", "en": "days"},
-    "hours": {"fr": "heures", "en": "hours"},
-    "months": {"fr": "mois", "en": "months"},
-    "years": {"fr": "ans", "en": "years"},
-    "persons": {"fr": "personnes", "en": "people"},
-}
-"""Usual units in both languages; any other is written as it was given."""
 
 COUNTED: dict[str, dict[Language, tuple[str, str]]] = {
     "profile": {"fr": ("profil", "profils"), "en": ("profile", "profiles")},
@@ -105,48 +83,22 @@ class Words:
 
     def number(self, value: float | None) -> str:
         """Three significant digits, whole from 1,000 on; a dash for unknown."""
-        return spoken(value, self.language).replace("-", "−") if value is not None else "–"
+        return quantities.number(value, self.language)
 
     def fixed(self, value: float, digits: int) -> str:
         """A number with so many decimals."""
-        text = f"{value:,.{digits}f}".replace("-", "−")
-        return text.translate({ord(","): NARROW, ord("."): ","}) if self.language == "fr" else text
+        return quantities.fixed(value, digits, self.language)
 
     def signed(self, value: int) -> str:
         """“+12”, “−3”, “0”."""
         return f"+{self.number(value)}" if value > 0 else self.number(value)
 
     def percent(self, share: float | None) -> str:
-        """0.123 → “12%” / « 12 % »; below 10 % with one decimal, and never 0 for what is not."""
-        if share is None:
-            return "–"
-        hundredths = 100 * share
-        if 0 < hundredths < 0.05:
-            text = "<" + NO_BREAK + self.fixed(0.1, 1)
-        else:
-            text = self.fixed(hundredths, 0 if hundredths >= 9.95 or hundredths == 0 else 1)
-        return f"{text}{NARROW}%" if self.language == "fr" else f"{text}%"
+        return quantities.percent(share, self.language)
 
     def quantity(self, value: float | None, unit: str) -> str:
         """A number with its unit: “€45” / « 45 € », a share in per cent, “3 days” / « 3 jours »."""
-        if value is None:
-            return "–"
-        if unit in SHARES:
-            return self.percent(value)
-        value = 0.0 if abs(value) < LEAST else value
-        if unit in CURRENCIES:
-            text = (
-                self.number(value)
-                if value == round(value)
-                else self.fixed(value, 0 if abs(value) >= WHOLE_MONEY else 2)
-            )
-            sign = CURRENCIES[unit]
-            if self.language == "fr":
-                return f"{text}{NO_BREAK}{sign}"
-            return f"−{sign}{text[1:]}" if value < 0 else f"{sign}{text}"
-        text = self.number(value)
-        told = UNITS.get(unit, {}).get(self.language, unit)
-        return f"{text}{NO_BREAK}{told}" if told else text
+        return quantities.quantity(value, unit, self.language)
 
     def quantities(self, one: float | None, other: float | None, unit: str) -> tuple[str, str]:
         """Two numbers to be said one after the other: a unit that is a word is said once, with the second."""
