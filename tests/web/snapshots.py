@@ -179,7 +179,7 @@ def _features() -> pa.Table:
         {
             "profile_id": PROFILES,
             "city": city,
-            "is_subscribed": random.random(PEOPLE) < 0.6,
+            "is_subscribed": pa.array(random.random(PEOPLE) < 0.6, mask=random.random(PEOPLE) < 0.2),
             "recency": pa.array(recency, pa.int64(), mask=orders == 0),
             "orders_1y": orders,
             "spend": spend,

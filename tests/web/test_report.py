@@ -85,12 +85,26 @@ def test_the_history_has_a_point_per_run(world: World, pages: dict[str, Page]) -
 
 def test_cards_say_what_sets_members_apart(world: World, pages: dict[str, Page]) -> None:
     spend = {row["profile_id"]: row["spend"] for row in world.features.to_pylist()}
-    inside = [spend[person] for person in members(world, "loyal")]
-    outside = [value for person, value in spend.items() if person not in members(world, "loyal")]
+    inside = [spend[person] for person in members(world, "nasty")]
+    outside = [value for person, value in spend.items() if person not in members(world, "nasty")]
     averages = [sum(values) / len(values) for values in (inside, outside)]
     told = "{:.0f}\u00a0€ contre {:.0f}\u00a0€".format(*averages)
     assert told in pages["fr"].texts["cards"]
     assert "fait partie de Actifs" in pages["fr"].texts["cards"]
+
+
+def test_a_card_says_of_how_many_a_value_is_known(world: World, pages: dict[str, Page]) -> None:
+    rows, inside = world.features.to_pylist(), members(world, "active")
+    told = []
+    for side in (True, False):
+        values = [row["is_subscribed"] for row in rows if (row["profile_id"] in inside) == side]
+        known = [value for value in values if value is not None]
+        told.append((f"{100 * sum(known) / len(known):.0f}", f"{100 * len(known) / len(values):.0f}"))
+    (inside_share, inside_known), (outside_share, outside_known) = told
+    assert (
+        f"oui {inside_share} % contre {outside_share} % (connu pour {inside_known} % d'entre eux, {outside_known} % "
+        "des autres)"
+    ) in spaced(pages["fr"].texts["cards"])
 
 
 def test_recency_and_frequency_are_crossed(world: World, pages: dict[str, Page]) -> None:

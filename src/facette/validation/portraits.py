@@ -16,10 +16,14 @@ import pyarrow.compute as pc
 
 from facette.definitions.language.tree import ValueType
 from facette.segments.matrix import to_matrix
+from facette.validation.likeness import plainest
 from facette.validation.masks import aligned, segments_of
 
 MOST_LEVELS = 50
+MINIMUM_KNOWN = 30
+"""Fewer known values than this on either side tell nothing of it: the usual rule of thumb for a mean."""
 SLICE = 50_000  # profiles at a time, so that memory stays bounded
+SAMPLE = 20_000  # profiles, at least where there are as many, by which traits are found alike
 
 PORTRAITS = pa.schema(
     [
@@ -29,6 +33,8 @@ PORTRAITS = pa.schema(
         ("level", pa.string()),
         ("inside", pa.float64()),
         ("outside", pa.float64()),
+        ("known_inside", pa.float64()),
+        ("known_outside", pa.float64()),
         ("median_inside", pa.float64()),
         ("median_outside", pa.float64()),
         ("lift", pa.float64()),
@@ -57,9 +63,12 @@ def portraits(wide: pa.Table, features: pa.Table, types: Mapping[str, ValueType]
         segment, position (1 …), feature
         level      of a text or boolean (``true``); null for a number
         inside, outside                 mean of a number; share of those with a known value who have the level, 0–1
+        known_inside, known_outside     share of members, and of all others, whose value is known, 0–1
         median_inside, median_outside   of a number; null for a level
         lift       share inside / share outside; null for a number, or if nobody outside has the level
         effect     Cohen's d, without unit; positive if higher inside
+    A trait that is known of fewer than 30 on either side is left out of that portrait. Of traits that are alike the
+    first is looked at, in the order of ``types``: put what is made of another one after it.
     Segments that hold nobody, or everybody, have no rows.
     """
     features = aligned(features, wide)
@@ -67,6 +76,8 @@ def portraits(wide: pa.Table, features: pa.Table, types: Mapping[str, ValueType]
     groups = list(segments_of(wide))
     if not traits or not groups or not wide.num_rows:
         return PORTRAITS.empty_table()
+    sample = slice(None, None, max(1, wide.num_rows // SAMPLE))
+    traits = [traits[place] for place in plainest(np.column_stack([trait.numbers(sample) for trait in traits]))]
     masks = np.column_stack([mask for _, mask in groups])
     moments = _moments(masks, traits)
     rows: list[dict[str, object]] = []
@@ -78,6 +89,8 @@ def portraits(wide: pa.Table, features: pa.Table, types: Mapping[str, ValueType]
             row = {"segment": name, "position": position, "feature": trait.feature, "level": trait.level}
             inside, outside = float(moments.inside[index, place]), float(moments.outside[index, place])
             row |= {"inside": inside, "outside": outside, "effect": float(effects[place])}
+            row |= {"known_inside": float(moments.known_inside[index, place])}
+            row |= {"known_outside": float(moments.known_outside[index, place])}
             if trait.level is None:
                 row |= {"median_inside": _median(trait.values[mask]), "median_outside": _median(trait.values[~mask])}
             elif outside > 0:
@@ -127,18 +140,20 @@ class _Trait:
     values: np.ndarray
     code: int = 0
 
-    def slice(self, start: int) -> np.ndarray:
-        """Values of a slice of profiles; for a level 1, 0, or NaN where unknown (code −1)."""
-        part = self.values[start : start + SLICE]
+    def numbers(self, profiles: slice) -> np.ndarray:
+        """Values of some profiles; for a level 1, 0, or NaN where unknown (code −1)."""
+        part = self.values[profiles]
         return part if self.level is None else np.where(part < 0, np.nan, part == self.code)
 
 
 @dataclass(frozen=True)
 class _Moments:
-    """Segments × traits: means inside and outside, and Cohen's d (NaN where it is not defined)."""
+    """Segments × traits: means and shares known inside and outside, and Cohen's d (NaN where it says nothing)."""
 
     inside: np.ndarray
     outside: np.ndarray
+    known_inside: np.ndarray
+    known_outside: np.ndarray
     effect: np.ndarray
 
 
@@ -168,7 +183,7 @@ def _moments(masks: np.ndarray, traits: Sequence[_Trait]) -> _Moments:
     for start in range(0, len(masks), SLICE):
         part = masks[start : start + SLICE].astype(float)
         members = np.column_stack([part, np.ones(len(part))]).T
-        values = np.column_stack([trait.slice(start) for trait in traits]) - shift
+        values = np.column_stack([trait.numbers(slice(start, start + SLICE)) for trait in traits]) - shift
         known = ~np.isnan(values)
         values[~known] = 0
         n += members @ known.astype(float)
@@ -177,12 +192,15 @@ def _moments(masks: np.ndarray, traits: Sequence[_Trait]) -> _Moments:
     n_out, total_out, squares_out = n[-1] - n[:-1], total[-1] - total[:-1], squares[-1] - squares[:-1]
     noise = 1e-12 * squares[-1]  # less variation than this within both sides is rounding: there is no spread
     n, total, squares = n[:-1], total[:-1], squares[:-1]
+    sizes = masks.sum(axis=0)[:, np.newaxis]
+    is_known = (n >= MINIMUM_KNOWN) & (n_out >= MINIMUM_KNOWN)
     with np.errstate(divide="ignore", invalid="ignore"):
         inside, outside = total / n, total_out / n_out
         variation = squares - n * inside**2 + squares_out - n_out * outside**2
         pooled = np.sqrt(np.maximum(variation, 0) / (n + n_out - 2))
-        effect = np.where((n > 0) & (n_out > 0) & (variation > noise), (inside - outside) / pooled, np.nan)
-    return _Moments(inside + shift, outside + shift, effect)
+        effect = np.where(is_known & (variation > noise), (inside - outside) / pooled, np.nan)
+        known_inside, known_outside = n / sizes, n_out / (len(masks) - sizes)
+    return _Moments(inside + shift, outside + shift, known_inside, known_outside, effect)
 
 
 def _middle(trait: _Trait) -> float:

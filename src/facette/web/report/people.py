@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facette.definitions.language.tree import ValueType
+from facette.validation.portraits import MINIMUM_KNOWN
 from facette.web.report.pictures import (
     BLUE,
     GREEN,
@@ -32,6 +33,8 @@ WIDEST_EFFECT = 2.0
 SAME_PEOPLE = 0.9
 STRENGTHS = ((0.8, "large"), (0.5, "medium"), (0.2, "small"), (0.0, "slight"))
 """Cohen (1988), "Statistical power analysis for the behavioral sciences": large, medium and small d."""
+NEARLY_ALL = 0.95
+"""Of how many a value must be known for nothing to be said of it."""
 BOOLEANS = {"true": "yes", "false": "no"}
 
 
@@ -171,6 +174,7 @@ def cards(reading: Reading) -> list[Row]:
                 "parent": _link(reading, parent) if parent else None,
                 "children": [_link(reading, child) for child, above in parents.items() if above == name],
                 "traits": traits(reading, name),
+                "no_traits": reading.words.say("no_traits", n=MINIMUM_KNOWN),
             }
         )
     return found
@@ -189,11 +193,15 @@ def _trait(reading: Reading, row: Row) -> Trait:
     else:
         name = words.labelled(reading.column(feature), _level(reading, feature, row["level"]))
         inside, outside = words.percent(row["inside"]), words.percent(row["outside"])
+    versus = words.say("versus", inside=inside, outside=outside)
+    if min(row["known_inside"], row["known_outside"]) < NEARLY_ALL:
+        known = {side: words.percent(row[f"known_{side}"]) for side in ("inside", "outside")}
+        versus = f"{versus} ({words.say('known_of', **known)})"
     strength = next(name for least, name in STRENGTHS if abs(effect) >= least)
     start, width = diverging(effect, WIDEST_EFFECT)
     return Trait(
         name=name,
-        versus=words.say("versus", inside=inside, outside=outside),
+        versus=versus,
         title=words.say("trait_title", strength=words.say(f"strength_{strength}"), effect=words.number(effect)),
         start=start,
         width=width,

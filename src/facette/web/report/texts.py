@@ -144,22 +144,27 @@ TEXTS: dict[str, dict[Language, str]] = {
     # ── cards ───────────────────────────────────────────────────────────────────────────────────────────────────────
     "cards": {"fr": "Qui est dans chaque segment", "en": "Who each segment is"},
     "cards_intro": {
-        "fr": "Ce qui distingue le plus les membres du reste des profils. Barre vers la droite : plus élevé ou plus "
-        "fréquent chez eux ; vers la gauche : moins. Sa longueur est la force de l'écart (d de Cohen), sur la même "
-        "échelle partout.",
-        "en": "What sets members apart most from all other profiles. A bar to the right: higher or more frequent "
-        "among them; to the left: less. Its length is the strength of the difference (Cohen's d), on one scale "
-        "throughout.",
+        "fr": "Ce qui distingue le plus les membres du reste des profils : moyennes et parts, chez eux contre "
+        "ailleurs. Barre vers la droite : plus élevé ou plus fréquent chez eux ; vers la gauche : moins. Sa longueur "
+        "est la force de l'écart (d de Cohen), sur la même échelle partout. Ce qui dit presque la même chose n'est "
+        "dit qu'une fois.",
+        "en": "What sets members apart most from all other profiles: means and shares, among them against elsewhere. "
+        "A bar to the right: higher or more frequent among them; to the left: less. Its length is the strength of the "
+        "difference (Cohen's d), on one scale throughout. What says nearly the same is said once.",
     },
     "versus": {"fr": "{inside} contre {outside}", "en": "{inside} against {outside}"},
+    "known_of": {
+        "fr": "connu pour {inside} d'entre eux, {outside} des autres",
+        "en": "known of {inside} of them, {outside} of the others",
+    },
     "trait_title": {"fr": "{strength} (d = {effect})", "en": "{strength} (d = {effect})"},
     "strength_large": {"fr": "écart fort", "en": "large difference"},
     "strength_medium": {"fr": "écart moyen", "en": "medium difference"},
     "strength_small": {"fr": "écart faible", "en": "small difference"},
     "strength_slight": {"fr": "écart infime", "en": "slight difference"},
     "no_traits": {
-        "fr": "Rien à comparer : le segment est vide, ou tout le monde y est.",
-        "en": "Nothing to compare: nobody is in it, or everybody.",
+        "fr": "Rien à comparer : il faut au moins {n} valeurs connues dedans, et autant ailleurs.",
+        "en": "Nothing to compare: at least {n} known values are needed inside, and as many elsewhere.",
     },
     "parent": {"fr": "fait partie de", "en": "part of"},
     "children": {"fr": "contient", "en": "contains"},
