@@ -46,6 +46,8 @@ RULES = [
     "DID NOT purchase IN THE LAST 3 DAYS",
     "FIRST DID purchase IN THE LAST 5 DAYS",
     "DID visit IN THE LAST 2 HOURS",
+    "DID visit THEN purchase WITHIN 2 DAYS",
+    "DID visit THEN NOT purchase WHERE amount > 20 WITHIN 3 DAYS IN THE LAST 14 DAYS",
     "DID purchase WHERE category = bio AND amount > 20",
     "city = nantes OR points >= 50",
     "city IS UNKNOWN",
