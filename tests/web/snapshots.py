@@ -124,8 +124,8 @@ class World:
     tables: dict[str, pa.Table] = field(default_factory=dict)
 
 
-def publish(folder: Path, *, runs: int = 2, **changes: Any) -> World:
-    """Publish a snapshot of 300 people after so many runs."""
+def publish(folder: Path, *, runs: int = 2, instead: dict[str, pa.Table] | None = None, **changes: Any) -> World:
+    """Publish a snapshot of 300 people after so many runs, some tables replaced by others."""
     project = definitions(folder, **changes)
     features, wide = _features(), _wide(project)
     tables = {
@@ -143,6 +143,7 @@ def publish(folder: Path, *, runs: int = 2, **changes: Any) -> World:
     }
     _models(project, features, tables)
     _validate(project, wide, features, tables)
+    tables |= instead or {}
     store = Store(folder)
     con = connect(folder)
     draft = Draft(store, Snapshot(run=f"run{runs}", as_of=AS_OF.isoformat(), zone=ZONE))

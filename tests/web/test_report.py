@@ -11,6 +11,7 @@ import pytest
 from facette.errors import FacetteError, NotFoundError
 from facette.queries import Published
 from facette.web.report import render, report_path, write_report
+from facette.web.report.reading import Reading
 from tests.web.pages import Page, spaced
 from tests.web.snapshots import NASTY, SEGMENTS, World, definitions, publish, publish_little
 
@@ -154,6 +155,14 @@ def test_what_was_put_aside_is_told_with_samples(pages: dict[str, Page]) -> None
     assert "row refused: not an instant" in pages["en"].texts["quality"]
 
 
+def test_a_report_of_one_snapshot_is_always_the_same(world: World, html: dict[str, str]) -> None:
+    """In whatever order the rows of its tables come."""
+    in_order = Reading.rows
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reading, "rows", lambda reading, table: in_order(reading, table)[::-1])
+        assert render(world.published, "fr") == html["fr"]
+
+
 def test_the_run_is_told(world: World, pages: dict[str, Page]) -> None:
     text = pages["fr"].texts["facts"]
     for told in ("run2", "Europe/Paris", "Nettoyage", "refait\u00a0: premier calcul", "1,2\u00a0s", "3\u00a0jours"):
@@ -202,7 +211,7 @@ def test_a_model_that_was_never_fitted_is_told(tmp_path: Path) -> None:
 def test_a_project_of_nobody_has_a_report(tmp_path: Path, segments: list[dict[str, object]]) -> None:
     page = Page(render(publish_little(tmp_path, segments=segments).published, "fr"))
     assert ("ne définit aucun segment" in page.texts["glance"]) == (not segments)
-    assert "Rien n'a été écarté" in page.texts["quality"]
+    assert "Rien n'a été écarté ni rendu inconnu" in page.texts["quality"]
 
 
 # ── how it is written ───────────────────────────────────────────────────────────────────────────────────────────────

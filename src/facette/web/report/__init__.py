@@ -16,7 +16,7 @@ from facette.errors import FacetteError
 from facette.queries import Published
 from facette.validation.sentences import LANGUAGES
 from facette.warehouse.connect import put_in_place, unwritable
-from facette.web.report import chances, facts, groups, people
+from facette.web.report import chances, facts, groups, people, quality
 from facette.web.report.reading import Reading
 from facette.web.report.words import Words
 
@@ -84,7 +84,7 @@ def render(published: Published, language: Language) -> str:
         clusterings=groups.clusterings(reading),
         scores=chances.scores(reading),
         overlaps=people.overlaps(reading),
-        quality=facts.quality(reading),
+        quality=quality.quality(reading),
         facts=facts.facts(reading),
     )
 

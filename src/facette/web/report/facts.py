@@ -1,4 +1,4 @@
-"""The report's header, and its sections about the data that came in and the run that was made of it."""
+"""The report's header, and its section about the run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ from contextlib import closing
 from datetime import datetime
 from importlib.metadata import version
 
+from facette.definitions.model import Model
 from facette.warehouse.ledger import Ledger
 from facette.web.report.reading import Reading, Row
-
-COUNTED_ROWS = ("rows_in", "rows_out", "changed", "refused")
-SHOWN_REASONS = 40
-SAMPLES = 3
-LONGEST_SAMPLE = 40
 
 
 def header(reading: Reading) -> Row:
@@ -88,96 +84,6 @@ def _kpi(reading: Reading) -> Row | None:
     return _figure(name, reading.quantity(reading.kpi, middle), words.say("kpi_note"))
 
 
-# ── data quality ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def quality(reading: Reading) -> Row:
-    """Rows by source and step, why rows were refused, and what identifiers made people."""
-    reasons = _reasons(reading)
-    return {"steps": _steps(reading), "reasons": reasons, "identities": _identities(reading)}
-
-
-def _steps(reading: Reading) -> list[Row]:
-    """The steps that did something, per source, in their order; the landings of a source added up."""
-    words = reading.words
-    found: dict[tuple[str, str], Row] = {}
-    for row in reading.rows("quality"):
-        total = found.setdefault((row["source"], row["step"]), dict.fromkeys(COUNTED_ROWS, 0))
-        for name in COUNTED_ROWS:
-            total[name] += row[name] or 0
-    steps = []
-    for (source, step), total in found.items():
-        is_idle = total["rows_in"] == total["rows_out"] and not total["changed"] and not total["refused"]
-        if step == "refused" or not is_idle:
-            numbers = {name: words.number(total[name]) for name in COUNTED_ROWS}
-            steps.append({"source": reading.source(source), "step": _step(reading, step), "key": step} | numbers)
-    return steps
-
-
-def _step(reading: Reading, step: str) -> str:
-    """“type amount” → “Unreadable values: amount”."""
-    kind, _, what = step.partition(" ")
-    key = f"step_{kind}"
-    name = reading.source(what) if kind == "lookup" else reading.field(what.removeprefix("id_"))
-    return reading.words.say(key, what=name) if reading.words.has(key) else step
-
-
-def _reasons(reading: Reading) -> list[Row]:
-    if not reading.has("refused"):
-        return []
-    words, table = reading.words, reading.published.table("refused")
-    keys = ("source", "column", "reason")
-    counted = table.group_by(*keys).agg(n=table.count()).to_pyarrow().to_pylist()
-    counted.sort(key=lambda row: (-row["n"], *(row[key] or "" for key in keys)))
-    found = []
-    for row in counted[:SHOWN_REASONS]:
-        found.append(
-            {
-                "source": reading.source(row["source"]),
-                "column": row["column"] or "",
-                "reason": reading.words.reason(row["reason"]),
-                "n": words.number(row["n"]),
-                "samples": _samples(reading, row),
-            }
-        )
-    return found
-
-
-def _samples(reading: Reading, row: Row) -> list[Row]:
-    """Some refused values and where they stood; never the whole row, which tells more of a person than is needed."""
-    table = reading.published.table("refused")
-    same = table.filter([table[key].identical_to(row[key]) for key in ("source", "column", "reason")])
-    first = same.order_by("landing", "row").limit(SAMPLES).select("row", "value").to_pyarrow().to_pylist()
-    return [
-        {
-            "value": _cut(item["value"] or ""),
-            "row": reading.words.say("row_number", row=reading.words.number(item["row"])),
-        }
-        for item in first
-    ]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_SAMPLE else f"{text[: LONGEST_SAMPLE - 1]}…"
-
-
-def _identities(reading: Reading) -> str:
-    if not reading.has("identities"):
-        return ""
-    words, table = reading.words, reading.published.table("identities")
-    counted = table.aggregate(n=table.count(), people=table.profile_id.nunique()).to_pyarrow().to_pylist()[0]
-    refused = 0
-    if reading.has("links"):
-        links = reading.published.table("links")
-        refused = links.filter(links.is_refused).count().to_pyarrow().as_py()
-    return words.say(
-        "identities",
-        identifiers=words.number(counted["n"]),
-        profiles=words.count(counted["people"], "profile"),
-        refused=words.say("links_refused", n=words.number(refused)) if refused else "",
-    )
-
-
 # ── the run ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -199,7 +105,7 @@ def facts(reading: Reading) -> Row:
         "is_outdated": bool(reading.changed),
         "stages": [_stage(reading, stage) for stage in stages],
         "total": words.seconds(sum(stage["seconds"] for stage in stages)),
-        "models": [_model(reading, row) for row in reading.models.values()],
+        "models": [_model(reading, item) for item in reading.definitions.project.models if item.name in reading.models],
     }
 
 
@@ -237,14 +143,13 @@ def _detail(reading: Reading, detail: str) -> str:
     return reading.words.reason(detail)
 
 
-def _model(reading: Reading, row: Row) -> Row:
-    words = reading.words
-    definition = next((item for item in reading.definitions.project.models if item.name == row["name"]), None)
+def _model(reading: Reading, model: Model) -> Row:
+    words, row = reading.words, reading.models[model.name]
     age = (reading.published.moment.today - words.local_day(row["fitted_at"])).days
     return {
-        "label": reading.column(row["name"]),
+        "label": reading.column(model.name),
         "version": row["version"],
         "fitted_at": words.day(words.local_day(row["fitted_at"])),
         "age": words.count(age, "day"),
-        "refit": words.count(definition.refit_days, "day") if definition else "–",
+        "refit": words.count(model.refit_days, "day"),
     }

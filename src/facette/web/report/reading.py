@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from facette.definitions.language import print_rule
-from facette.definitions.model import Definition, Label, Language
+from facette.definitions.model import Definition, Label, Language, Source
 from facette.definitions.project import Definitions
 from facette.plan import changed_parts
 from facette.queries import Published
@@ -31,6 +31,10 @@ class Reading:
     @property
     def definitions(self) -> Definitions:
         return self.published.definitions
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return self.definitions.project.sources
 
     @property
     def language(self) -> Language:
