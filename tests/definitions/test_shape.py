@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from facette.definitions.findings import Place
+from facette.definitions.model import Label
 from facette.definitions.project import load
 from facette.errors import DefinitionError
 from tests.definitions.projects import SOUND, loaded, problems, written
@@ -74,6 +75,14 @@ BROKEN = {
     "label without language": (
         "segments:\n  - name: a\n    rule: abonné\n    label: A",
         [":4 `label` must be", "{fr: A}"],
+    ),
+    "description that is no text": (
+        "segments:\n  - name: a\n    rule: abonné\n    description: 3",
+        [":4 `description` must be text", '"3"'],
+    ),
+    "description in an unknown language": (
+        "sources:\n  - {name: a, kind: file, path: x, table: {key: k}, description: {fr: A, de: B}}",
+        [":2 unknown key `de` in source `a`", "`fr`, `en`"],
     ),
     "wrong choice": ("survivorship: newest", [":1 `survivorship` cannot be `newest`", "`recent`"]),
     "wrong choice within": (
@@ -163,6 +172,13 @@ def test_files_are_joined_in_order(tmp_path: Path) -> None:
         (tmp_path / path).write_text(entry.format(path[0] if "no" not in path else "Not Read"))
     project = loaded(tmp_path, facette=SOUND + entry.format("main")).project
     assert [segment.name for segment in project.segments] == ["main", "a", "b", "z"]
+
+
+def test_a_description_is_one_text_or_one_per_language(tmp_path: Path) -> None:
+    entries = "segments:\n  - {name: a, rule: abonné, description: Both}\n"
+    entries += "  - {name: b, rule: abonné, description: {fr: Les deux, en: Both}}\n"
+    segments = loaded(tmp_path, extra=entries).project.segments
+    assert [item.description for item in segments] == ["Both", Label(fr="Les deux", en="Both")]
 
 
 def test_keys_are_text_as_written(tmp_path: Path) -> None:

@@ -73,7 +73,13 @@ FEATURES = [
 ]
 SEGMENTS = [
     {"name": "active", "label": {"fr": "Actifs", "en": "Active"}, "rule": "recency < 60"},
-    {"name": "loyal", "label": {"fr": "Fidèles", "en": "Loyal"}, "parent": "active", "rule": "orders_1y >= 6"},
+    {
+        "name": "loyal",
+        "label": {"fr": "Fidèles", "en": "Loyal"},
+        "description": {"fr": "Ils reviennent.", "en": "They come back."},
+        "parent": "active",
+        "rule": "orders_1y >= 6",
+    },
     {"name": "nasty", "label": {"fr": NASTY, "en": NASTY}, "rule": "spend > 300", "description": NASTY},
     {"name": "nobody", "label": {"fr": "Personne", "en": "Nobody"}, "rule": "spend > 100000"},
 ]

@@ -94,6 +94,11 @@ def test_cards_say_what_sets_members_apart(world: World, pages: dict[str, Page])
     assert "fait partie de Actifs" in pages["fr"].texts["cards"]
 
 
+def test_descriptions_are_told_in_the_language_of_the_report(pages: dict[str, Page]) -> None:
+    assert "Ils reviennent." in pages["fr"].texts["cards"] and "They come" not in pages["fr"].texts["cards"]
+    assert "They come back." in pages["en"].texts["cards"]
+
+
 def test_a_card_says_of_how_many_a_value_is_known(world: World, pages: dict[str, Page]) -> None:
     rows, inside = world.features.to_pylist(), members(world, "active")
     told = []

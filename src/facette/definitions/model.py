@@ -32,7 +32,9 @@ class Label(Definition):
 class Named(Definition):
     name: DefinedName = Field(description="Identifier: lower-case letters, digits and underscores.")
     label: Label = Field(default=Label(), description="What people read, per language; also usable in rules.")
-    description: str = Field(default="", description="For the report and the documentation.")
+    description: str | Label = Field(
+        default="", description="For the report and the documentation: a text, or one per language."
+    )
 
 
 # ── identifiers ─────────────────────────────────────────────────────────────────────────────────────────────────────

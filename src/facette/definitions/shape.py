@@ -57,6 +57,10 @@ def validate(data: Mapping[str, Any], findings: Findings) -> Project:
 def _path(details: ErrorDetails) -> KeyPath:
     """The error's key path, without what pydantic adds to it: the chosen kind, the chosen type, ``[key]``."""
     path = list(details["loc"])
+    for place in range(len(path) - 1):
+        if path[place] == "description" and path[place + 1] in ("str", "Label"):
+            del path[place + 1]
+            break
     if path[0] in ("sources", "models") and len(path) > 2:
         del path[2]
     if path[0] == "as_of":
@@ -176,13 +180,14 @@ def _model_at(path: KeyPath, data: Any) -> type[BaseModel]:
 
 
 def _chosen(annotation: Any, data: Any) -> Any:
-    """Of alternatives the one that ``data`` means: by its ``kind``, or the one that is not None."""
+    """Of alternatives the one that ``data`` means: by its ``kind``, or else the only model, or what is not None."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) not in (Union, types.UnionType):
         return annotation
     alternatives = [item for item in get_args(annotation) if item is not type(None)]
-    for item in alternatives[1:]:
+    models = [item for item in alternatives if isinstance(item, type) and issubclass(item, BaseModel)]
+    for item in models[1:]:
         if data.get("kind") in get_args(item.model_fields["kind"].annotation):
             return item
-    return alternatives[0]
+    return (models or alternatives)[0]

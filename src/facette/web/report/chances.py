@@ -32,7 +32,7 @@ def _score(reading: Reading, model: PropensityModel) -> Row:
     words, fitted = reading.words, reading.propensity(model.name)
     section: Row = {
         "label": reading.column(model.name),
-        "description": model.description,
+        "description": reading.description(model),
         "facts": words.say(
             "score_facts", event=reading.event(model.target), horizon=words.count(model.horizon_days, "day")
         ),

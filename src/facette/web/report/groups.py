@@ -21,7 +21,7 @@ def _clustering(reading: Reading, model: KMeansModel) -> Row:
     words, fitted = reading.words, reading.clustering(model.name)
     section: Row = {
         "label": reading.column(model.name),
-        "description": model.description,
+        "description": reading.description(model),
         "is_fitted": fitted is not None,
     }
     if fitted is None:

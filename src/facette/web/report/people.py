@@ -222,7 +222,8 @@ def _level(reading: Reading, feature: str, level: str) -> str:
 
 
 def _description(reading: Reading, name: str) -> str:
-    return next((item.description for item in reading.definitions.project.segments if item.name == name), "")
+    found = (item for item in reading.definitions.project.segments if item.name == name)
+    return next((reading.description(item) for item in found), "")
 
 
 def _link(reading: Reading, name: str) -> Row:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from facette.definitions.language import print_rule
-from facette.definitions.model import Definition, Label, Language, Source
+from facette.definitions.model import Definition, Label, Language, Named, Source
 from facette.definitions.project import Definitions
 from facette.plan import changed_parts
 from facette.queries import Published
@@ -113,6 +113,10 @@ class Reading:
         """The label in the report's language, else in the other one, else the name."""
         other: Language = "en" if self.language == "fr" else "fr"
         return getattr(label, self.language) or getattr(label, other) or name
+
+    def description(self, item: Named) -> str:
+        """In the report's language, where there is one per language."""
+        return item.description if isinstance(item.description, str) else self.label(item.description, "")
 
     def label_in(self, items: tuple[Definition, ...], name: str) -> str:
         """The label of the definition of that name."""
