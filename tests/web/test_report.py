@@ -172,6 +172,9 @@ def test_the_run_is_told(world: World, pages: dict[str, Page]) -> None:
     text = pages["fr"].texts["facts"]
     for told in ("run2", "Europe/Paris", "Nettoyage", "refait\u00a0: premier calcul", "1,2\u00a0s", "3\u00a0jours"):
         assert told in text
+    assert "nouveautés : commandes (2)" in spaced(text)
+    assert "refait : après l'étape « Nettoyage »" in spaced(text)
+    assert "add: new from orders (2)" in pages["en"].texts["facts"]
     assert "ont changé depuis" not in text
 
 

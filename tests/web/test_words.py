@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,6 +11,7 @@ from string import Formatter
 
 import pytest
 
+from facette import plan
 from facette.web.report import texts
 from facette.web.report.words import Words
 
@@ -79,6 +82,33 @@ def test_french_punctuation_never_breaks() -> None:
         == "«\u00a0moi\u00a0»\u00a0: oui\u202f; non\u202f? 5\u202f% 3\u00a0€"
     )
     assert EN.typeset("a : b") == "a : b"
+
+
+def test_reasons_in_french() -> None:
+    assert FR.reason("add: time passed: 2026-10-30 → 2026-10-31") == (
+        "complété\u00a0: le temps a passé\u00a0: 30/10/2026 → 31/10/2026"
+    )
+    assert FR.reason("add: new from sites (2), base (to be read)") == (
+        "complété\u00a0: nouveautés\u00a0: sites (2), base (à lire)"
+    )
+    assert EN.reason("add: new from sites (2)") == "add: new from sites (2)"
+
+
+def test_every_reason_of_a_plan_is_said_in_french() -> None:
+    tree = ast.parse(inspect.getsource(plan))
+    docs = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if hasattr(node, "body") and has_doc(node)}
+    texts_of_plan = {
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    parts = {part for text in texts_of_plan - docs for part in re.split("^after [a-z]+, |: |; ", text)}
+    sentences = {part for part in parts if " " in part.strip()}
+    assert len(sentences) > 15
+    for sentence in sentences:
+        assert FR.reason(sentence) != FR.typeset(sentence), sentence
+
+
+def has_doc(node: ast.AST) -> bool:
+    return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
 
 
 def test_both_languages_say_the_same_things() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
@@ -12,6 +13,9 @@ from importlib.metadata import version
 from facette.definitions.model import Model
 from facette.warehouse.ledger import Ledger
 from facette.web.report.reading import Reading, Row
+
+LISTING = re.compile(r"(new from |.*changed: )(.+)")
+"""A reason that ends in a list of sources."""
 
 
 def header(reading: Reading) -> Row:
@@ -135,12 +139,20 @@ def _stage_name(reading: Reading, stage: str) -> str:
 
 
 def _detail(reading: Reading, detail: str) -> str:
-    """“rebuild: after clean”, in words."""
-    told, _, stage = detail.rpartition("after ")
-    if told.endswith(": "):
-        after = reading.words.say("after", stage=_stage_name(reading, stage))
-        return f"{reading.words.reason(told.removesuffix(': '))}, {after}"
-    return reading.words.reason(detail)
+    """“rebuild: after clean”, in words; stages and sources by what people call them."""
+    words = reading.words
+    what, _, why = detail.partition(": ")
+    after = re.fullmatch(r"after (\w+)(?:, (.+))?", why)
+    if after:
+        told = words.say("after", stage=_stage_name(reading, after[1]))
+        told += f", {words.reason(after[2])}" if after[2] else ""
+        return words.labelled(words.reason(what), told)
+    listing = LISTING.match(why)
+    if listing:
+        called = {source.name: reading.source(source.name) for source in reading.sources}
+        listed = re.sub(r"[a-z]\w*", lambda name: called.get(name[0], name[0]), listing[2])
+        detail = f"{what}: {listing[1]}{listed}"
+    return words.reason(detail)
 
 
 def _model(reading: Reading, model: Model) -> Row:

@@ -33,6 +33,17 @@ REASONS = {
     "no new event, no window moved": "aucun événement nouveau, aucune fenêtre déplacée",
     "no source has anything new": "aucune source n'a de nouveauté",
     "nothing before it changed": "rien n'a changé avant",
+    "another version of Facette made the tables": "les tables viennent d'une autre version de Facette",
+    "sources, identifiers or people settings changed": "les sources, les identifiants ou les réglages ont changé",
+    "files that were read before have changed": "des fichiers déjà lus ont changé",
+    "tables that events look things up in have changed": "des tables de correspondance ont changé",
+    "aggregates of the features or rules changed": "les agrégats des caractéristiques ou des règles ont changé",
+    "what lay in the future has happened": "ce qui était à venir s'est produit",
+    "the instant lies before the published one": "l'instant précède celui qui est publié",
+    "the instant lies before the published one, and the history after it is forgotten": "l'instant précède celui qui "
+    "est publié, et l'historique d'après est oublié",
+    "with the models there are while they are young": "avec les modèles en place tant qu'ils sont jeunes",
+    "those fitted are kept while they are young": "ceux qui sont ajustés restent tant qu'ils sont jeunes",
     "features changed": "les caractéristiques ont changé",
     "models changed": "les modèles ont changé",
     "segments changed": "les segments ont changé",
@@ -40,6 +51,8 @@ REASONS = {
     "new links took a profile apart": "de nouveaux liens ont séparé un profil",
 }
 """What cleaning and plans say of their reasons, in French; what is missing here is shown as it was given."""
+PHRASES = {"new from ": "nouveautés : ", "to be read": "à lire"}
+"""The same, of what stands beside names and numbers."""
 
 TEXTS: dict[str, dict[Language, str]] = {
     # ── header ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -421,7 +434,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     "models": {"fr": "Modèles", "en": "Models"},
     "model": {"fr": "Modèle", "en": "Model"},
     "model_version": {"fr": "Version", "en": "Version"},
-    "after": {"fr": "après : {stage}", "en": "after: {stage}"},
+    "after": {"fr": "après l'étape « {stage} »", "en": "after {stage}"},
     "fitted_at": {"fr": "Ajusté le", "en": "Fitted on"},
     "age": {"fr": "Âge", "en": "Age"},
     "refit": {"fr": "Réajusté après", "en": "Fitted again after"},

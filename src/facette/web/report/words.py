@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from facette.definitions.model import Language
 from facette.validation import quantities
 from facette.validation.quantities import CURRENCIES, NARROW, NO_BREAK, SHARES
-from facette.web.report.texts import REASONS, TEXTS
+from facette.web.report.texts import PHRASES, REASONS, TEXTS
 
 MONTHS: dict[Language, tuple[str, ...]] = {
     "fr": (
@@ -66,8 +66,16 @@ class Words:
         """Why something was done, of which the tables say in English: “what: why”."""
         if self.language == "en":
             return told
-        parts = [REASONS.get(part, part.replace("new from ", "nouveautés de ")) for part in told.split(": ")]
-        return self.typeset(" : ".join(parts))
+        parts = re.split("(: |; )", told)
+        return self.typeset("".join(f" {part}" if part in (": ", "; ") else self._part(part) for part in parts))
+
+    def _part(self, told: str) -> str:
+        """A part of a reason in French; what has no translation stays, but for dates and PHRASES."""
+        if told in REASONS:
+            return REASONS[told]
+        for english, french in PHRASES.items():
+            told = told.replace(english, french)
+        return re.sub(r"\b(\d{4})-(\d\d)-(\d\d)\b", r"\3/\2/\1", told)
 
     def listed(self, items: list[str], last: str = "and") -> str:
         """“a, b and c”, or “a, b or c”."""
