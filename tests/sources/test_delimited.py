@@ -72,8 +72,15 @@ def test_numbers_rows_across_blocks_and_ragged_rows(
         (b'a,b\n"x\r\ny",1\nz,"q""r"\n', [("x\r\ny", "1"), ("z", 'q"r')], []),
         (b"a,b\n'x,y',2\n'z,t',3\n", [("x,y", "2"), ("z,t", "3")], []),
         (b'a,b\n"x\\"y",1\n"z\\"y, t",2\n', [('x"y', "1"), ('z"y, t', "2")], []),
+        (b'a,b\n"x\\"y",1\nz,2\n', [('x"y', "1"), ("z", "2")], []),
+        (b'a,b\n"C:\\x\\",1\nz,2\n', [("C:\\x\\", "1"), ("z", "2")], []),
         (b'a,b\n5" screen,1\n', [('5" screen', "1")], []),
+        (b'a,b\n"x"y,1\n"z\n",2\n', [("xy", "1"), ("z\n", "2")], []),
+        (b'a,b\n1,"x\ny"\nTotal\n', [("1", "x\ny")], [2]),
+        (b'a,b\n1,"x\ny"\n2" or so,"z\n",3\n', [("1", "x\ny")], [2]),
         (b"a,b\n", [], []),
+        (b"a,b", [], []),
+        (b"\n\na,b\r\n\r\n", [], []),
         (b"", [], []),
         (b"\n\n", [], []),
         (b"a,b\n1,2\n3\n4,5,6\n7,8", [("1", "2"), ("7", "8")], [2, 3]),
@@ -100,6 +107,12 @@ def test_zoo(tmp_path: Path, content: bytes, rows: list[tuple[str, ...]], refuse
         ("a;b\n1;2\n".encode("utf-16-le"), "line 1: the names of the columns are not"),
         (b'a,b\n1,2\n3,"x\n4,5\n', "line 3: a quote opens here that does not close"),
         (b'a,b,c\n1,2,3\n\n4,"x\n5,6,7\n', "line 4: a quote opens here that does not close"),
+        (b'a,"b\n1,2\n3,4\n', "line 1: a quote opens here that does not close"),
+        (b'a,b\r1,2\r3,"x\r4,5\r', "line 3: a quote opens here that does not close"),
+        (b'a,"b\n1,2\n3,"x"\n4,5\n', "line 1: the row that begins here has a quote that closes on a later line"),
+        (b'a,b,c\n\n1,"x,y\n2,z,t\n3,"u",v\n4,w,\n', "line 3: the row that begins here has a quote that closes"),
+        (b'a,b\n1,"x\n2,5" screen\n3,y\n', "line 2: the row that begins here has a quote that closes"),
+        (b'a,b,c\n1,"x,y\n2,z,t\n3,"u,u",v\n4,w,\n', "line 2: the row that begins here has a quote that closes"),
     ],
 )
 def test_files_that_make_no_sense(tmp_path: Path, content: bytes, message: str) -> None:
@@ -116,6 +129,17 @@ def test_a_quote_that_never_closes_in_a_long_file(tmp_path: Path, monkeypatch: p
     path = tmp_path / "x.csv"
     path.write_text("a,b\n" + "1,2\n" * 500 + '3,"x\n' + "4,5\n" * 5000)
     with pytest.raises(SourceError, match="line 502: a quote opens here"):
+        read(path)
+
+
+def test_a_header_and_values_of_any_length(tmp_path: Path) -> None:
+    """Python's csv stops at 128 KB unless told otherwise."""
+    path = tmp_path / "x.csv"
+    path.write_text('a,b\n1,"' + "x\n" * 100_000 + '"\n')
+    [row], _, _ = read(path)
+    assert len(row["b"]) == 200_000
+    path.write_text('a,"b\n' + "1,2\n" * 3_000_000)
+    with pytest.raises(SourceError, match="line 1: a quote opens here"):
         read(path)
 
 

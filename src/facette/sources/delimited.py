@@ -1,7 +1,8 @@
 """CSV: which encoding and dialect a file has, and its rows as text, exactly as found.
 
 Values are not trimmed, converted or made null. A row with too few or too many values, with bytes that the encoding does
-not know, or with a NUL byte is kept aside; a file that makes no sense as a whole is a SourceError.
+not know, or with a NUL byte is kept aside. A file that makes no sense as a whole is a SourceError; so is a quote that
+never closes, or that closes before other text on a later line: it would swallow the rows between.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ DELIMITERS = (",", ";", "\t", "|")
 BLOCK = 8 << 20  # bytes of text read at once; no row can be longer
 SAMPLE = 256 << 10  # bytes by which encoding and dialect are told
 CLEVER_SAMPLE = 16 << 10  # clevercsv takes time that grows faster than the text
+csv.field_size_limit(BLOCK)  # of the whole process: Python's csv has no other
 BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp1253", "mac_roman", "shift_jis", "gb18030", "big5", "cp949")
 FEW_BYTES = 8  # fewer bytes beyond ASCII say nothing of the encoding; cp1252 is what Western systems write
@@ -51,16 +53,16 @@ def read_csv(path: Path, name: str, *, encoding: str | None, delimiter: str | No
     encoding, delimiter : as declared; found by looking at the file unless given
     """
     dialect = find_dialect(path, name, encoding, delimiter)
-    header, n_blank = read_header(path, name, dialect)
+    header, n_blank, has_rows = read_header(path, name, dialect)
     if header is None:
         yield Batch(name, rows=pa.table({}), numbers=pa.array([], pa.int64()), note=f"{name} is empty.")
         return
     note = "" if encoding and delimiter else f"{name} was read as {dialect.encoding} with {dialect.delimiter!r}."
     reading = _Reading(path, name, dialect, header)
-    for rows in reading.blocks(n_blank):
+    for rows in reading.blocks(n_blank) if has_rows else [reading.no_rows]:
         yield replace(reading.batch(rows), note=note)
         note = ""
-    reading.check_end()
+    reading.check_quotes()
     if reading.ragged:
         yield Batch(name, rows=reading.empty, numbers=pa.array([], pa.int64()), refused=reading.take_ragged())
 
@@ -82,9 +84,8 @@ def find_dialect(path: Path, name: str, encoding: str | None, delimiter: str | N
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head).replace("\0", "\ufffd")
     if len(head) == SAMPLE:
         text = text[: text.rfind("\n") + 1] or text
-    if delimiter:
-        return Dialect(encoding, delimiter)
-    return replace(_guess_delimiter(text), encoding=encoding)
+    dialect = Dialect(encoding, delimiter, escape=_escape(text, delimiter)) if delimiter else _guess_delimiter(text)
+    return replace(dialect, encoding=encoding)
 
 
 def find_encoding(path: Path) -> str:
@@ -137,17 +138,24 @@ def _guess_delimiter(text: str) -> Dialect:
     widths = {delimiter: _width(text, delimiter) for delimiter in DELIMITERS}
     regular = {delimiter: width for delimiter, width in widths.items() if width > 1}
     if len(regular) == 1:
-        return Dialect("", next(iter(regular)))
+        [delimiter] = regular
+        return Dialect("", delimiter, escape=_escape(text, delimiter))
     found = clevercsv.Detector().detect(text[:CLEVER_SAMPLE], delimiters=list(DELIMITERS)) if text.strip() else None
     if found is None or not found.delimiter:
         return Dialect("", max(regular, key=regular.__getitem__) if regular else ",")
     return Dialect("", found.delimiter, found.quotechar or '"', found.escapechar)
 
 
-def _width(text: str, delimiter: str) -> int:
+def _escape(text: str, delimiter: str) -> str:
+    """A backslash if rows only make sense where it escapes quotes within quotes, else nothing."""
+    is_needed = not _width(text, delimiter, strict=True) and _width(text, delimiter, strict=True, escapechar="\\")
+    return "\\" if is_needed else ""
+
+
+def _width(text: str, delimiter: str, **settings: Any) -> int:
     """Values per row if all rows have equally many, else 0."""
     try:
-        widths = {len(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row}
+        widths = {len(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, **settings) if row}
     except csv.Error:
         return 0
     return widths.pop() if len(widths) == 1 else 0
@@ -156,19 +164,24 @@ def _width(text: str, delimiter: str) -> int:
 # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_header(path: Path, name: str, dialect: Dialect) -> tuple[list[str] | None, int]:
-    """The names of the columns (None if the file is empty), and how many blank lines stand before them.
+def read_header(path: Path, name: str, dialect: Dialect) -> tuple[list[str] | None, int, bool]:
+    """The names of the columns (None if the file is empty), how many blank lines stand before them, and whether any
+    other line comes after.
 
     Names are trimmed; a column without a name is called by its place, ``column_3``.
     """
     n_blank = 0
     with _text_of(path, dialect) as text:
-        for row in _rows(text, dialect):
-            if row:
-                break
-            n_blank += 1
-        else:
-            return None, n_blank
+        try:
+            for row in _rows(text, dialect):
+                if row:
+                    break
+                n_blank += 1
+            else:
+                return None, n_blank, False
+        except csv.Error as error:
+            raise _broken_quote(name, n_blank + 1, error) from error
+        has_rows = any(line.strip("\r\n") for line in text)
     header = [unicodedata.normalize("NFC", title).strip() or f"column_{i}" for i, title in enumerate(row, 1)]
     if any("\ufffd" in title for title in header):
         raise SourceError(
@@ -183,7 +196,7 @@ def read_header(path: Path, name: str, dialect: Dialect) -> tuple[list[str] | No
                 remedy="Give each column a name of its own (upper and lower case are the same), or remove one.",
             )
         seen[title.casefold()] = i
-    return header, n_blank
+    return header, n_blank, has_rows
 
 
 class _Reading:
@@ -192,11 +205,11 @@ class _Reading:
     def __init__(self, path: Path, name: str, dialect: Dialect, header: Sequence[str]) -> None:
         self.path, self.name, self.dialect, self.header = path, name, dialect, list(header)
         self.empty = pa.table({title: pa.array([], pa.string()) for title in header})
+        self.no_rows = pa.RecordBatch.from_pylist([], schema=pa.schema([(title, pa.binary()) for title in header]))
         self.ragged: list[Refusal] = []
         self._aside: list[int] = []  # numbers of ragged rows that numbering has not passed yet
         self._next = 1
-        self._unclosed_row = 0
-        self._last_value = b""
+        self._has_long_rows = any(map(_is_long, header))  # rows of more than one line
 
     def blocks(self, n_blank: int) -> Iterator[pa.RecordBatch]:
         """The well-formed rows in blocks, as bytes; at least one block, if only an empty one."""
@@ -234,14 +247,13 @@ class _Reading:
                 remedy="Declare the file's `encoding`.",
             ) from error
         if not n_blocks:
-            yield pa.RecordBatch.from_pylist([], schema=pa.schema([(title, pa.binary()) for title in self.header]))
+            yield self.no_rows
 
     def batch(self, block: pa.RecordBatch) -> Batch:
         """A block as text, with the rows that are no text kept aside."""
         numbers = self._number(block.num_rows)
         refused = self.take_ragged()
-        if block.num_rows:
-            self._last_value = block.column(block.num_columns - 1)[-1].as_py()
+        self._has_long_rows = self._has_long_rows or any(map(_is_long_somewhere, block.columns))
         text = None if any(map(_has_nul, block.columns)) else _as_text(block)
         if text is None:
             is_text = [_is_text(row.values()) for row in block.to_pylist()]
@@ -258,15 +270,10 @@ class _Reading:
         refused, self.ragged = tuple(self.ragged), []
         return refused
 
-    def check_end(self) -> None:
-        """SourceError if the last value begins with a quote that nothing closes."""
-        if b"\n" not in self._last_value:
-            return
-        with self.path.open("rb") as file:
-            file.seek(max(0, self.path.stat().st_size - 64))
-            tail = file.read().decode(self.dialect.encoding, "ignore").rstrip("\r\n \0")
-        if not tail.endswith(self.dialect.quote):
-            raise self._unclosed(self._next - 1)
+    def check_quotes(self) -> None:
+        """SourceError if a row of several lines is none: its quote does not close, or closes before other text."""
+        if self._has_long_rows and (broken := find_broken_quote(self.path, self.dialect)):
+            raise _broken_quote(self.name, *broken)
 
     def _number(self, n_rows: int) -> pa.Array:
         """The numbers of the next rows, leaving out those of ragged ones."""
@@ -280,9 +287,7 @@ class _Reading:
     def _put_aside(self, row: arrow_csv.InvalidRow, n_before: int) -> str:
         number = row.number - n_before
         reason = f"{row.actual_columns} value{'s' * (row.actual_columns != 1)} instead of {row.expected_columns}"
-        if "\n" in row.text and row.text.count(self.dialect.quote) % 2:
-            self._unclosed_row = number
-            return "error"
+        self._has_long_rows = self._has_long_rows or _is_long(row.text)
         self._aside.append(number)
         self.ragged.append(Refusal(number, row.text, reason, json.dumps(row.text, ensure_ascii=False)))
         return "skip"
@@ -295,37 +300,75 @@ class _Reading:
         return Refusal(number, value, reason, json.dumps(texts, ensure_ascii=False))
 
     def _unreadable(self, error: pa.ArrowInvalid) -> SourceError:
-        if "straddl" in str(error) or self._unclosed_row:
-            return self._unclosed(self._unclosed_row or self._next + len(self._aside))
+        is_too_long = "straddl" in str(error)
+        if is_too_long and (broken := find_broken_quote(self.path, self.dialect)):
+            return _broken_quote(self.name, *broken)
+        what = f"{self.name}: a row is longer than {BLOCK >> 20} MB." if is_too_long else ""
         return SourceError(
-            f"{self.name} cannot be read as CSV: {error}",
+            what or f"{self.name} cannot be read as CSV: {error}",
             remedy="Open the file and check its first lines; declare `delimiter` and `encoding` if they are unusual.",
         )
 
-    def _unclosed(self, number: int) -> SourceError:
-        return SourceError(
-            f"{self.name}, line {self._line(number)}: a quote opens here that does not close before the end of the file"
-            f" (or a row is longer than {BLOCK >> 20} MB).",
-            remedy='Close the quote, or double it ("") where it is part of the text.',
-        )
 
-    def _line(self, number: int) -> int:
-        """The line on which a row begins."""
-        with _text_of(self.path, self.dialect) as text:
-            reader = _rows(text, self.dialect)
-            n_rows = 0
-            for row in reader:
-                n_rows += bool(row)
-                if n_rows == number:  # the header is the first of them
-                    break
-            n_blank = next((i for i, line in enumerate(text) if line.strip("\r\n")), 0)
-            return reader.line_num + n_blank + 1
+# ── quotes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _rows(text: io.TextIOBase, dialect: Dialect) -> Any:  # a csv.reader, whose type has no public name
+def find_broken_quote(path: Path, dialect: Dialect) -> tuple[int, csv.Error] | None:
+    """The line on which the first row begins that is of several lines and not well-formed, and what is wrong with it.
+
+    Arrow takes the text behind a closing quote for more of the value, so that one quote forgotten makes many rows one.
+    Such text within a line is left alone.
+    """
+    row: list[str] = []  # its lines
+    n_before = 0
+
+    def lines(text: Iterable[str]) -> Iterator[str]:
+        for line in text:
+            row.append(line)
+            yield line
+
+    with _text_of(path, dialect) as text:
+        try:
+            for _ in _rows(lines(text), dialect):
+                if len(row) > 1:
+                    list(_rows(row, dialect, strict=True))
+                n_before += len(row)
+                row.clear()
+        except csv.Error as error:
+            return n_before + 1, error
+    return None
+
+
+def _broken_quote(name: str, line: int, error: csv.Error) -> SourceError:
+    if "expected after" in str(error):
+        what = "the row that begins here has a quote that closes on a later line and is followed by other text"
+    else:
+        at_most = f"{BLOCK >> 20} MB"
+        what = f"a quote opens here that does not close before the end of the file (or a row is longer than {at_most})"
+    return SourceError(
+        f"{name}, line {line}: {what}.", remedy='Close the quote, or double it ("") where it is part of the text.'
+    )
+
+
+def _is_long(value: str) -> bool:
+    return "\n" in value or "\r" in value
+
+
+def _is_long_somewhere(column: pa.Array) -> bool:
+    data = column.buffers()[2]
+    if data is None:
+        return False
+    text = data.to_pybytes()
+    return b"\n" in text or b"\r" in text
+
+
+# ── text and bytes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rows(text: Iterable[str], dialect: Dialect, *, strict: bool = False) -> Any:  # its type has no public name
     lines = (line.replace("\0", "\ufffd") for line in text)
     return csv.reader(
-        lines, delimiter=dialect.delimiter, quotechar=dialect.quote, escapechar=dialect.escape or None, strict=False
+        lines, delimiter=dialect.delimiter, quotechar=dialect.quote, escapechar=dialect.escape or None, strict=strict
     )
 
 

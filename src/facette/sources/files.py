@@ -30,7 +30,7 @@ ENDINGS = {
 }
 ROWS = 100_000  # rows of Parquet in a batch
 LINES = 20_000  # lines of JSON in a batch
-READER = "1"  # change it when files have to be read again because the reader reads them otherwise
+READER = "2"  # change it when files have to be read again because the reader reads them otherwise
 
 
 class Files:
