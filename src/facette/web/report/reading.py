@@ -6,16 +6,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from facette.definitions.language import print_rule
-from facette.definitions.model import Definition, Label, Language, Named, Source
+from facette.definitions.language.tree import Rule
+from facette.definitions.model import Definition, Feature, Label, Language, Named, PropensityModel, Source
 from facette.definitions.project import Definitions
 from facette.plan import changed_parts
 from facette.queries import Published
 from facette.segments.clusters import FittedKMeans
 from facette.segments.scores import FittedPropensity
 from facette.validation.verdicts import sentence
+from facette.web.report.rules import Ends, with_bands
 from facette.web.report.words import Words
 
 Row = dict[str, Any]
@@ -156,7 +158,23 @@ class Reading:
 
     def rule(self, segment: str) -> str:
         checked = self.definitions.rules.get(segment)
-        return print_rule(checked.rule, self.language, self.definitions.vocabulary) if checked else ""  # type: ignore[arg-type]
+        if checked is None:
+            return ""
+        return print_rule(with_bands(cast(Rule, checked.rule), self._bands), self.language, self.definitions.vocabulary)
+
+    @cached_property
+    def _bands(self) -> dict[str, dict[Ends, str]]:
+        """Column → ends of each of its bands → its label."""
+        project = self.definitions.project
+        items: list[Feature | PropensityModel] = [*project.features]
+        items += [model for model in project.models if model.kind == "propensity"]
+        found: dict[str, dict[Ends, str]] = {}
+        for item in items:
+            low = None
+            for band in item.bands:
+                found.setdefault(item.name, {})[low, band.below] = self.label(band.label, band.name)
+                low = band.below
+        return found
 
     def reason(self, row: Mapping[str, Any]) -> str:
         """Why a verdict is what it is, without repeating the verdict; with the KPI's unit where it is told."""
