@@ -8,10 +8,12 @@ never closes, or that closes before other text on a later line: it would swallow
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import json
 import unicodedata
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -319,6 +321,9 @@ def find_broken_quote(path: Path, dialect: Dialect) -> tuple[int, csv.Error] | N
     Arrow takes the text behind a closing quote for more of the value, so that one quote forgotten makes many rows one.
     Such text within a line is left alone.
     """
+    with _text_of(path, dialect) as text, contextlib.suppress(csv.Error):
+        deque(_rows(text, dialect, strict=True), maxlen=0)
+        return None
     row: list[str] = []  # its lines
     n_before = 0
 
