@@ -55,7 +55,8 @@ def plan(
     """
     if published is None or is_full:
         reason = "first run" if published is None else "everything anew, as asked"
-        return tuple(Step(stage, "rebuild", reason) for stage in get_args(Stage))
+        kept = "; those fitted are kept while they are young" if published else ""
+        return tuple(Step(stage, "rebuild", reason + (kept if stage == "models" else "")) for stage in get_args(Stage))
     changed = changed_parts(definitions, published)
     data = _data(definitions, changed, arrivals)
     passed = _time_passed(definitions, published, moment)
@@ -125,7 +126,7 @@ def _data(definitions: Definitions, changed: set[str], arrivals: Mapping[str, Ar
     return "add", f"new from {', '.join(told)}"
 
 
-BACK = "the instant lies before the published one"
+BACK = "the instant lies before the published one, and the history after it is forgotten"
 
 
 def _time_passed(definitions: Definitions, published: Snapshot, moment: Moment) -> str:

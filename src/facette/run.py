@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from facette.clock import Moment, start_of_day
 from facette.definitions.project import Definitions
@@ -65,7 +66,9 @@ class Outcome:
 
 
 def moment_of(definitions: Definitions, as_of: datetime | date | None, now: datetime) -> Moment:
-    """The moment a run is for: as asked, else as the project says, else now. A date means its last microsecond.
+    """The moment a run is for: as asked, else as the project says, else now; local time if it has no offset.
+
+    A date means its last microsecond.
 
     RunError if it is so far away that windows or later moments would leave the calendar.
     """
@@ -79,7 +82,7 @@ def moment_of(definitions: Definitions, as_of: datetime | date | None, now: date
             remedy=f"Choose an instant of the years {FIRST_YEAR} to {LAST_YEAR}.",
         )
     if isinstance(asked, datetime):
-        return Moment(asked if asked.tzinfo else asked.replace(tzinfo=UTC), zone)
+        return Moment(asked if asked.tzinfo else asked.replace(tzinfo=ZoneInfo(zone)), zone)
     return Moment(start_of_day(asked + timedelta(days=1), zone) - timedelta(microseconds=1), zone)
 
 

@@ -92,9 +92,9 @@ def test_run_for_machines(facette: Facette, project: Path) -> None:
     said = facette("run", "--project", project, "--json", "--full")
     assert said.err == ""
     assert said.json["outcome"]["is_published"] is True
-    assert [stage["detail"] for stage in said.json["outcome"]["stages"][1:]] == [
-        "rebuild: everything anew, as asked"
-    ] * 8
+    details = [stage["detail"] for stage in said.json["outcome"]["stages"][1:]]
+    assert len(details) == 8
+    assert all(detail.startswith("rebuild: everything anew, as asked") for detail in details)
     assert {row["segment"] for row in said.json["segments"]} >= {"active", "vip"}
     again = facette("run", "--project", project, "--json")
     assert again.json["outcome"]["is_published"] is False

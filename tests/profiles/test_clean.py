@@ -334,15 +334,16 @@ def test_native_columns_need_no_reading() -> None:
 
 
 @pytest.mark.parametrize("action", ["flag", "clip", "drop"])
-@pytest.mark.parametrize(("method", "factor", "low", "high"), [("iqr", 1.5, -48.0, 148.0), ("zscore", 1, None, None)])
-def test_outliers(action: str, method: str, factor: float, low: float | None, high: float | None) -> None:
+@pytest.mark.parametrize(("method", "factor"), [("iqr", 1.5), ("zscore", 1)])
+def test_outliers(action: str, method: str, factor: float) -> None:
     values = [float(value) for value in (*range(1, 100), 1000)]
     if method == "zscore":
-        mean = sum(values) / len(values)
-        deviation = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+        first = values[::2]  # the first landing has every second row
+        mean = sum(first) / len(first)
+        deviation = (sum((value - mean) ** 2 for value in first) / (len(first) - 1)) ** 0.5
         low, high = mean - factor * deviation, mean + factor * deviation
-    else:  # quartiles of 100 sorted values lie at places 24.75 and 74.25
-        low, high = 25.75 - 1.5 * 49.5, 75.25 + 1.5 * 49.5
+    else:  # quartiles of 1, 3 … 99 lie at places 12.25 and 36.75
+        low, high = 25.5 - 1.5 * 49, 74.5 + 1.5 * 49
     field = SourceField(type="number", outliers=Outliers(method=method, factor=factor, action=action))
     declared = People(identifiers={"card": "card"}, fields={"n": field})
     cleaned = people([{"card": f"c{value}", "n": str(value)} for value in values], declared)
@@ -371,9 +372,9 @@ def test_nothing_is_an_outlier_where_most_values_are_equal() -> None:
 
 def test_absurd_values_are_unknown_before_outliers_are_fitted() -> None:
     field = SourceField(type="number", minimum=0, maximum=120, outliers=Outliers(method="zscore", factor=3))
-    rows = [{"card": f"c{i}", "n": text} for i, text in enumerate(["10", "20", "-1", "999", ""])]
+    rows = [{"card": f"c{i}", "n": text} for i, text in enumerate(["10", "-1", "20", "999", "", ""])]
     cleaned = people(rows, People(identifiers={"card": "card"}, fields={"n": field}))
-    assert Counter(listed(cleaned.rows, "n")) == Counter([10.0, 20.0, None, None, None])
+    assert Counter(listed(cleaned.rows, "n")) == Counter([10.0, 20.0, None, None, None, None])
     assert step(cleaned, "range n")[2] == 2
     assert cleaned.fits["n"] == pytest.approx((15 - 3 * 50**0.5, 15 + 3 * 50**0.5))
 

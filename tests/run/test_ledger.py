@@ -80,6 +80,12 @@ def test_landings_come_back_in_the_order_in_which_they_came(ledger: Ledger) -> N
     assert ledger.landings("b") == [{"landing": "another"}]
 
 
+def test_a_correction_takes_the_place_of_what_it_corrects(ledger: Ledger) -> None:
+    ledger.land("a", {"1": {"landing": "1", "file": "a.csv"}, "2": {"landing": "2", "file": "b.csv"}}, [])
+    ledger.land("a", {"2": {"landing": "2", "file": "b.csv"}, "3": {"landing": "3", "file": "a.csv"}}, ["1"])
+    assert [record["landing"] for record in ledger.landings("a")] == ["3", "2"]
+
+
 def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
     ledger.land("a", {"y": {"landing": "y"}}, [])
     with pytest.raises(TypeError, match="iterable"):

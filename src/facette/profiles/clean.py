@@ -82,7 +82,8 @@ def clean_people(
     raw     : ``raw_<source>``, one landing or several
     lookups : source → the table that it provides
     zone    : for instants and dates without offset; country : for phone numbers without country code
-    fits    : field → bounds of outliers fitted before; fields without bounds are fitted on these rows
+    fits    : field → bounds of outliers fitted before; fields without bounds are fitted on the first landing that
+              gives any, and the landings before that one are not judged
     existing : the source's records cleaned before, which are not taken twice
     order    : the landings in the order in which they came; that of their ids unless given
 
@@ -165,6 +166,13 @@ def clean_events(
     return work.cleaned(rows, wide, duplicates)
 
 
+def columns_read(reader: model.People | model.Events) -> list[str]:
+    """The columns of a source that describe people or events, those of lookups included."""
+    instants = [reader.at, reader.known_at] if isinstance(reader, model.Events) else [reader.known_at]
+    columns = [field.column or name for name, field in reader.fields.items()]
+    return [*reader.identifiers.values(), *(column for column in instants if column), *columns]
+
+
 def _fields(
     reader: model.People | model.Events,
     identifiers: Sequence[model.Identifier],
@@ -242,8 +250,7 @@ def _digest(rows: ir.Table, columns: Iterable[str], *, salt: str = "", prefix: s
     """MD5 of the values of some columns (``<prefix><name>``) with their names; an empty or null one is absent."""
     text: ir.StringValue = ibis.literal(salt)
     for name in sorted(columns):
-        column = rows[f"{prefix}{name}"]
-        value = column if column.type().is_string() else column.cast("string")
+        value = formats.text_of(rows[f"{prefix}{name}"])
         text = text + (ibis.literal(f"\x1e{name}\x1f") + value.nullif("")).fill_null("")
     return text.hexdigest("md5")
 
@@ -294,20 +301,26 @@ class _Work:
         if isinstance(self.reader, model.Events):
             rows = only(rows, self.source, self.reader.only)
         values = self.reading.values(self.reading.texts(rows), self.temporary)
-        self.fits = self.reading.fit(values, fits)
-        values = self.reading.outliers(values, self.fits)
+        self.fits, unjudged = self.reading.fit(values, fits, self.order)
+        values = self.reading.outliers(values, self.fits, unjudged)
         changes: dict[str, ir.Value] = {}
         for name, kind in self.kinds.items():
             key = f"id_{name}"
             value = values[f"v_{key}"]
             bad = _bad(values, key)
             folded = ibis.coalesce(bad, value).lower()
-            listed = sorted(formats.BLOCKED | {text.strip().lower() for text in kind.blocked})
+            listed = sorted(formats.BLOCKED | self._declared_blocked(kind))
             is_blocked = (folded.isin(listed) | folded.re_search(formats.BLOCKED_PATTERN)).fill_null(False)
             changes |= {f"is_blocked_{key}": is_blocked, f"v_{key}": ibis.ifelse(is_blocked, None, value)}
             if f"bad_{key}" in values.columns:
                 changes[f"bad_{key}"] = ibis.ifelse(is_blocked, None, bad)
         return values.mutate(**changes)
+
+    def _declared_blocked(self, kind: model.Identifier) -> set[str]:
+        """What the project blocks, in lower case: as written, and as it looks once the format has made it uniform."""
+        read = {"email": formats.email, "phone": formats.phone_in(self.reading.country)}.get(kind.format)
+        uniform = {read(text) or "" for text in kind.blocked} if read else set()
+        return {text.strip().lower() for text in (*kind.blocked, *uniform)} - {""}
 
     def keep(self, table: ir.Table) -> ir.Table:
         """Compute a table once."""

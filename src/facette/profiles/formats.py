@@ -64,7 +64,7 @@ def instant_by_pattern(text, pattern):  # type: ignore[no-untyped-def]
 
 
 def text_of(column: ir.Value) -> ir.StringValue:
-    """Any column as text. A whole number has no decimals, whatever its type (12, not 12.0)."""
+    """Any column as text, the same for a number whatever its type: 12, not 12.0; 10.5, not 10.50."""
     kind = column.type()
     if kind.is_string():
         return column
@@ -72,7 +72,10 @@ def text_of(column: ir.Value) -> ir.StringValue:
         number = column.cast("float64")
         whole = number.try_cast("int64")  # rounded; null beyond its range
         is_whole = (whole.cast("float64") == number) & (number.abs() < 2**53)
-        plain = ibis.ifelse(is_whole, whole.cast("string"), column.cast("string"))
+        written = column.cast("string")
+        if kind.is_decimal() and kind.scale:
+            written = written.re_replace(r"\.?0+$", "")
+        plain = ibis.ifelse(is_whole, whole.cast("string"), written)
         return ibis.ifelse(number.isnan() | number.isinf(), None, plain)
     return column.cast("string")
 

@@ -72,6 +72,7 @@ def resolve(
     kinds: Sequence[model.Identifier],
     *,
     links: ir.Table | None = None,
+    highest: int = 0,
 ) -> Identities:
     """Join identifiers into profiles.
 
@@ -81,12 +82,13 @@ def resolve(
                    they touch, directly or through refused links, are joined anew and all others stay as they are.
                    Without it, ``observations`` are everything; identifiers that no longer occur are forgotten.
     kinds        : most trusted first; must be those of the last call if ``links`` is given
+    highest      : the highest profile id ever given; ids of profiles that are gone are not given again
 
     Both ways give the same profiles. Cost grows with the observations and the profiles they touch, besides one scan
     of ``previous`` and ``links``.
     """
     rows = observations.select(_observation_schema(kinds).names).to_pyarrow()
-    highest = 0 if previous is None else _highest_id(previous)
+    highest = highest if previous is None else max(highest, _highest_id(previous))
     kept_identities = kept_links = None
     if previous is not None and links is not None:
         touched = ibis.memtable(pa.table({"profile_id": _touched(rows, previous, links, kinds)}))

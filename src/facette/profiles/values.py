@@ -173,8 +173,11 @@ class Reading:
             changes |= {f"is_absurd_{key}": is_absurd, f"v_{key}": ibis.ifelse(is_absurd, None, value)}
         return rows.mutate(**changes) if changes else rows
 
-    def outliers(self, rows: ir.Table, bounds: Bounds) -> ir.Table:
-        """``is_outlier_<key>``; outliers are moved to the bound or become unknown where that is declared."""
+    def outliers(self, rows: ir.Table, bounds: Bounds, unjudged: Mapping[str, Sequence[str]]) -> ir.Table:
+        """``is_outlier_<key>``; outliers are moved to the bound or become unknown where that is declared.
+
+        unjudged : key → landings that came before there were bounds
+        """
         changes: dict[str, ir.Value] = {}
         for key, field in self.fields.items():
             if field.outliers is None:
@@ -185,21 +188,30 @@ class Reading:
             low, high = bounds[key]
             value = rows[f"v_{key}"]
             is_outlier = ((value < low) | (value > high)).fill_null(False)
+            if unjudged.get(key):
+                is_outlier &= rows["_landing"].notin(unjudged[key])
             changes[f"is_outlier_{key}"] = is_outlier
             if field.outliers.action == "clip":
-                changes[f"v_{key}"] = value.clip(low, high)
+                changes[f"v_{key}"] = ibis.ifelse(is_outlier, value.clip(low, high), value)
             elif field.outliers.action == "drop":
                 changes[f"v_{key}"] = ibis.ifelse(is_outlier, None, value)
         return rows.mutate(**changes) if changes else rows
 
-    def fit(self, rows: ir.Table, given: Bounds) -> dict[str, tuple[float, float]]:
-        """The bounds given, and for fields without those fitted on these rows.
+    def fit(
+        self, rows: ir.Table, given: Bounds, order: Sequence[str]
+    ) -> tuple[dict[str, tuple[float, float]], dict[str, list[str]]]:
+        """The bounds given, and for fields without those of the first landing that gives any; they stay from then on.
 
+        order   : the landings in the order in which they came; that of their ids unless given
+        returns : key → bounds, and key → the landings before those that it was fitted on
+
+        One landing, and not all there are, so that the same rows are outliers however they come in over time.
         Tukey's fences (J. W. Tukey, Exploratory Data Analysis, 1977): the quartiles, minus and plus ``factor`` times
         the distance between them; or the mean, minus and plus ``factor`` standard deviations. Where all or most values
         are equal nothing can be said, and there are no bounds.
         """
         bounds = {key: (float(low), float(high)) for key, (low, high) in given.items()}
+        unjudged: dict[str, list[str]] = {}
         wanted = {key: field.outliers for key, field in self.fields.items() if field.outliers and key not in bounds}
         measures: dict[str, ir.Value] = {}
         for key, outliers in wanted.items():
@@ -209,15 +221,18 @@ class Reading:
             else:
                 measures |= {f"low_{key}": value.mean(), f"high_{key}": value.mean() + value.std(how="sample")}
         if not measures:
-            return bounds
-        [found] = rows.aggregate(**measures).to_pyarrow().to_pylist()
+            return bounds, unjudged
+        found = {each["_landing"]: each for each in rows.group_by("_landing").agg(**measures).to_pyarrow().to_pylist()}
+        landings = [landing for landing in order or sorted(found) if landing in found]
         for key, outliers in wanted.items():
-            low, high = found[f"low_{key}"], found[f"high_{key}"]
-            if low is None or high is None or not high > low:
-                continue
-            reach = outliers.factor * (high - low)
-            bounds[key] = (low - reach, (high if outliers.method == "iqr" else low) + reach)
-        return bounds
+            for place, landing in enumerate(landings):
+                low, high = found[landing][f"low_{key}"], found[landing][f"high_{key}"]
+                if low is not None and high is not None and high > low:
+                    reach = outliers.factor * (high - low)
+                    bounds[key] = (low - reach, (high if outliers.method == "iqr" else low) + reach)
+                    unjudged[key] = landings[:place]
+                    break
+        return bounds, unjudged
 
 
 def _is_native(column: ir.Value, field: model.SourceField) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -12,12 +10,10 @@ from facette.clock import Moment
 from facette.definitions import model
 from facette.errors import ModelError
 from facette.plan import Step
-from facette.profiles.events import resolve_events
 from facette.segments.clusters import FittedKMeans, assign, fit_kmeans, match_labels
 from facette.segments.scores import FittedPropensity, fit_propensity, score
 from facette.segments.training import is_due, past_moments, training_set
 from facette.stages.work import Work
-from facette.warehouse.compiler import instant
 
 
 def models(step: Step, work: Work) -> int:
@@ -91,24 +87,13 @@ def _fit_score(item: model.PropensityModel, work: Work) -> FittedPropensity:
         )
     moments = past_moments(item, work.moment, first_day)
     where = work.definitions.targets[item.name]
-    known = work.con.create_table("known_from", _known_from(work), temp=True, overwrite=True)
+    known = work.con.create_table("known_from", work.known_from(), temp=True, overwrite=True)
 
     def row_at(moment: Moment) -> ir.Table:
         then = known.filter(known.known_from <= moment.as_of)
         return work.features_at(moment, item.features).semi_join(then, "profile_id")
 
     return fit_propensity(item, training_set(item, where, target, row_at, moments, work.moment).to_pyarrow())
-
-
-def _known_from(work: Work) -> ir.Table:
-    """Since when there is anything about each profile: profile_id, known_from (year 1 for records without known_at)."""
-    kinds = work.project.identifiers
-    identities = work.table("identities")
-    tables = [work.events(event) for event in work.definitions.vocabulary.events]
-    tables += [resolve_events(records, identities, kinds) for records in work.records().values()]
-    always = instant(datetime(1, 1, 1, tzinfo=UTC))
-    seen = ibis.union(*(table.select("profile_id", known_from=table.known_at.fill_null(always)) for table in tables))
-    return seen.group_by("profile_id").agg(known_from=seen.known_from.min())
 
 
 def _output(item: model.Model, row: dict | None, table: ir.Table) -> ir.Value:

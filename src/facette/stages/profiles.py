@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from facette.definitions import model
 from facette.plan import Step
-from facette.profiles.clean import Cleaned, clean_events, clean_people
+from facette.profiles.clean import Cleaned, clean_events, clean_people, columns_read
 from facette.profiles.events import resolve_events
 from facette.profiles.identity import observations, resolve
 from facette.sources.landing import Landing
@@ -31,7 +31,9 @@ def clean(step: Step, work: Work) -> int:
     rows = 0
     for source in work.project.sources:
         landings = work.landings(source.name)
-        for part in _portions([item for item in landings if item.landing not in consumed.get(source.name, ())]):
+        new = [item for item in landings if item.landing not in consumed.get(source.name, ())]
+        work.warnings += _lacking(work, source, new)
+        for part in _portions(work, new):
             rows += _clean_portion(work, source, part)
         consumed[source.name] = tuple(item.landing for item in landings)
     work.draft.note(consumed=consumed)
@@ -43,17 +45,38 @@ PORTION = 10_000_000
 """Raw rows cleaned at once: bounds memory and the disk that sorting out duplicates spills to."""
 
 
-def _portions(landings: list[Landing]) -> list[list[Landing]]:
-    """Landings in groups of bounded size, in their order."""
+def _portions(work: Work, landings: list[Landing]) -> list[list[Landing]]:
+    """Landings in groups of bounded size, in their order; in one group all have the same columns, of the same types.
+
+    So a value is read as what it is in its own landing, however many others there are with another type.
+    """
     portions: list[list[Landing]] = []
     room = 0
     for item in landings:
-        if not portions or item.rows > room:
+        is_alike = bool(portions) and work.columns_of(item) == work.columns_of(portions[-1][0])
+        if not is_alike or item.rows > room:
             portions.append([])
             room = PORTION
         portions[-1].append(item)
         room -= item.rows
     return portions
+
+
+def _lacking(work: Work, source: model.Source, landings: list[Landing]) -> list[str]:
+    """What new landings lack that the definitions read and other landings have."""
+    readers: list[model.People | model.Events] = [*([source.people] if source.people else []), *source.events]
+    read = {column.casefold(): column for reader in readers for column in columns_read(reader)}
+    every = {name.casefold() for item in work.landings(source.name) for name in work.columns_of(item)}
+    warnings = []
+    for item in landings:
+        own = {name.casefold() for name in work.columns_of(item)}
+        lacking = [column for folded, column in read.items() if folded in every - own]
+        if lacking and item.rows:
+            shown = ", ".join(lacking)
+            warnings.append(f"Source {source.name}: {item.file} has no column {shown}; its values are unknown there.")
+        if not item.rows:
+            warnings.append(f"Source {source.name}: {item.file} has no rows.")
+    return warnings
 
 
 def _clean_portion(work: Work, source: model.Source, landings: list[Landing]) -> int:
@@ -119,12 +142,16 @@ def people(step: Step, work: Work) -> int:
         records = work.records() if is_anew else work.records_in
         links = None if is_anew else work.optional("links")
         previous = work.optional("identities")
-        found = resolve(observations(records, work.events_in, kinds), previous, kinds, links=links)
+        highest = work.draft.snapshot.highest_profile_id
+        found = resolve(observations(records, work.events_in, kinds), previous, kinds, links=links, highest=highest)
         if not is_anew and found.split.count().to_pyarrow().as_py():
             raise IdentitySplitError
         merged = work.con.create_table("merged_now", found.merged.to_pyarrow(), temp=True)
         work.replace("links", found.links)
         work.replace("identities", found.identities)
+        ids = work.table("identities")
+        now = ids.aggregate(highest=ids.profile_id.max()).to_pyarrow()["highest"][0].as_py() or 0
+        work.draft.note(highest_profile_id=max(highest, now))
         if not is_anew and merged.count().to_pyarrow().as_py():
             work.merged = merged
             earlier = work.optional("merged")

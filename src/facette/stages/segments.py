@@ -38,6 +38,8 @@ def segments(step: Step, work: Work) -> int:
 def _memberships_before(work: Work) -> ir.Table:
     """The memberships to compare with: profile_id, segment, entered_at, of segments that still exist."""
     if work.previous is not None and work.previous.moment.as_of > work.moment.as_of:
+        when = f"{work.moment.local:%Y-%m-%d %H:%M}"
+        work.warnings.append(f"This run lies before the published one: the history after {when} is forgotten.")
         for name, instant in (("changes", "at"), ("sizes", "as_of")):  # time goes back: what came later is forgotten
             table = work.optional(name)
             if table is not None:

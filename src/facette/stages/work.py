@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from facette.clock import Moment
 from facette.definitions import model
@@ -18,10 +20,11 @@ from facette.definitions.project import Definitions
 from facette.features.partials import Aggregates, by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, feature_plan, feature_table, needed, quantile_cuts
 from facette.profiles.clean import LookupTable
-from facette.profiles.events import remap
+from facette.profiles.events import remap, resolve_events
 from facette.profiles.golden import golden_record
 from facette.sources.landing import Landing
 from facette.stages.landing import RAW
+from facette.warehouse.compiler import instant
 from facette.warehouse.connect import read_parquet
 from facette.warehouse.ledger import Ledger
 from facette.warehouse.published import Draft, Snapshot, Store
@@ -52,6 +55,7 @@ class Work:
     arrived: dict[str, ir.Table] = field(default_factory=dict)
     merged: ir.Table | None = None
     warnings: list[str] = field(default_factory=list)
+    _columns: dict[str, dict[str, pa.DataType]] = field(default_factory=dict)
 
     @property
     def project(self) -> model.Project:
@@ -77,22 +81,24 @@ class Work:
         return [Landing(**record) for record in self.ledger.landings(source)]
 
     def raw(self, landings: Sequence[Landing]) -> ir.Table:
-        """The rows of some landings of a source, as found, with the columns of all its landings."""
-        table = read_parquet(self.con, self._raw_files(landings))
-        every = self.landings(landings[0].source)
-        if len(every) == len(landings):
-            return table
-        there = {name.casefold(): name for name in table.columns}
-        types = read_parquet(self.con, self._raw_files(every)).schema()
-        return table.select(
-            **{
-                name: table[there[name.casefold()]].cast(kind) if name.casefold() in there else ibis.null(kind)
-                for name, kind in types.items()
-            }
-        )
+        """The rows of some landings of a source as found, with all columns that any of its landings has.
 
-    def _raw_files(self, landings: Sequence[Landing]) -> list[Path]:
-        return [self.store.folder / RAW / item.landed_path for item in landings]
+        Landings whose columns have the same types keep them, whatever those of the others: see :meth:`columns_of`.
+        """
+        table = read_parquet(self.con, [self.raw_file(item) for item in landings])
+        there = {name.casefold() for name in table.columns}
+        every = {name.casefold(): name for item in self.landings(landings[0].source) for name in self.columns_of(item)}
+        return table.mutate(**{name: ibis.null("string") for folded, name in every.items() if folded not in there})
+
+    def columns_of(self, landing: Landing) -> dict[str, pa.DataType]:
+        """The columns of a landing, with their types."""
+        if landing.landing not in self._columns:
+            schema = pq.read_schema(self.raw_file(landing))
+            self._columns[landing.landing] = dict(zip(schema.names, schema.types, strict=True))
+        return self._columns[landing.landing]
+
+    def raw_file(self, landing: Landing) -> Path:
+        return self.store.folder / RAW / landing.landed_path
 
     def settings(self, rows: model.People | model.Events, key: str) -> dict[str, Any]:
         """What cleaning needs to know besides the rows: see :func:`facette.profiles.clean.clean_people`."""
@@ -135,6 +141,17 @@ class Work:
             return ibis.memtable(pa.table({"profile_id": pa.array([], pa.int64())}))
         old, new = self.merged.select(profile_id="old_id"), self.merged.select(profile_id="new_id")
         return ibis.union(old, new, distinct=True)
+
+    def known_from(self) -> ir.Table:
+        """Since when there is anything about each profile: profile_id, known_from (year 1: always)."""
+        kinds, identities = self.project.identifiers, self.table("identities")
+        always = instant(datetime(1, 1, 1, tzinfo=UTC))
+        events = [self.events(event) for event in self.definitions.vocabulary.events]
+        parts = [table.select("profile_id", since=ibis.greatest(table["at"], table.known_at)) for table in events]
+        records = [resolve_events(table, identities, kinds) for table in self.records().values()]
+        parts += [table.select("profile_id", since=table.known_at.fill_null(always)) for table in records]
+        seen = ibis.union(*parts) if len(parts) > 1 else parts[0]
+        return seen.group_by("profile_id").agg(known_from=seen.since.min())
 
     def profiles_at(self, moment: Moment) -> ir.Table:
         """Profiles with the traits that were known at a moment."""

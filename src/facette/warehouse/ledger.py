@@ -94,12 +94,16 @@ class Ledger:
     def land(self, source: str, current: Mapping[str, Mapping[str, Any]], replaced: Sequence[str]) -> None:
         """Record the current landings of a source, and that others no longer are, in one transaction.
 
-        The instant of landing is that of the first time; those of one call follow each other by a microsecond.
+        The instant of landing is that of the first time, also of a part that has since been replaced, so that a
+        correction takes the place of what it corrects; those of one call follow each other by a microsecond.
         """
         now = datetime.now(UTC)
         mine = landings.c.source == source
         with self._transaction() as db:
-            known = {row.landing: row.landed_at for row in db.execute(landings.select().where(mine))}
+            there = db.execute(landings.select().where(mine)).all()
+            known = {row.landing: row.landed_at for row in there}
+            was = {json.loads(row.record).get("file"): row.landed_at for row in there if row.landing in replaced}
+            was.pop(None, None)
             one = landings.c.landing == sa.bindparam("one")
             if replaced:
                 gone = [{"one": landing} for landing in replaced]
@@ -110,7 +114,9 @@ class Ledger:
                     {
                         "source": source,
                         "landing": landing,
-                        "landed_at": known.get(landing) or _text(now + timedelta(microseconds=place)),
+                        "landed_at": known.get(landing)
+                        or was.get(dict(record).get("file"))
+                        or _text(now + timedelta(microseconds=place)),
                         "is_current": True,
                         "record": json.dumps(dict(record), default=str),
                     }

@@ -53,7 +53,7 @@ def _parse(text: str, start: str) -> Rule | Operand:
             tree = cast("Rule | Operand", _lark().parse(text, start=start))
         except UnexpectedInput as error:
             raise _unexpected(error, text) from None
-        _refuse_depth(tree)
+        refuse_depth(tree)
     except Refused as refused:
         raise refused.for_user(text) from None
     return tree
@@ -73,7 +73,7 @@ def _lark() -> Lark:
     )
 
 
-def _refuse_depth(tree: Rule | Operand) -> None:
+def refuse_depth(tree: Rule | Operand) -> None:
     level: list[Rule | Operand] = [tree]
     depth = 0
     while level:
