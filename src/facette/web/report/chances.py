@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from math import exp
+from math import exp, isclose
 
 import ibis
 
@@ -18,6 +18,8 @@ from facette.web.report.reading import Reading, Row
 SHOWN_WEIGHTS = 8
 WIDEST_WEIGHT = 1.5
 """A change of the log-odds that fills half of a weight's bar: the odds times 4.5."""
+SAME_WEIGHT = 1e-6
+"""Relative distance within which the ridge has shared one weight between columns that are the same."""
 STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -49,7 +51,7 @@ def _score(reading: Reading, model: PropensityModel) -> Row:
         "gain": _gain(reading, metrics),
         "calibration": _calibration(reading, metrics),
         "deciles": _deciles(reading, metrics),
-        "weights": [_weight(reading, item) for item in metrics.coefficients[:SHOWN_WEIGHTS]],
+        "weights": _weights(reading, metrics.coefficients),
         "learned": _learned(reading, metrics),
     }
 
@@ -71,8 +73,21 @@ def _promises(reading: Reading, metrics: PropensityMetrics) -> list[str]:
         words.say("score_top", gain=words.percent(first.gain), lift=words.fixed(first.lift, 1)),
         words.say("score_half", gain=words.percent(third.gain)),
         words.say("score_rank", auc=words.fixed(100 * metrics.roc_auc, 0), value=words.fixed(metrics.roc_auc, 2)),
-        words.say("score_honest", error=words.fixed(100 * metrics.expected_calibration_error, 1)),
+        _honesty(reading, metrics),
     ]
+
+
+def _honesty(reading: Reading, metrics: PropensityMetrics) -> str:
+    """How far the score is off, on average and at worst."""
+    words = reading.words
+    worst = max(metrics.calibration, key=lambda item: abs(item.observed - item.predicted))
+    return words.say(
+        "score_honest",
+        error=words.fixed(100 * metrics.expected_calibration_error, 1),
+        profiles=words.count(worst.n, "profile"),
+        announced=words.percent(worst.predicted),
+        observed=words.percent(worst.observed),
+    )
 
 
 def _bands(reading: Reading, model: PropensityModel) -> list[Row]:
@@ -188,19 +203,28 @@ def _deciles(reading: Reading, metrics: PropensityMetrics) -> list[Row]:
 # ── how it was learned ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _weight(reading: Reading, item: Coefficient) -> Trait:
-    words = reading.words
-    name = reading.column(item.feature)
-    start, width = diverging(item.weight, WIDEST_WEIGHT)
-    times = words.say("chance_times", times=words.number(exp(item.weight)))
-    return Trait(
-        name=words.say("unknown_feature", feature=name) if item.is_missing_flag else name,
-        versus=times,
-        title=times,
-        start=start,
-        width=width,
-        is_higher=item.weight > 0,
-    )
+def _weights(reading: Reading, coefficients: Sequence[Coefficient]) -> list[Trait]:
+    """The largest weights; features that are unknown together share theirs, which says little of each alone."""
+    joined: list[list[Coefficient]] = []
+    for item in coefficients:
+        last = joined[-1] if joined else []
+        is_same = bool(last) and item.is_missing_flag and last[0].is_missing_flag
+        if is_same and isclose(item.weight, last[0].weight, rel_tol=SAME_WEIGHT):
+            last.append(item)
+        else:
+            joined.append([item])
+    joined.sort(key=lambda items: -abs(sum(item.weight for item in items)))
+    return [_weight(reading, items) for items in joined[:SHOWN_WEIGHTS]]
+
+
+def _weight(reading: Reading, items: Sequence[Coefficient]) -> Trait:
+    words, weight = reading.words, sum(item.weight for item in items)
+    name = words.listed([reading.column(item.feature) for item in items])
+    if items[0].is_missing_flag:
+        name = words.say("unknown_together" if len(items) > 1 else "unknown_feature", feature=name)
+    start, width = diverging(weight, WIDEST_WEIGHT)
+    times = words.say("chance_times", times=words.number(exp(weight)))
+    return Trait(name=name, versus=times, title=times, start=start, width=width, is_higher=weight > 0)
 
 
 def _learned(reading: Reading, metrics: PropensityMetrics) -> str:

@@ -262,8 +262,10 @@ TEXTS: dict[str, dict[Language, str]] = {
         "{value}).",
     },
     "score_honest": {
-        "fr": "Quand le score annonce une probabilité, il se trompe en moyenne de {error} points.",
-        "en": "Where the score announces a probability, it is off by {error} points on average.",
+        "fr": "Quand le score annonce une probabilité, il se trompe en moyenne de {error} points ; au pire, pour "
+        "{profiles}, il annonçait {announced} et {observed} l'ont fait.",
+        "en": "Where the score announces a probability, it is off by {error} points on average; at worst, for "
+        "{profiles}, it announced {announced} and {observed} did it.",
     },
     "calibration": {"fr": "Le score dit-il vrai ?", "en": "Does the score mean what it says?"},
     "calibration_caption": {
@@ -306,12 +308,15 @@ TEXTS: dict[str, dict[Language, str]] = {
     "weights": {"fr": "Ce qui fait monter et descendre le score", "en": "What raises and lowers the score"},
     "weights_caption": {
         "fr": "À droite, ce qui augmente la chance quand il est plus élevé ; à gauche, ce qui la diminue. Toutes "
-        "choses égales par ailleurs, pour un écart habituel (un écart-type).",
+        "choses égales par ailleurs, pour un écart habituel (un écart-type). La cote, ce sont les chances de le faire "
+        "contre celles de ne pas le faire.",
         "en": "To the right, what raises the chance when it is higher; to the left, what lowers it. All else being "
-        "equal, for a usual difference (one standard deviation).",
+        "equal, for a usual difference (one standard deviation). The odds are the chances of doing it against those of "
+        "not doing it.",
     },
-    "chance_times": {"fr": "chances × {times}", "en": "odds × {times}"},
+    "chance_times": {"fr": "cote × {times}", "en": "odds × {times}"},
     "unknown_feature": {"fr": "{feature} : inconnu", "en": "{feature}: unknown"},
+    "unknown_together": {"fr": "{feature} : inconnus ensemble", "en": "{feature}: unknown together"},
     "bands_now": {"fr": "Aujourd'hui", "en": "Today"},
     "band": {"fr": "Score", "en": "Score"},
     "band_from": {"fr": "de {low} à {high}", "en": "{low} to {high}"},
