@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import exp
 
 import pytest
@@ -28,7 +27,7 @@ def weights(
     assert fitted is not None
     names = ("feature", "is_missing_flag", "weight")
     coefficients = [Coefficient(**dict(zip(names, item, strict=True))) for item in items]
-    changed = replace(fitted, metrics=fitted.metrics.model_copy(update={"coefficients": coefficients}))
+    changed = fitted.model_copy(update={"metrics": fitted.metrics.model_copy(update={"coefficients": coefficients})})
     monkeypatch.setattr(Reading, "propensity", lambda self, name: changed)
     return [(item.name.replace("\u00a0", " "), item.versus) for item in scores(reading)[0]["weights"]]
 
