@@ -216,6 +216,27 @@ def test_files_that_cannot_be_written(project: Path, day: date, expected: tuple[
     assert differences(content(project, but=NOT_THE_RUN), expected[1]) == {}
 
 
+def no_large_files() -> None:
+    """As on a disk that is nearly full: what a run of the starter writes has room, and not much more."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.RLIM_INFINITY))
+
+
+def test_refused_rows_that_cannot_be_written(project: Path, day: date) -> None:
+    before, chance = content(project), random.Random(7)
+    with (project / "data" / "orders-2026-10-01.csv").open("a", encoding="utf-8") as out:
+        for number in range(5000):
+            out.write(f"X{number};{chance.getrandbits(800):x};too short\n")
+    text = told(project, day, no_large_files)
+    assert "refused.parquet cannot be written" in text
+    assert "→" in text
+    assert differences(content(project), before) == {}
+    assert not [name for name in files(project) if ".refused" in name]
+    run(project, day)
+    assert len([name for name in files(project) if name.endswith(".refused.parquet")]) == 1
+    assert strays(project) == set()
+
+
 def test_a_store_that_is_a_file(tmp_path: Path) -> None:
     folder = starter(tmp_path / "shop", has_models=False)
     (folder / STORE).write_text("not a folder")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from uuid import uuid4
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facette.definitions.project import Definitions
 from facette.plan import Arrivals
 from facette.sources.landing import Landing, land, survey
+from facette.warehouse.connect import put_in_place, unwritable
 from facette.warehouse.ledger import Ledger
 from facette.warehouse.published import Snapshot, Store
 
@@ -22,7 +25,10 @@ RAW = "raw"
 def extract(
     definitions: Definitions, store: Store, ledger: Ledger, published: Snapshot | None
 ) -> tuple[dict[str, Arrivals], int, list[str]]:
-    """Land what is new in every source; what the published snapshot lacks of each, the rows landed, and notes."""
+    """Land what is new in every source; what the published snapshot lacks of each, the rows landed, and notes.
+
+    SourceError if a source cannot be read, RunError if a file cannot be written.
+    """
     arrivals: dict[str, Arrivals] = {}
     rows = 0
     notes: list[str] = []
@@ -33,7 +39,7 @@ def extract(
             rows += item.rows
             if item.refused:
                 refused = result.refused.filter(pc.equal(result.refused["landing"], item.landing))
-                pq.write_table(refused, refused_file(store, item))
+                _write(refused, refused_file(store, item))
         current = {item.landing: asdict(item) for item in result.current}
         ledger.land(source.name, current, [item.landing for item in known if item.landing not in current])
         notes += result.notes
@@ -62,3 +68,15 @@ def arrivals_of(published: Snapshot | None, source: str, current: Sequence[str])
 def refused_file(store: Store, landing: Landing) -> Path:
     """The rows of a landing that could not be read."""
     return store.folder / RAW / landing.source / f"{landing.landing}.refused.parquet"
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    """Write a file that is there completely or not at all."""
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    try:
+        pq.write_table(table, unfinished)
+        put_in_place(unfinished, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
