@@ -98,8 +98,13 @@ STOPPED: dict[str, tuple[Spoil, str, str]] = {
     ),
     "an encoding that nobody has": (
         lambda folder: edit(folder / "facette.yml", "customers.csv\n", "customers.csv\n    encoding: klingon\n"),
-        "there is no encoding called 'klingon'",
+        r"facette\.yml:\d+: .*there is no encoding called `klingon`",
         "utf-8 or cp1252",
+    ),
+    "an encoding that tells too little": (
+        lambda folder: edit(folder / "facette.yml", "customers.csv\n", "customers.csv\n    encoding: utf-16\n"),
+        r"data/customers\.csv is not utf-16 text",
+        "utf-16-le",
     ),
     "a pattern that makes no sense": (
         lambda folder: edit(folder / "facette.yml", 'at_format: "%d/%m/%Y"', 'at_format: "%Q"'),

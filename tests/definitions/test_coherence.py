@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import available_timezones
 
+import duckdb
 import pytest
 
+from facette.definitions.source_checks import NO_ZONES
 from tests.definitions.projects import SOUND, loaded, problems
 
 TABLE = "  - name: shops\n    kind: file\n    path: shops.csv\n    table: {key: id}\n"
@@ -21,6 +24,10 @@ EVENTS = "    events:\n      - name: purchase\n        identifiers: {customer_id
 BROKEN = {
     # settings
     "time zone": ("time_zone: Europe/Pris", [":1 unknown time zone `Europe/Pris`", "`Europe/Paris`"]),
+    "time zone of the machine": ("time_zone: localtime", [":1 unknown time zone `localtime`", "Europe/Paris"]),
+    "time zone of nobody": ("time_zone: posixrules", [":1 unknown time zone `posixrules`"]),
+    "time zone in lower case": ("time_zone: europe/paris", [":1 unknown time zone `europe/paris`", "`Europe/Paris`"]),
+    "country": ("country: ZZ", [":1 nobody has phone numbers in a country `ZZ`", "FR"]),
     "as_of without offset": ("as_of: 2026-01-01T10:00:00", [":1 as_of is an instant without an offset"]),
     "as_of long ago": ("as_of: 0026-01-01", [":1 as_of lies in the year 26"]),
     "population": ("population: [email, phone]", [":1 unknown kind of identifier `phone`", "there are `customer_id`"]),
@@ -102,6 +109,17 @@ BROKEN = {
         source(PEOPLE + "      fields:\n        a: {type: number, format: '0'}\n"),
         [":8 `format` makes no sense"],
     ),
+    "format of an event": (
+        source(EVENTS + "        at_format: dmy\n"),
+        [":9 `dmy` is not a format of dates", "%d/%m/%Y"],
+    ),
+    "delimiter of two": (source("    delimiter: ;;\n" + PEOPLE), [":5 ';;' cannot be a delimiter", "one character"]),
+    "delimiter of none": (source("    delimiter: ''\n" + PEOPLE), [":5 '' cannot be a delimiter"]),
+    "delimiter that ends lines": (source('    delimiter: "\\n"\n' + PEOPLE), [":5 '\\n' cannot be a delimiter"]),
+    "delimiter that quotes": (source("    delimiter: '\"'\n" + PEOPLE), [":5 '\"' cannot be a delimiter"]),
+    "delimiter of two bytes": (source("    delimiter: §\n" + PEOPLE), [":5 '§' cannot be a delimiter"]),
+    "encoding of nobody": (source("    encoding: utf99\n" + PEOPLE), [":5 there is no encoding called `utf99`"]),
+    "encoding of bytes": (source("    encoding: base64\n" + PEOPLE), [":5 there is no encoding called `base64`"]),
     "sql without query": (
         "sources:\n  - {name: s, kind: sql, url: u, people: {identifiers: {email: m}}}",
         [":2 source `s` does not say once what to read"],
@@ -279,3 +297,13 @@ def test_problems_are_sorted_by_file_and_line(tmp_path: Path) -> None:
     text = SOUND.replace("COUNT OF purchase", "COUNT OF visit").replace("SUM(amount)", "SUM(price)")
     found = problems(tmp_path, facette=text, a="segments:\n  - {name: s, rule: nothing}\nvalidation: {kpi: x}\n")
     assert [line.split(" ")[0] for line in found] == ["a.yml:2", "a.yml:3", "facette.yml:28", "facette.yml:29"]
+
+
+def test_every_time_zone_that_is_accepted_is_known_to_the_warehouse() -> None:
+    known = {name for (name,) in duckdb.sql("SELECT name FROM pg_timezone_names()").fetchall()}
+    assert available_timezones() - NO_ZONES <= known
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|", r"\t", " ", r"\x1f"])
+def test_one_character_is_a_delimiter(tmp_path: Path, delimiter: str) -> None:
+    assert problems(tmp_path, extra=source(f'    delimiter: "{delimiter}"\n' + PEOPLE)) == []

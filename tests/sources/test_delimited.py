@@ -177,8 +177,15 @@ def test_what_is_declared_wins(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="line 1: the names of the columns are not ascii text"):
         path.write_bytes("é;b\n1;2\n".encode())
         read(path, encoding="ascii")
-    with pytest.raises(SourceError, match="no encoding called 'utf-9'"):
-        read(path, encoding="utf-9")
+    for encoding in ("utf-9", "base64"):
+        with pytest.raises(SourceError, match=f"no encoding called '{encoding}'"):
+            read(path, encoding=encoding)
+    with pytest.raises(SourceError, match=r"is not utf-16 text: .* does not start with BOM") as caught:
+        read(path, encoding="utf-16")
+    assert "utf-16-le" in caught.value.remedy
+    with pytest.raises(SourceError, match="is not utf-7 text"):
+        path.write_bytes(b"a;b\n1;+2AA-x\n")  # half of a surrogate pair
+        read(path, encoding="utf-7")
 
 
 def read(

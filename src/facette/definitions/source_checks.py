@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
+
+from phonenumbers import SUPPORTED_REGIONS
 
 from facette.definitions.findings import Findings, KeyPath, suggestion
 from facette.definitions.language.vocabulary import BUILT_IN_PROPERTIES, Event, Property
-from facette.definitions.model import Events, Lookup, People, Project, Source, SourceField, SqlSource
+from facette.definitions.model import Events, FileSource, Lookup, People, Project, Source, SourceField, SqlSource
 from facette.definitions.naming import each_event, each_trait, labels
+
+NO_ZONES = {"Factory", "localtime"}
+"""Names in the machine's list of time zones that name none: what they mean changes from one machine to the next."""
+
+
+NO_DELIMITERS = '"\n\r\0'
+"""Characters that mean something else in CSV."""
 
 
 def check_settings(project: Project, findings: Findings) -> None:
-    """Time zone, instant of evaluation, population and survivorship."""
-    try:
-        ZoneInfo(project.time_zone)
-    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-        near = suggestion(project.time_zone, sorted(available_timezones()))
+    """Time zone, country, instant of evaluation, population and survivorship."""
+    zones = available_timezones() - NO_ZONES
+    if project.time_zone not in zones:
+        near = suggestion(project.time_zone, sorted(zones))
         remedy = near if near.startswith("did") else "use an IANA name such as Europe/Paris"
         findings.error(("time_zone",), f"unknown time zone `{project.time_zone}`", remedy)
+    if project.country not in SUPPORTED_REGIONS:
+        remedy = "use a code of ISO 3166 such as FR"
+        findings.error(("country",), f"nobody has phone numbers in a country `{project.country}`", remedy)
     as_of = project.as_of
     if as_of is not None and not 1970 <= as_of.year <= 2200:
         findings.error(("as_of",), f"as_of lies in the year {as_of.year}", "give a date such as 2026-11-22")
@@ -45,16 +56,40 @@ def check_sources(project: Project, findings: Findings) -> None:
         if isinstance(source, SqlSource) and (source.table_name is None) == (source.query is None):
             remedy = "give `table_name` or `query`, and not both"
             findings.error(path, f"source `{source.name}` does not say once what to read", remedy)
+        if isinstance(source, FileSource):
+            _check_text(source, path, findings)
         if source.people:
             used.update(source.people.identifiers)
             _check_reader(project, source.people, (*path, "people"), findings)
         for j, event in enumerate(source.events):
             used.update(event.identifiers)
             _check_reader(project, event, (*path, "events", j), findings)
+            if event.at_format is not None:
+                _check_pattern(event.at_format, (*path, "events", j, "at_format"), findings)
     for i, identifier in enumerate(project.identifiers):
         if identifier.name not in used and project.sources:
             message = f"no source gives the identifier `{identifier.name}`"
             findings.warning(("identifiers", i), message, "name its column under `identifiers` of a source")
+
+
+def is_text_encoding(name: str) -> bool:
+    """Whether Python knows an encoding of this name, and it is one of text (base64 is not)."""
+    text = "a;b,c\r\n"
+    try:
+        return text.encode(name).decode(name) == text
+    except (LookupError, ValueError):
+        return False
+
+
+def _check_text(source: FileSource, path: KeyPath, findings: Findings) -> None:
+    """Encoding and delimiter of text files."""
+    if source.encoding is not None and not is_text_encoding(source.encoding):
+        remedy = "use a name such as utf-8 or cp1252, or leave it out"
+        findings.error((*path, "encoding"), f"there is no encoding called `{source.encoding}`", remedy)
+    delimiter = source.delimiter
+    if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii() or delimiter in NO_DELIMITERS):
+        remedy = 'give one character such as ";" or "\\t", or leave it out'
+        findings.error((*path, "delimiter"), f"{delimiter!r} cannot be a delimiter", remedy)
 
 
 def _check_role(source: Source, path: KeyPath, findings: Findings) -> None:
@@ -99,11 +134,16 @@ def _check_field(name: str, field: SourceField, path: KeyPath, findings: Finding
     if field.type == "text" and field.format not in ("email", "phone"):
         remedy = "use `email` or `phone`, or say `type: date` if it is one"
         findings.error((*path, "format"), f"`{field.format}` is not a format of text", remedy)
-    if field.type in ("date", "instant") and "%" not in field.format:
-        remedy = "write a strptime pattern such as %d/%m/%Y"
-        findings.error((*path, "format"), f"`{field.format}` is not a format of dates", remedy)
+    if field.type in ("date", "instant"):
+        _check_pattern(field.format, (*path, "format"), findings)
     if field.type in ("number", "boolean"):
         findings.error((*path, "format"), f"`format` makes no sense for {field.type}", "leave it out")
+
+
+def _check_pattern(pattern: str, path: KeyPath, findings: Findings) -> None:
+    if "%" not in pattern:
+        remedy = "write a strptime pattern such as %d/%m/%Y"
+        findings.error(path, f"`{pattern}` is not a format of dates", remedy)
 
 
 # ── what the sources give ───────────────────────────────────────────────────────────────────────────────────────────

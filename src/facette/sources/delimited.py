@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from facette.definitions.source_checks import is_text_encoding
 from facette.errors import SourceError
 from facette.sources.source import Batch, Refusal
 
@@ -75,15 +76,19 @@ def read_csv(path: Path, name: str, *, encoding: str | None, delimiter: str | No
 def find_dialect(path: Path, name: str, encoding: str | None, delimiter: str | None) -> Dialect:
     """The declared encoding and delimiter, and what the file itself tells of the rest."""
     encoding = encoding or find_encoding(path)
-    try:
-        codecs.lookup(encoding)
-    except LookupError as error:
+    if not is_text_encoding(encoding):
         raise SourceError(
             f"{name}: there is no encoding called {encoding!r}.", remedy="Use a name such as utf-8 or cp1252."
-        ) from error
+        )
     with path.open("rb") as file:
         head = file.read(SAMPLE)
-    text = codecs.getincrementaldecoder(encoding)("replace").decode(head).replace("\0", "\ufffd")
+    try:
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(head).replace("\0", "\ufffd")
+    except UnicodeError as error:
+        raise SourceError(
+            f"{name} is not {encoding} text: {error}.",
+            remedy="Declare the encoding that it has: `utf-16-le` or `utf-16-be` if no mark says which of the two.",
+        ) from error
     if len(head) == SAMPLE:
         text = text[: text.rfind("\n") + 1] or text
     dialect = Dialect(encoding, delimiter, escape=_escape(text, delimiter)) if delimiter else _guess_delimiter(text)
@@ -243,9 +248,9 @@ class _Reading:
                     yield block
         except pa.ArrowInvalid as error:
             raise self._unreadable(error) from error
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise SourceError(
-                f"{self.name}: {error.reason} at byte {error.start}; it is not {self.dialect.encoding} text.",
+                f"{self.name} is not {self.dialect.encoding} text: {error}.",
                 remedy="Declare the file's `encoding`.",
             ) from error
         if not n_blocks:
