@@ -59,6 +59,8 @@ class RuleError(FacetteError):
         self.span = span
 
     def __str__(self) -> str:
+        if not self.text:
+            return super().__str__()
         start, end = self.span
         line_start = self.text.rfind("\n", 0, start) + 1
         line_end = self.text.find("\n", start)

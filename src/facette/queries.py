@@ -5,6 +5,7 @@ Nothing here writes. The command line and the pages are thin layers over these f
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,9 +18,10 @@ import ibis.expr.types as ir
 from facette.clock import Moment
 from facette.definitions.findings import suggestion
 from facette.definitions.language import check_rule, print_rule, tree
+from facette.definitions.language.json_form import rule_text
 from facette.definitions.model import Model
 from facette.definitions.project import Definitions
-from facette.errors import NotFoundError
+from facette.errors import NotFoundError, RuleError
 from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed
 from facette.profiles.events import remap
@@ -103,8 +105,8 @@ class Published:
         return found
 
     def preview(self, rule: str) -> dict[str, Any]:
-        """How many profiles a rule text matches at the published moment, without a run."""
-        checked = check_rule(rule, self.definitions.vocabulary)
+        """How many profiles a rule matches at the published moment, without a run; it may be written as JSON."""
+        checked = check_rule(self._text(rule), self.definitions.vocabulary)
         row = self.row
         missing = {name: item for name, item in checked.aggregates.items() if name not in row.columns}
         if missing:
@@ -131,6 +133,15 @@ class Published:
             "share": counted["n"] / counted["population"] if counted["population"] else 0.0,
             "as_of": self.moment.local,
         }
+
+    @staticmethod
+    def _text(rule: str) -> str:
+        try:
+            data = json.loads(rule) if rule.lstrip().startswith("{") else rule
+        except json.JSONDecodeError as error:
+            message = f"This is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
+            raise RuleError(message, text="", span=(0, 0), remedy="Check the quotes and brackets.") from error
+        return rule_text(data)
 
     # ── one person ──────────────────────────────────────────────────────────────────────────────────────────────────
 

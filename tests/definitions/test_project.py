@@ -14,7 +14,7 @@ from facette.definitions.model import Project
 from facette.definitions.project import Definitions, define
 from facette.definitions.resolution import in_order
 from facette.errors import DefinitionError
-from tests.definitions.projects import SOUND, loaded
+from tests.definitions.projects import SOUND, loaded, problems
 
 MORE = """\
 features:
@@ -194,3 +194,17 @@ def test_a_label_that_reads_like_a_count_is_a_dependence(tmp_path: Path) -> None
 def test_being_in_the_parent_is_part_of_the_rule(definitions: Definitions) -> None:
     assert definitions.rules["best"].rule == And((InSegment("good"), InSegment("rich")))
     assert definitions.rules["best"].segments == {"good", "rich"}
+
+
+def test_a_rule_may_be_written_as_json(tmp_path: Path) -> None:
+    rule = "{kind: compare, left: {kind: name, text: spend}, operator: '>', right: {kind: number, value: 100}}"
+    value = "{kind: arithmetic, operator: '*', left: {kind: name, text: spend}, right: {kind: number, value: 2}}"
+    more = "features: [{{name: double, value: {}}}]\nsegments: [{{name: rich, rule: {}}}]\n"
+    as_text = loaded(tmp_path, more=more.format("spend * 2", "spend > 100"))
+    as_json = loaded(tmp_path, more=more.format(value, rule))
+    assert as_json.rules == as_text.rules
+    assert as_json.values == as_text.values
+    assert as_json.segment("rich").rule == "spend > 100"
+    wrong = rule.replace(", operator: '>'", "")
+    (problem,) = problems(tmp_path, more=more.format("1", wrong))
+    assert problem.startswith("more.yml:2 `rule`: Value error, This is not a rule as JSON. operator: Field required.")

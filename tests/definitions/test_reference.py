@@ -7,22 +7,24 @@ from pathlib import Path
 import pytest
 
 from facette.definitions.model import Project
-from facette.definitions.reference import definitions_markdown, language_markdown, write_pages
+from facette.definitions.reference import definitions_markdown, language_markdown, rule_schema_text, write_pages
 from facette.definitions.schema import json_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize(("page", "generate"), [("definitions", definitions_markdown), ("language", language_markdown)])
-def test_the_committed_page_is_current(page: str, generate: object) -> None:
-    assert callable(generate)
-    committed = (DOCS / f"{page}.md").read_text(encoding="utf-8")
-    assert committed == generate(), "run: python -m facette.definitions.reference docs/"
+PAGES = {"definitions.md": definitions_markdown, "language.md": language_markdown, "rule.schema.json": rule_schema_text}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_committed_page_is_current(page: str) -> None:
+    committed = (DOCS / page).read_text(encoding="utf-8")
+    assert committed == PAGES[page](), "run: python -m facette.definitions.reference docs/"
 
 
 def test_the_pages_are_written_to_a_folder(tmp_path: Path) -> None:
     write_pages(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["definitions.md", "language.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(PAGES)
 
 
 def test_every_key_of_every_model_is_on_the_page() -> None:

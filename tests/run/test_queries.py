@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from facette.console import to_json
+from facette.console import to_json as shown
+from facette.definitions.language import parse_rule
+from facette.definitions.language.json_form import to_json
 from facette.errors import NotFoundError, RuleError
 from facette.queries import Published
 
@@ -49,6 +51,15 @@ def test_a_preview_counts_the_members_of_every_segment(answers: Published, wide:
         assert answer["share"] == members / len(wide)
         for text in answer["rule"].values():
             assert answers.preview(text)["members"] == members, text
+
+
+def test_a_preview_of_a_rule_as_json(answers: Published) -> None:
+    rule = "DID purchase WHERE category = bio IN THE LAST 90 DAYS"
+    as_json = json.dumps(to_json(parse_rule(rule)))
+    assert answers.preview(as_json) == answers.preview(rule)
+    for wrong in ('{"kind": "did"}', "{", '{"kind": "did", "event": "purchas"}'):
+        with pytest.raises(RuleError):
+            answers.preview(wrong)
 
 
 def test_a_preview_computes_what_no_feature_has(answers: Published, shop: Path) -> None:
@@ -122,7 +133,7 @@ def test_one_text_for_two_people_asks_which(tmp_path: Path) -> None:
 def test_a_profile_shows_what_the_tables_say(answers: Published, shop: Path) -> None:
     features = {row["profile_id"]: row for row in rows(shop, "features")}
     for profile_id, row in features.items():
-        answer = json.loads(to_json(answers.profile(row["customer_id"])))
+        answer = json.loads(shown(answers.profile(row["customer_id"])))
         assert answer["profile_id"] == profile_id
         assert answer["is_counted"] is True
         assert {"kind": "customer_id", "value": row["customer_id"]} in answer["identifiers"]
@@ -143,7 +154,7 @@ def test_segments_are_listed_with_their_verdicts(answers: Published, shop: Path)
     assert [row["members"] for row in listed] == sorted((row["members"] for row in listed), reverse=True)
     assert {row["segment"] for row in listed} == set(answers.definitions.rules)
     assert all(row["verdict"] and row["reason"] and 0 < row["share"] < 1 for row in listed)
-    json.loads(to_json(listed))
+    json.loads(shown(listed))
 
 
 # ── why ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,7 +176,7 @@ def test_an_explanation_never_disagrees_with_the_membership(
     seen = set()
     for number, (profile_id, row) in enumerate(wide.items()):
         for segment in ("to_win_back", "stylish") if number % 3 else ("to_win_back", "loyal", "organic_lovers"):
-            answer = json.loads(to_json(answers.explain(str(profile_id), segment)))
+            answer = json.loads(shown(answers.explain(str(profile_id), segment)))
             assert answer["is_member"] == row[segment] == answer["reason"]["is_met"]
             for node in nodes(answer["reason"]):
                 if node["kind"] == "segment":

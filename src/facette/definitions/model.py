@@ -5,14 +5,38 @@ Every model is frozen and refuses unknown keys. JSON Schema, documentation and e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from facette.definitions.language.json_form import rule_text, value_text
+from facette.errors import RuleError
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 DefinedName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
 Language = Literal["fr", "en"]
+
+
+def _read(text_of: Callable[[Any], str]) -> BeforeValidator:
+    def text(written: Any) -> Any:
+        if not isinstance(written, dict):
+            return written
+        try:
+            return text_of(written)
+        except RuleError as error:
+            raise ValueError(str(error)) from error
+
+    return BeforeValidator(text)
+
+
+_AS_JSON = {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}}}
+_OR_JSON = WithJsonSchema({"anyOf": [{"type": "string"}, _AS_JSON]})
+RuleText = Annotated[str, _read(rule_text), _OR_JSON]
+"""A rule's text; it may be written as the tree's JSON (docs/language.md), and becomes text."""
+ValueText = Annotated[str, _read(value_text), _OR_JSON]
+"""Likewise of a feature's value."""
 FieldType = Literal["text", "number", "boolean", "date", "instant"]
 
 
@@ -181,7 +205,7 @@ class Quantiles(Definition):
 class Feature(Named):
     """A column computed for every profile: an expression of the rule language, or a quantile score."""
 
-    value: str | None = Field(
+    value: ValueText | None = Field(
         default=None, description="e.g. SUM(amount) OF purchase IN THE LAST 90 DAYS, or spend_90d / n_orders_90d"
     )
     quantiles: Quantiles | None = None
@@ -213,7 +237,7 @@ class PropensityModel(Named):
 
     kind: Literal["propensity"]
     target: DefinedName = Field(description="The event to predict.")
-    where: str | None = Field(default=None, description="Condition on the event, in the rule language.")
+    where: RuleText | None = Field(default=None, description="Condition on the event, in the rule language.")
     horizon_days: int = Field(ge=1)
     features: tuple[DefinedName, ...] = Field(min_length=1)
     log: tuple[DefinedName, ...] = ()
@@ -233,7 +257,7 @@ Model = Annotated[KMeansModel | PropensityModel, Field(discriminator="kind")]
 class Segment(Named):
     """A group of profiles: everybody of whom the rule is true (and who is in the parent, if one is given)."""
 
-    rule: str
+    rule: RuleText
     parent: DefinedName | None = None
 
 

@@ -5,6 +5,7 @@ docs/definitions.md comes from the pydantic models; docs/language.md from forms 
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -12,6 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from facette.definitions.language import parse_rule, parse_value, print_rule, print_value
+from facette.definitions.language.json_form import (
+    LITERALS,
+    NODES,
+    OPERANDS,
+    RULES,
+    kind_of,
+    rule_schema,
+    to_json,
+    value_schema,
+)
 from facette.definitions.schema import json_schema
 
 # ── docs/definitions.md ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -101,6 +112,8 @@ def _bare_type(item: Mapping[str, Any]) -> str:
             text = f"list of {_type(items)}"
         case {"type": "object", "patternProperties": names}:
             text = f"name → {_type(*names.values())}"
+        case {"type": "object", "required": ["kind"]}:
+            text = "the same [as JSON](language.md#rules-as-json)"
         case {"type": "object", "additionalProperties": values}:
             text = f"text → {_type(values)}"
         case {"type": "string", "maxLength": 63}:
@@ -147,6 +160,21 @@ hours or minutes move in steps of 5 minutes, and no age is below 0. So between t
 hours are spoken of) no membership changes unless an event or a trait arrives. A sender's clock that runs ahead by up
 to 24 hours is corrected to the instant of receipt; an event further ahead is refused. Of several values of a trait
 the project's `survivorship` decides; ties go to the most recent, then to the source listed first.
+"""
+
+JSON_EXAMPLE = "DID purchase WHERE amount > 50 IN THE LAST 30 DAYS AND NOT city = Nantes"
+JSON_HEAD = """\
+## Rules as JSON
+
+Wherever a rule or a feature's value is written, its tree may stand instead: an object for every node, with its `kind`.
+[The JSON Schema](rule.schema.json) is made from the same classes as this table. A rule is an `and`, `or`, `not`,
+`compare`, `one_of`, `between`, `match`, `is_known`, `truth`, `did` or `in_segment`; an operand is a `name`,
+`aggregate`, `arithmetic` or `number`; a value is a `text`, `number`, `boolean`, `date`, `instant`, `relative_day` or `duration`.
+`{rule}` is
+
+```json
+{json}
+```
 """
 
 Forms = Mapping[str, str]
@@ -257,7 +285,7 @@ def language_markdown() -> str:
     values = _forms_section(
         "The value of a feature", VALUE_FORMS, parse_value, lambda text: print_value(parse_value(text), "fr")
     )
-    return "\n".join([LANGUAGE_HEAD, *sections, values, _spellings_section()])
+    return "\n".join([LANGUAGE_HEAD, *sections, values, _spellings_section(), _json_section()])
 
 
 def _forms_section(title: str, forms: Forms, parse: Callable[[str], object], french: Callable[[str], str]) -> str:
@@ -277,13 +305,57 @@ def _spellings_section() -> str:
     return "\n".join(["## Other spellings\n", "| | is also read from |", "|---|---|", *rows, ""])
 
 
+def _json_section() -> str:
+    """How each kind of node looks: its keys and their types."""
+    rows = []
+    for schema in (rule_schema(), value_schema()):
+        for model in schema["$defs"].values():
+            kind = model["properties"]["kind"]["const"]
+            required = model.get("required", ())
+            keys = [
+                f"`{key}`" + ("" if key in required else " (optional)") + f": {_node_type(item)}"
+                for key, item in model["properties"].items()
+                if key != "kind"
+            ]
+            rows.append(f"| `{kind}` | {'; '.join(keys)} |")
+    example = json.dumps(to_json(parse_rule(JSON_EXAMPLE)), ensure_ascii=False, indent=1)
+    lines = [JSON_HEAD.format(rule=JSON_EXAMPLE, json=example), "| kind | keys |", "|---|---|", *dict.fromkeys(rows)]
+    return "\n".join([*lines, ""])
+
+
+def _node_type(item: Mapping[str, Any]) -> str:
+    match item:
+        case {"anyOf": parts} | {"oneOf": parts}:
+            parts = [part for part in parts if part.get("type") != "null"]
+            nodes = frozenset(part["$ref"].rpartition("/")[2] for part in parts if "$ref" in part)
+            return NODE_GROUPS.get(nodes) or " or ".join(_node_type(part) for part in parts)
+        case {"type": "array", "items": items}:
+            return f"list of {_node_type(items)}s"
+        case {"$ref": reference}:
+            return f"`{KINDS[reference.rpartition('/')[2]]}`"
+    return _type(item)
+
+
+KINDS = {node.__name__: kind_of(node) for node in NODES}
+NODE_GROUPS = {
+    frozenset(node.__name__ for node in nodes): name
+    for name, nodes in (("rule", RULES), ("operand", OPERANDS), ("value", LITERALS))
+}
+
+
 def _refuse_difference(parse: Callable[[str], object], one: str, other: str) -> None:
     if parse(one) != parse(other):
         raise ValueError(f"these do not mean the same: {one} / {other}")
 
 
+def rule_schema_text() -> str:
+    """The JSON Schema of rules as JSON, as the text of a file."""
+    return json.dumps(rule_schema(), ensure_ascii=False, indent=1) + "\n"
+
+
 def write_pages(folder: Path) -> None:
-    """Write both pages into ``folder``."""
+    """Write both pages, and the JSON Schema of rules, into ``folder``."""
+    (folder / "rule.schema.json").write_text(rule_schema_text(), encoding="utf-8")
     (folder / "definitions.md").write_text(definitions_markdown(), encoding="utf-8")
     (folder / "language.md").write_text(language_markdown(), encoding="utf-8")
 
