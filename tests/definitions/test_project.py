@@ -206,5 +206,5 @@ def test_a_rule_may_be_written_as_json(tmp_path: Path) -> None:
     assert as_json.values == as_text.values
     assert as_json.segment("rich").rule == "spend > 100"
     wrong = rule.replace(", operator: '>'", "")
-    (problem,) = problems(tmp_path, more=more.format("1", wrong))
+    (problem,) = problems(tmp_path, more=more.format("spend * 2", wrong))
     assert problem.startswith("more.yml:2 `rule`: Value error, This is not a rule as JSON. operator: Field required.")

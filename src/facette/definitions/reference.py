@@ -169,8 +169,8 @@ JSON_HEAD = """\
 Wherever a rule or a feature's value is written, its tree may stand instead: an object for every node, with its `kind`.
 [The JSON Schema](rule.schema.json) is made from the same classes as this table. A rule is an `and`, `or`, `not`,
 `compare`, `one_of`, `between`, `match`, `is_known`, `truth`, `did` or `in_segment`; an operand is a `name`,
-`aggregate`, `arithmetic` or `number`; a value is a `text`, `number`, `boolean`, `date`, `instant`, `relative_day` or `duration`.
-`{rule}` is
+`aggregate`, `arithmetic` or `number`; a value is a `text`, `number`, `boolean`, `date`, `instant`, `relative_day` or
+`duration`. `{rule}` is
 
 ```json
 {json}
