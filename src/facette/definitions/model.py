@@ -82,7 +82,7 @@ class Identifier(Named):
 
 
 class Outliers(Definition):
-    """What to do with a number far from the others."""
+    """What to do with a number far from the others: its bounds come from the source's first delivery, and stay."""
 
     method: Literal["iqr", "zscore"] = Field(description="Tukey's fences, or distance from the mean.")
     factor: float = Field(gt=0, description="Times the interquartile range (1.5 is usual), or standard deviations (3).")
