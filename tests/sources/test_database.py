@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -72,6 +73,61 @@ def test_sqlite_over_a_cursor(tmp_path: Path) -> None:
     db.close()
 
 
+def test_rows_that_come_later_with_the_highest_value(tmp_path: Path) -> None:
+    def insert(*rows: tuple[str, str]) -> None:
+        with sqlite3.connect(tmp_path / "shop.db") as db:
+            db.execute("create table if not exists orders (id text, on_day text)")
+            db.executemany("insert into orders values (?, ?)", rows)
+        db.close()
+
+    insert(("a", "2026-01-01"), ("b", "2026-01-02"), ("c", "2026-01-02"))
+    reader = Reader(tmp_path, url="sqlite:///shop.db", table_name="orders", cursor="on_day")
+    reader.land()
+    assert reader.land().landed == ()
+    insert(("d", "2026-01-02"), ("late", "2026-01-01"))
+    result = reader.land()
+    assert (reader.ids(), result.replaced) == ([["a", "b", "c"], ["d"]], ())
+    assert reader.land().landed == ()
+    insert(("e", "2026-01-02"), ("b", "2026-01-02"), ("f", "2026-01-03"))  # b is there already
+    result = reader.land()
+    assert (reader.ids(), result.replaced) == ([["a", "b", "c"], ["d"], ["e", "f"]], ())
+    assert reader.land().landed == ()
+    assert [each.position for each in reader.known[:2]] == ["str:2026-01-02"] * 2  # what they list is of no more use
+    insert(("g", "2026-01-03"))
+    reader.land()
+    assert reader.ids()[3:] == [["g"]]
+
+
+def test_many_rows_with_the_highest_value_land_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facette.sources.database.LISTED", 2)
+    with sqlite3.connect(tmp_path / "shop.db") as db:
+        db.execute("create table orders (id integer, on_day text)")
+        db.executemany("insert into orders values (?, '2026-01-01')", [(1,), (2,), (3,)])
+    reader = Reader(tmp_path, url="sqlite:///shop.db", table_name="orders", cursor="on_day")
+    for _ in range(3):
+        reader.land()
+        assert reader.ids() in ([[1, 2, 3]], [[1, 2, 3], [1, 2, 3]])
+    with sqlite3.connect(tmp_path / "shop.db") as db:
+        db.execute("insert into orders values (4, '2026-01-01')")
+    reader.land()
+    assert reader.ids() == [[1, 2, 3], [1, 2, 3, 4]]
+    assert reader.land().landed == ()
+    db.close()
+
+
+def test_a_position_without_rows_is_read_on_from(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as db:
+        db.execute("create table orders (id integer)")
+        db.executemany("insert into orders values (?)", [(1,), (2,)])
+    reader = Reader(tmp_path, url="sqlite:///shop.db", table_name="orders", cursor="id")
+    reader.land()
+    reader.known = [replace(reader.known[0], position="int:2")]
+    reader.land()
+    assert reader.ids() == [[1, 2], [2]]  # nothing says that 2 was read
+    assert reader.land().landed == ()
+    db.close()
+
+
 def test_sqlite_without_cursor_lands_anew_only_when_changed(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "shop.db") as db:
         db.execute("create table orders (id integer, v)")
@@ -125,6 +181,13 @@ def test_postgres_types_and_chunks(postgres: str, tmp_path: Path, monkeypatch: p
     assert (row["uid"], row["none"]) == ("00000000-0000-0000-0000-000000000001", None)
     reader.land()
     assert reader.ids()[1] == [4]  # above 4 - 1
+    reader = Reader(tmp_path, url=postgres, table_name="Order s", cursor="at")
+    reader.land()
+    with engine.begin() as db:
+        db.execute(sa.text("insert into \"Order s\" (id, at) values (5, '2026-07-01 10:00+02')"))
+    reader.land()
+    assert [sorted(ids) for ids in reader.ids()] == [[0, 1, 2, 3, 4], [5]]
+    engine.dispose()
     with pytest.raises(SourceError, match="has no column 'nothing' to be its cursor"):
         Reader(tmp_path, url=postgres, query='select * from "Order s"', cursor="nothing").land()
     with pytest.raises(SourceError, match=r"cannot be read(.|\n)*missing"):

@@ -7,13 +7,15 @@ everything else, and a column that mixes types, becomes text.
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
+from itertools import islice
 from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,10 +31,11 @@ from facette.sources.files import json_text
 from facette.sources.source import Batch, Part, Position
 
 ROWS = 20_000  # rows in a chunk
+LISTED = 10_000  # at most so many rows with the cursor's highest value are told apart
 
 
 class Database:
-    """The table or query of one source: the rows above its cursor, or all of them where there is none."""
+    """The table or query of one source: the rows that are new by its cursor, or all of them where there is none."""
 
     def __init__(self, source: SqlSource, folder: Path) -> None:
         self.source, self.folder = source, folder
@@ -40,18 +43,25 @@ class Database:
     def batches(self, position: Position) -> Iterator[Batch]:
         """One part: everything, or what lies above the highest cursor read so far minus the lag.
 
+        Without a lag, rows that came later with that highest value are read too: all that have it are read again, and
+        those that were read before are left out. (Beyond ``LISTED`` of them, they land again, once; cleaning keeps one
+        of rows that are the same.) With a lag, what lies within it lands again.
+
         The fingerprint is that of the content, so that a part with the same rows again is seen to be unchanged. Above
         a cursor, no rows are no part. Rows whose cursor is null are read only the first time.
         """
         source = self.source
         title = source.table_name or "query"
-        highest = _highest(position) if source.cursor else None
-        name = title if highest is None else f"{title} above {highest}"
+        reached = _reached(position) if source.cursor else None
+        name = title if reached is None else f"{title} above {reached}"
         digest = blake2b(repr((source.table_name, source.query, source.cursor)).encode(), digest_size=12)
+        progress = _Progress(source, reached)
         n_rows = 0
-        for names, rows in self._chunks(highest):
+        for names, chunk in self._chunks(reached):
+            rows = progress.new(names, chunk)
+            if not rows and reached is not None:
+                continue
             columns = list(zip(*rows, strict=True)) or [()] * len(names)
-            highest = self._raise(highest, names, columns)
             table = pa.table([column_of(column) for column in columns], names)
             digest.update(str(table.schema).encode())
             for batch in table.to_batches():
@@ -59,9 +69,11 @@ class Database:
             yield Batch(name, rows=table, numbers=pa.array(np.arange(n_rows + 1, n_rows + len(rows) + 1)))
             n_rows += len(rows)
         if n_rows or name == title:
-            yield Batch(name, after=Part(name, digest.hexdigest(), position=None if highest is None else str(highest)))
+            yield Batch(name, after=Part(name, digest.hexdigest(), position=progress.position))
+        for part in _with_needless_rows(position, reached):
+            yield Batch(part.name, after=part)
 
-    def _chunks(self, highest: Mark | None) -> Iterator[tuple[list[str], Sequence[sa.Row[Any]]]]:
+    def _chunks(self, reached: Reached | None) -> Iterator[tuple[list[str], Sequence[sa.Row[Any]]]]:
         """Names of the columns and some rows, through a cursor on the server; at least once if all is read."""
         url, secrets = database_url(self.source, self.folder)
         try:
@@ -69,21 +81,21 @@ class Database:
             try:
                 with (
                     engine.connect().execution_options(stream_results=True) as connection,
-                    connection.execute(self._select(highest)) as result,
+                    connection.execute(self._select(reached)) as result,
                 ):
                     names, n_chunks = list(result.keys()), 0
                     for rows in result.partitions(ROWS):
                         n_chunks += 1
                         yield names, rows
-                    if not n_chunks and highest is None:
+                    if not n_chunks and reached is None:
                         yield names, []
             finally:
                 engine.dispose()
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             raise _unreadable(self.source.name, error, secrets) from None  # the cause may show the password
 
-    def _select(self, highest: Mark | None) -> sa.Select[Any]:
-        """Everything, or what lies above ``highest`` minus the lag."""
+    def _select(self, reached: Reached | None) -> sa.Select[Any]:
+        """Everything, or what lies above the mark minus the lag; without a lag, also what lies on it."""
         source = self.source
         if source.query is not None:
             text = source.query.strip().rstrip(";").replace(":", r"\:")
@@ -92,27 +104,83 @@ class Database:
             *schema, table = (source.table_name or "").rsplit(".", 1)
             rows = sa.table(table, schema=schema[0] if schema else None)
         select: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(rows)
-        if source.cursor and highest is not None:
-            select = select.where(sa.column(source.cursor) > highest.minus(source.lag).value)
+        if source.cursor and reached is not None:
+            cursor: sa.ColumnClause[Any] = sa.column(source.cursor)
+            lower = reached.mark.minus(source.lag).value
+            select = select.where(cursor > lower if source.lag else cursor >= lower)
         return select
 
-    def _raise(self, highest: Mark | None, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> Mark | None:
-        """The highest value of the cursor's column so far."""
+
+# ── how far a cursor has read ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Progress:
+    """Which rows of a reading are new, and how far it has come."""
+
+    def __init__(self, source: SqlSource, reached: Reached | None) -> None:
+        self.source, self.reached = source, reached
+        self._mark = reached.mark if reached else None
+        self._at_mark: set[str] = set()  # hashes of the new rows with that value
+
+    def new(self, names: Sequence[str], rows: Sequence[sa.Row[Any]]) -> Sequence[sa.Row[Any]]:
+        """The rows of a chunk that were not read before; moves on."""
         if not self.source.cursor:
-            return None
+            return rows
         if self.source.cursor not in names:
             raise SourceError(
                 f"Source {self.source.name} has no column {self.source.cursor!r} to be its cursor.",
                 remedy=f"It has: {', '.join(names)}.",
             )
-        values = [value for value in columns[names.index(self.source.cursor)] if value is not None]
+        place = names.index(self.source.cursor)
+        if known := self.reached:
+            rows = [row for row in rows if row[place] != known.mark.value or _row_hash(row) not in known.rows]
+        before, self._mark = self._mark, self._highest(row[place] for row in rows)
+        if self._mark != before:
+            self._at_mark = set()
+        if self._mark and not self.source.lag:
+            at_mark = (row for row in rows if row[place] == self._mark.value)
+            self._at_mark.update(_row_hash(row) for row in islice(at_mark, LISTED + 1 - len(self._at_mark)))
+        return rows
+
+    @property
+    def position(self) -> str | None:
+        if self._mark is None:
+            return None
+        return Reached(self._mark, frozenset(self._at_mark if len(self._at_mark) <= LISTED else ())).text
+
+    def _highest(self, values: Iterable[Any]) -> Mark | None:
+        marks = [Mark(value) for value in values if value is not None]
         try:
-            return max([Mark(value) for value in values] + ([highest] if highest else []), default=None)
+            return max(marks + ([self._mark] if self._mark else []), default=None)
         except TypeError as error:
             raise SourceError(
                 f"Source {self.source.name}: values of its cursor {self.source.cursor!r} cannot be compared: {error}",
                 remedy="Choose a column of whole numbers, dates or instants that only grows.",
             ) from error
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The highest value of a cursor so far, and the hashes of the rows read that have it (none if they are many)."""
+
+    mark: Mark
+    rows: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        """Another text whenever anything new has been read."""
+        return f"{self.mark} ({len(self.rows)} known)" if self.rows else str(self.mark)
+
+    @property
+    def text(self) -> str:
+        """As it is kept; to be read again."""
+        return json_text({"mark": str(self.mark), "rows": sorted(self.rows)}) if self.rows else str(self.mark)
+
+    @classmethod
+    def read(cls, text: str) -> Reached:
+        if not text.startswith("{"):
+            return cls(Mark.read(text))
+        kept = json.loads(text)
+        return cls(Mark.read(kept["mark"]), frozenset(kept["rows"]))
 
 
 @dataclass(frozen=True, order=True)
@@ -160,8 +228,25 @@ class Mark:
         return Mark(value - type(value)(lag))
 
 
-def _highest(position: Position) -> Mark | None:
-    return max((Mark.read(part.position) for part in position.values() if part.position), default=None)
+def _reached(position: Position) -> Reached | None:
+    """How far all parts together have come."""
+    parts = [Reached.read(part.position) for part in position.values() if part.position]
+    highest = max((part.mark for part in parts), default=None)
+    if highest is None:
+        return None
+    return Reached(highest, frozenset().union(*(part.rows for part in parts if part.mark == highest)))
+
+
+def _with_needless_rows(position: Position, reached: Reached | None) -> Iterator[Part]:
+    """The parts below the highest mark that still list rows, without them."""
+    for part in position.values():
+        if reached and part.position and (own := Reached.read(part.position)).rows and own.mark != reached.mark:
+            yield replace(part, position=str(own.mark))
+
+
+def _row_hash(row: Iterable[Any]) -> str:
+    values = [None if value is None else _text(value) for value in row]
+    return blake2b(json_text(values).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
 # ── where the database is ───────────────────────────────────────────────────────────────────────────────────────────
