@@ -77,6 +77,10 @@ BROKEN = {
         source(PEOPLE + "      lookups:\n        - {source: shop, on: s}\n") + TABLE,
         [":8 unknown source `shop`", "did you mean `shops`?"],
     ),
+    "lookup twice": (
+        source(PEOPLE + "      lookups:\n        - {source: shops, on: s}\n        - {source: shops, on: t}\n") + TABLE,
+        [":9 `shops` is looked up twice", "keep one of the two"],
+    ),
     "lookup of people": (
         source(PEOPLE + "      lookups:\n        - {source: customers, on: s}\n"),
         [":8 source `customers` is not a table"],

@@ -109,6 +109,9 @@ def _check_reader(project: Project, reader: People | Events, path: KeyPath, find
             findings.unknown((*path, "identifiers", kind), "kind of identifier", kind, kinds)
     for i, lookup in enumerate(reader.lookups):
         _check_lookup(project, lookup, (*path, "lookups", i), findings)
+        if any(lookup.source == before.source for before in reader.lookups[:i]):
+            message = f"`{lookup.source}` is looked up twice, and its columns can be added once only"
+            findings.error((*path, "lookups", i), message, "keep one of the two")
     for name, field in reader.fields.items():
         _check_field(name, field, (*path, "fields", name), findings)
 
