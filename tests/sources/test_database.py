@@ -194,6 +194,57 @@ def test_postgres_types_and_chunks(postgres: str, tmp_path: Path, monkeypatch: p
         Reader(tmp_path, url=postgres, table_name="missing").land()
 
 
+def test_what_a_driver_cannot_read_is_text(postgres: str, tmp_path: Path) -> None:
+    query = (
+        "select 1 as id, timestamptz '2026-07-01 10:00+02' as at, timestamp '2026-07-01 10:00' as local,"
+        " current_date as d"
+        " union all select 2, 'infinity', '-infinity', 'infinity'"
+        " union all select 3, '20000-01-01 00:00+00', null, null"
+    )
+    reader = Reader(tmp_path, url=postgres, query=query)
+    [landed] = reader.land().landed
+    table = reader.read(landed).sort_by("id")
+    assert table["at"].to_pylist()[:2] == ["2026-07-01 08:00:00+00:00", "infinity"]
+    assert table["at"][2].as_py().startswith("20000-01-01 ")
+    assert table["local"].to_pylist() == ["2026-07-01 10:00:00+00:00", "-infinity", None]  # in UTC, as where none is
+    assert table["d"].to_pylist()[1:] == ["infinity", None]
+    with pytest.raises(SourceError, match="cannot be read") as caught:
+        Reader(tmp_path, url=postgres, query="select time '24:00' as at").land()
+    assert "casts it to text" in caught.value.remedy
+
+
+def test_sqlite_text_that_is_not_utf8(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as db:
+        db.execute("create table orders (id, name text)")
+        db.execute("insert into orders values (1, cast(x'ff41' as text)), (2, 'é')")
+    db.close()
+    reader = Reader(tmp_path, url="sqlite:///shop.db", table_name="orders")
+    [landed] = reader.land().landed
+    assert reader.read(landed)["name"].to_pylist() == ["\\xffA", "é"]
+
+
+def test_a_query_that_ends_in_a_comment(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as db:
+        db.execute("create table orders (id)")
+    db.close()
+    reader = Reader(tmp_path, url="sqlite:///shop.db", query="select id from orders -- all of them")
+    assert reader.land().landed[0].rows == 0
+
+
+def test_whole_numbers_beyond_floats_among_floats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facette.sources.database.ROWS", 2)
+    with sqlite3.connect(tmp_path / "shop.db") as db:
+        db.execute("create table orders (id integer, big, small)")
+        db.executemany("insert into orders values (?, ?, ?)", [(1, 2**53 + 1, 1), (2, 2, 2), (3, 1.5, 1.5)])
+    db.close()
+    reader = Reader(tmp_path, url="sqlite:///shop.db", table_name="orders")
+    [landed] = reader.land().landed
+    table = reader.read(landed)
+    assert table["big"].to_pylist() == ["9007199254740993", "2", "1.5"]
+    assert table["small"].to_pylist() == ["1", "2", "1.5"]  # mixes types too
+    assert [path.name for path in (reader.raw / "orders").iterdir()] == [f"{landed.landing}.parquet"]
+
+
 def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def url(text: str, **environment: str) -> str:
         source = SqlSource(name="s", kind="sql", url=text, table_name="t")

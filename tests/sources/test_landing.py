@@ -249,6 +249,15 @@ def test_a_missing_file_is_told_with_the_nearest(tmp_path: Path) -> None:
         Project(tmp_path, path="other/*.csv").land()
 
 
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    project = Project(tmp_path, path="data/*.csv")
+    project.write("data/a.csv", "x,y\n1,2\n")
+    (tmp_path / "data" / os.fsdecode(b"caf\xe9.csv")).write_text("x,y\n1,2\n")
+    with pytest.raises(SourceError, match=r"data/caf\\xe9\.csv.* is not UTF-8") as caught:
+        project.land()
+    assert "Rename" in caught.value.remedy
+
+
 def test_names_with_pattern_characters_and_nested_folders(tmp_path: Path) -> None:
     project = Project(tmp_path, path="data/**/*.csv")
     project.write("data/2026/it's [1].csv", "x,y\n1,2\n")

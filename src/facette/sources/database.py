@@ -2,7 +2,8 @@
 
 Values keep the type that the database's driver gives them. A date with time but without zone is an instant in UTC;
 whole numbers, floats, decimals, booleans, dates and bytes keep their type; objects and lists become JSON text;
-everything else, and a column that mixes types, becomes text.
+everything else, and a column that mixes types, becomes text. So does what the driver itself could not read: text that
+is not UTF-8 in SQLite, days and instants beyond Python's calendar (``infinity``) in PostgreSQL.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -78,6 +80,7 @@ class Database:
         url, secrets = database_url(self.source, self.folder)
         try:
             engine = sa.create_engine(url)
+            sa.event.listen(engine, "connect", _be_lenient)
             try:
                 with (
                     engine.connect().execution_options(stream_results=True) as connection,
@@ -99,7 +102,7 @@ class Database:
         source = self.source
         if source.query is not None:
             text = source.query.strip().rstrip(";").replace(":", r"\:")
-            rows: Any = sa.text(text).columns().subquery("rows_of_query")
+            rows: Any = sa.text(f"{text}\n").columns().subquery("rows_of_query")
         else:
             *schema, table = (source.table_name or "").rsplit(".", 1)
             rows = sa.table(table, schema=schema[0] if schema else None)
@@ -303,10 +306,43 @@ def _unreadable(name: str, error: Exception, secrets: Sequence[str]) -> SourceEr
     text = str(getattr(error, "orig", None) or error).strip()
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return SourceError(
-        f"Source {name} cannot be read: {text}",
-        remedy="Check that the database is running and reachable, and the source's `url`, `table_name` or `query`.",
-    )
+    remedy = "Check that the database is running and reachable, and the source's `url`, `table_name` or `query`."
+    if isinstance(error, sa.exc.DataError):
+        remedy = "Read the source with a `query` that leaves out what cannot be read, or casts it to text."
+    return SourceError(f"Source {name} cannot be read: {text}", remedy=remedy)
+
+
+# ── what drivers refuse ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _be_lenient(connection: Any, _record: object) -> None:
+    """Make a new connection give as text what its driver could not read."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.text_factory = lambda text: text.decode("utf-8", "backslashreplace")
+    elif type(connection).__module__.split(".")[0] == "psycopg":
+        for name in ("date", "timestamp", "timestamptz"):
+            connection.adapters.register_loader(name, _lenient_loader(connection.adapters, name))
+
+
+def _lenient_loader(adapters: Any, name: str) -> type[Any]:
+    from psycopg import DataError, adapt, pq  # noqa: PLC0415 - only who reads PostgreSQL has it
+
+    usual = adapters.get_loader(adapters.types[name].oid, pq.Format.TEXT)
+
+    class LenientLoader(adapt.Loader):
+        """The usual loader of a type, and the text as it came where that one fails."""
+
+        def __init__(self, oid: int, context: Any = None) -> None:
+            super().__init__(oid, context)
+            self.usual = usual(oid, context)
+
+        def load(self, data: Any) -> Any:
+            try:
+                return self.usual.load(data)
+            except DataError:
+                return bytes(data).decode()
+
+    return LenientLoader
 
 
 # ── types ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -338,4 +374,6 @@ def _text(value: Any) -> str:
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
+    if isinstance(value, datetime):
+        return _in_utc(value).isoformat(sep=" ")
     return json_text(value) if isinstance(value, dict | list | bool) else str(value)

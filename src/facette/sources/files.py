@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Iterator
 from glob import glob, has_magic
 from hashlib import blake2b
@@ -55,6 +56,7 @@ class Files:
         parts = {}
         for path in find_files(self.folder, self.source.path, must_exist=not position):
             name = path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.as_posix()
+            _must_be_text(name)
             settings = self._settings(path)
             size, mtime_ns = _stat(path)
             before = position.get(name)
@@ -121,6 +123,15 @@ def _nearest(folder: Path, pattern: str, at_most: int = 1000) -> list[str]:
     files = [path for path, _ in zip(start.rglob("[!.]*"), range(at_most), strict=False) if path.is_file()]
     names = [path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix() for path in files]
     return difflib.get_close_matches(pattern, names, n=3, cutoff=0.3)
+
+
+def _must_be_text(name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        readable = os.fsencode(name).decode("utf-8", "backslashreplace")
+        remedy = "Rename the file, or narrow the source's `path`."
+        raise SourceError(f"The name of the file {readable} is not UTF-8 text.", remedy=remedy) from None
 
 
 def _stat(path: Path) -> tuple[int, int]:

@@ -239,7 +239,7 @@ class _Writing:
             )
         schema = _common(self.name, [schema for _, schema in self._pieces])
         if len(self._pieces) > 1:
-            self._rewrite(schema)
+            self._join(schema)
         self._close()
         path = Path(self.source) / f"{self.landing}.parquet"
         put_in_place(self._pieces[-1][0], self.raw / path)
@@ -257,9 +257,18 @@ class _Writing:
             mtime_ns=after.mtime_ns,
         )
 
-    def _rewrite(self, schema: pa.Schema) -> None:
+    def _join(self, schema: pa.Schema) -> None:
         """Join the pieces in one file with the columns of all."""
-        pieces = [path for path, _ in self._pieces]
+        pieces = list(self._pieces)
+        try:
+            self._rewrite([path for path, _ in pieces], schema)
+        except pa.ArrowInvalid:  # as whole numbers beyond 2**53 that would become floats: all can be written as text
+            kinds = {name: {each.field(name).type for _, each in pieces if name in each.names} for name in schema.names}
+            is_mixed = {name: len(types - {pa.null()}) > 1 for name, types in kinds.items()}
+            fields = [field.with_type(pa.string()) if is_mixed[field.name] else field for field in schema]
+            self._rewrite([path for path, _ in pieces], pa.schema(fields))
+
+    def _rewrite(self, pieces: Sequence[Path], schema: pa.Schema) -> None:
         self._open(schema)
         for piece in pieces:
             with pq.ParquetFile(piece) as file:
