@@ -138,6 +138,46 @@ def test_what_killed_processes_spilled_is_removed_and_what_others_use_stays(proj
     assert {name: (project / STORE / name).exists() for name in names} == names
 
 
+def test_what_facette_did_not_write_stays_and_what_it_left_unfinished_goes(project: Path, day: date) -> None:
+    store = project / STORE
+    kept = [".gitignore", ".cache/x", ".unfinished/x", "raw/orders/.keep", "tables/sizes/.keep", "tables/sizes/notes/x"]
+    gone = ["raw/orders/.orders-0a.0123abcd", "tables/sizes/.x.parquet.0123abcd", "snapshots/.x.json.unfinished"]
+    for name in (*kept, *gone):
+        (store / name).parent.mkdir(exist_ok=True)
+        (store / name).write_text("x")
+    run(project, day)
+    assert {name: (store / name).is_file() for name in (*kept, *gone)} == dict.fromkeys(kept, True) | dict.fromkeys(
+        gone, False
+    )
+
+
+# ── a file that is missing ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_missing_file_of_a_table_is_named_and_a_full_run_makes_it_anew(
+    project: Path, day: date, expected: tuple[list[str], Content]
+) -> None:
+    file = project / STORE / snapshot(project).tables["events_purchase"][0]
+    file.unlink()
+    with pytest.raises(
+        RunError, match=rf"{file.name} is missing, a file of the published table events_purchase"
+    ) as caught:
+        run(project, day)
+    assert "facette run --full" in caught.value.remedy
+    run(project, day, is_full=True)
+    assert differences(content(project, but=NOT_THE_RUN), expected[1]) == {}
+
+
+def test_a_missing_file_that_even_a_full_run_needs(project: Path, day: date) -> None:
+    for file in snapshot(project).tables["identities"]:
+        (project / STORE / file).unlink()
+    with pytest.raises(RunError, match=r"a file of the published table identities") as caught:
+        run(project, day, is_full=True)
+    assert f"remove {project / STORE / 'published.json'}" in caught.value.remedy
+    (project / STORE / "published.json").unlink()
+    assert run(project, day).is_published
+
+
 # ── two at once ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -32,6 +33,9 @@ from facette.warehouse.connect import (
 
 KEPT_SNAPSHOTS = 5
 """How many published snapshots stay for comparison and rollback."""
+
+UNFINISHED = re.compile(r"\..+\.(unfinished|[0-9a-f]{8})")
+"""The names of files that get their own name when they are complete."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +97,19 @@ class Store:
         return [snapshot for snapshot in found if snapshot is not None]
 
     def table(self, con: ibis.BaseBackend, snapshot: Snapshot, name: str) -> ir.Table:
-        """A table of a snapshot; NotFoundError if the snapshot has none of that name."""
+        """A table of a snapshot; NotFoundError if the snapshot has none of that name, RunError if a file is missing."""
         files = snapshot.tables.get(name)
         if not files:
             raise NotFoundError(
                 f"The published run {snapshot.run} has no table {name}.", remedy="Run `facette run` again."
             )
+        for file in files:
+            if not (self.folder / file).is_file():
+                raise RunError(
+                    f"{self.folder / file} is missing, a file of the published table {name}.",
+                    remedy="Put it back, or make the tables anew with `facette run --full`. Should that need it too,"
+                    f" remove {self.folder / 'published.json'}: the next run is then like the first.",
+                )
         return read_parquet(con, [self.folder / file for file in files])
 
     def optional_table(self, con: ibis.BaseBackend, snapshot: Snapshot | None, name: str) -> ir.Table | None:
@@ -121,8 +132,8 @@ class Store:
     def sweep(self) -> int:
         """Remove what no kept snapshot names: old snapshots, files of tables, what runs that were killed left behind.
 
-        Returns the number of files of tables removed. Only for the holder of the lock: files of a run under way are
-        not named yet.
+        What Facette does not write stays. Returns the number of files of tables removed. Only for the holder of the
+        lock: files of a run under way are not named yet.
         """
         current = self.published()
         copies = sorted((self.folder / "snapshots").glob("*.json"))
@@ -138,10 +149,15 @@ class Store:
         }
         unnamed = [
             path
-            for path in (self.folder / "tables").glob("*/*")
-            if path.relative_to(self.folder).as_posix() not in named
+            for path in (self.folder / "tables").glob("*/*.parquet")
+            if path.is_file() and path.relative_to(self.folder).as_posix() not in named
         ]
-        unfinished = [path for place in ("raw/*", "snapshots", ".") for path in self.folder.glob(f"{place}/.*")]
+        unfinished = [
+            path
+            for place in ("raw/*", "tables/*", "snapshots", ".")
+            for path in self.folder.glob(f"{place}/.*")
+            if UNFINISHED.fullmatch(path.name) and path.is_file()
+        ]
         for path in (*(set(copies) - set(kept)), *unnamed, *unfinished):
             path.unlink()
         remove_abandoned_spills(self.folder)
