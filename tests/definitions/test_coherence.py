@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import available_timezones
 
@@ -30,6 +31,9 @@ BROKEN = {
     "country": ("country: ZZ", [":1 nobody has phone numbers in a country `ZZ`", "FR"]),
     "as_of without offset": ("as_of: 2026-01-01T10:00:00", [":1 as_of is an instant without an offset"]),
     "as_of long ago": ("as_of: 0026-01-01", [":1 as_of lies in the year 26"]),
+    "as_of without dashes": ("as_of: 20260930", [":1 `as_of` must be a date (2026-11-22) or", "write 2026-09-30"]),
+    "as_of in seconds": ("as_of: '1790000000'", [":1 `as_of` must be a date (2026-11-22) or"]),
+    "as_of yes": ("as_of: true", [":1 `as_of` must be a date (2026-11-22) or"]),
     "population": ("population: [email, phone]", [":1 unknown kind of identifier `phone`", "there are `customer_id`"]),
     "trait_survivorship": ("trait_survivorship:\n  vile: trusted", [":2 unknown trait `vile`", "`city`"]),
     # names
@@ -260,6 +264,17 @@ def test_each_problem_has_its_place_and_words(tmp_path: Path, text: str, expecte
     assert found[0].startswith(f"extra.yml{expected[0]}"), found[0]
     for part in expected[1:]:
         assert part in found[0]
+
+
+@pytest.mark.parametrize("text", ["2026-09-30", "'2026-09-30'", "'20260930'"])
+def test_a_day_in_quotes_is_a_day(tmp_path: Path, text: str) -> None:
+    found = loaded(tmp_path, extra=f"as_of: {text}").project.as_of
+    assert (found, type(found)) == (date(2026, 9, 30), date)
+
+
+def test_an_instant_in_quotes_is_an_instant(tmp_path: Path) -> None:
+    found = loaded(tmp_path, extra="as_of: '2026-09-30T08:30:00+01:00'").project.as_of
+    assert found == datetime(2026, 9, 30, 7, 30, tzinfo=UTC)
 
 
 def test_two_circles_are_both_reported(tmp_path: Path) -> None:

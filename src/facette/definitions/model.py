@@ -6,10 +6,12 @@ Every model is frozen and refuses unknown keys. JSON Schema, documentation and e
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticKnownError
 
 from facette.definitions.language.json_form import rule_text, value_text
 from facette.errors import RuleError
@@ -38,6 +40,17 @@ RuleText = Annotated[str, _read(rule_text), _OR_JSON]
 ValueText = Annotated[str, _read(value_text), _OR_JSON]
 """Likewise of a feature's value."""
 FieldType = Literal["text", "number", "boolean", "date", "instant"]
+
+
+def _day_or_instant(written: Any) -> Any:
+    """A day in quotes is that day. A number is no instant: pydantic would count seconds from 1970."""
+    for kind in (date, datetime):
+        if isinstance(written, str):
+            with suppress(ValueError):
+                written = kind.fromisoformat(written)
+    if written is None or isinstance(written, date):
+        return written
+    raise PydanticKnownError("date_type")
 
 
 class Definition(BaseModel):
@@ -282,7 +295,7 @@ class Project(Definition):
     time_zone: str = Field(default="UTC", description="IANA name; days begin at its midnight.")
     country: str = Field(default="FR", pattern="^[A-Z]{2}$", description="For phone numbers without a country code.")
     currency: str = "EUR"
-    as_of: datetime | date | None = Field(
+    as_of: Annotated[datetime | date | None, BeforeValidator(_day_or_instant)] = Field(
         default=None, description="Evaluate at this instant (a date means its last microsecond); now unless given."
     )
     population: tuple[DefinedName, ...] = Field(

@@ -142,6 +142,8 @@ def _type_remedy(expected: str, key: str, given: object, written: str) -> str:
         return f"give `{key}` a value, or leave the key out"
     if expected == "string" and written:
         return f'put it in quotes: "{written}"'
+    if expected == "date" and (digits := re.fullmatch(r"(\d{4})(\d\d)(\d\d)", str(given))):
+        return f"write {'-'.join(digits.groups())}"
     if expected == "tuple" and isinstance(given, str):
         return f"put it in brackets: [{given}]"
     if expected == "model" and given is None:
