@@ -79,7 +79,7 @@ def clean_people(
 ) -> Cleaned:
     """Rows that describe people, as ``record``, ``id_<kind>``…, one column per trait, ``known_at``.
 
-    raw     : ``raw_<source>``, one landing or several
+    raw     : ``raw_<source>``, one landing or several; what these do not have and others of the source do has type null
     lookups : source → the table that it provides
     zone    : for instants and dates without offset; country : for phone numbers without country code
     fits    : field → bounds of outliers fitted before; fields without bounds are fitted on the first landing that
@@ -369,7 +369,8 @@ class _Work:
             listed.append(_aside(wide, stays & wide.is_ahead, self.reading.fields["at"].column, at, reason))
         found = self.keep(ibis.union(*listed) if len(listed) > 1 else listed[0])
         rows = found.inner_join(self.raw, ["_landing", "_row"])
-        as_found = ibis.struct({name: rows[name] for name in self.raw.columns if name not in PROVENANCE})
+        left_out = {*PROVENANCE, *(name for name, kind in self.raw.schema().items() if kind.is_null())}
+        as_found = ibis.struct({name: rows[name] for name in self.raw.columns if name not in left_out})
         return rows.select(
             source=ibis.literal(self.source),
             landing=rows["_landing"],

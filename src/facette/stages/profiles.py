@@ -66,10 +66,10 @@ def _lacking(work: Work, source: model.Source, landings: list[Landing]) -> list[
     """What new landings lack that the definitions read and other landings have."""
     readers: list[model.People | model.Events] = [*([source.people] if source.people else []), *source.events]
     read = {column.casefold(): column for reader in readers for column in columns_read(reader)}
-    every = {name.casefold() for item in work.landings(source.name) for name in work.columns_of(item)}
+    every = {name.casefold() for item in work.landings(source.name) for name, _ in work.columns_of(item)}
     warnings = []
     for item in landings:
-        own = {name.casefold() for name in work.columns_of(item)}
+        own = {name.casefold() for name, _ in work.columns_of(item)}
         lacking = [column for folded, column in read.items() if folded in every - own]
         if lacking and item.rows:
             shown = ", ".join(lacking)

@@ -55,7 +55,7 @@ class Work:
     arrived: dict[str, ir.Table] = field(default_factory=dict)
     merged: ir.Table | None = None
     warnings: list[str] = field(default_factory=list)
-    _columns: dict[str, dict[str, pa.DataType]] = field(default_factory=dict)
+    _columns: dict[str, list[tuple[str, pa.DataType]]] = field(default_factory=dict)
 
     @property
     def project(self) -> model.Project:
@@ -81,20 +81,22 @@ class Work:
         return [Landing(**record) for record in self.ledger.landings(source)]
 
     def raw(self, landings: Sequence[Landing]) -> ir.Table:
-        """The rows of some landings of a source as found, with all columns that any of its landings has.
+        """The rows of some landings of a source as found; columns that only others of its landings have have type null.
 
         Landings whose columns have the same types keep them, whatever those of the others: see :meth:`columns_of`.
         """
         table = read_parquet(self.con, [self.raw_file(item) for item in landings])
         there = {name.casefold() for name in table.columns}
-        every = {name.casefold(): name for item in self.landings(landings[0].source) for name in self.columns_of(item)}
-        return table.mutate(**{name: ibis.null("string") for folded, name in every.items() if folded not in there})
+        every = {
+            name.casefold(): name for item in self.landings(landings[0].source) for name, _ in self.columns_of(item)
+        }
+        return table.mutate(**{name: ibis.null() for folded, name in every.items() if folded not in there})
 
-    def columns_of(self, landing: Landing) -> dict[str, pa.DataType]:
-        """The columns of a landing, with their types."""
+    def columns_of(self, landing: Landing) -> list[tuple[str, pa.DataType]]:
+        """The columns of a landing in their order, with their types."""
         if landing.landing not in self._columns:
             schema = pq.read_schema(self.raw_file(landing))
-            self._columns[landing.landing] = dict(zip(schema.names, schema.types, strict=True))
+            self._columns[landing.landing] = list(zip(schema.names, schema.types, strict=True))
         return self._columns[landing.landing]
 
     def raw_file(self, landing: Landing) -> Path:
