@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -26,7 +27,6 @@ FLAGS = (
     "--proxy-server=127.0.0.1:9",  # nobody listens there
     "--enable-logging=stderr",
     "--virtual-time-budget=10000",
-    "--window-size=1280,20000",  # everything is in sight, so every picture is drawn
 )
 
 
@@ -39,8 +39,8 @@ class Visit:
     requests: list[str]
 
 
-def visit(page: Path, folder: Path) -> Visit:
-    """Open a file in headless Chromium."""
+def visit(page: Path, folder: Path, *, width: int = 1280) -> Visit:
+    """Open a file in headless Chromium, in a window that shows the top of it."""
     browser = next((found for found in map(shutil.which, BROWSERS) if found), None)
     if browser is None:
         pytest.fail("This test needs a browser: apt-get install --yes chromium", pytrace=False)
@@ -48,6 +48,7 @@ def visit(page: Path, folder: Path) -> Visit:
     command = [
         browser,
         *FLAGS,
+        f"--window-size={width},800",
         f"--user-data-dir={folder / 'profile'}",
         f"--log-net-log={log}",
         "--dump-dom",
@@ -71,6 +72,17 @@ def test_pictures_are_drawn_and_nothing_is_asked_of_the_network(tmp_path: Path) 
     assert drawn == seen.dom.count('type="application/json"') == 9
     assert seen.dom.count('class="main-svg"') >= drawn
     assert "NaN" not in seen.dom.partition("<main")[2].partition("</main>")[0]
+
+
+@pytest.mark.browser
+def test_bars_have_room_on_a_phone(tmp_path: Path) -> None:
+    """The longest bar is as wide as what its number leaves, with the whole name above it."""
+    page = write_report(publish(tmp_path / "shop").published, path=tmp_path / "report.html")
+    seen = visit(page, tmp_path, width=390)
+    sizes = seen.dom.partition("<figure>")[2].partition("</figure>")[0]
+    bars = [float(width) for width in re.findall(r'<path d="M0,[\d.]+V[\d.]+H([\d.]+)V', sizes)]
+    assert max(bars) > 150
+    assert re.search(r'<g class="annotation".*?Actifs', sizes)
 
 
 @pytest.mark.browser

@@ -10,7 +10,7 @@ import pytest
 
 from facette.errors import FacetteError, NotFoundError
 from facette.queries import Published
-from facette.web.report import render, report_path, write_report
+from facette.web.report import people, render, report_path, write_report
 from facette.web.report.reading import Reading
 from tests.web.pages import Page, spaced
 from tests.web.snapshots import NASTY, SEGMENTS, World, definitions, publish, publish_little
@@ -108,8 +108,7 @@ def test_a_card_says_of_how_many_a_value_is_known(world: World, pages: dict[str,
         told.append((f"{100 * sum(known) / len(known):.0f}", f"{100 * len(known) / len(values):.0f}"))
     (inside_share, inside_known), (outside_share, outside_known) = told
     assert (
-        f"oui {inside_share} % contre {outside_share} % (connu pour {inside_known} % d'entre eux, {outside_known} % "
-        "des autres)"
+        f"oui {inside_share} % contre {outside_share} % (connu pour {inside_known} %, ailleurs pour {outside_known} %)"
     ) in spaced(pages["fr"].texts["cards"])
 
 
@@ -119,9 +118,14 @@ def test_recency_and_frequency_are_crossed(world: World, pages: dict[str, Page])
     for f in (1, 2, 3):
         for r in (1, 2, 3):
             here = [row["spend"] for row in rows if (row["r_score"], row["f_score"]) == (r, f)]
-            assert trace["text"][f - 1][r - 1] == (str(len(here)) if here else "")
-            shade = trace["z"][f - 1][r - 1]
+            shade, text = trace["z"][f - 1][r - 1], spaced(trace["text"][f - 1][r - 1])
             assert shade == (pytest.approx(sum(here) / len(here)) if here else None)
+            assert text == (f"{len(here)}<br>{sum(here) / len(here):.0f} €" if here else "")
+    scale = pages["fr"].pictures["rfm"][0]["layout"]["coloraxis"]
+    shown = [shade for row in trace["z"] for shade in row if shade is not None]
+    assert (scale["cmin"], scale["cmax"]) == (min(shown), max(shown))
+    assert scale["colorbar"]["title"]["text"] == "Dépense"
+    assert spaced(scale["colorbar"]["ticktext"][-1]) == f"{max(shown):.0f} €"
 
 
 def test_overlaps_are_shares_of_the_row(world: World, pages: dict[str, Page]) -> None:
@@ -134,6 +138,14 @@ def test_overlaps_are_shares_of_the_row(world: World, pages: dict[str, Page]) ->
             both = members(world, of) & members(world, also)
             assert drawn == (None if a == b else pytest.approx(len(both) / len(members(world, of))))
     assert "Nobody" not in up
+    assert "Not on the map: 1 segment that nobody is in." in spaced(pages["en"].texts["overlaps"])
+
+
+def test_segments_left_out_of_the_overlaps_are_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people, "SHOWN_OVERLAPS", 2)
+    text = spaced(Page(render(world.published, "fr")).texts["overlaps"])
+    smallest, empty = "1 segment parmi les plus petits (elle en montre 2 au plus)", "1 segment où il n'y a personne"
+    assert f"Pas sur la carte : {smallest} et {empty}." in text
 
 
 def test_clusterings_and_scores_are_drawn_and_told(pages: dict[str, Page]) -> None:

@@ -44,6 +44,7 @@ def test_quantities(value: float | None, unit: str, fr: str, en: str) -> None:
     ("share", "fr"),
     [
         (0.0, "0\u202f%"),
+        (-4e-17, "0\u202f%"),
         (1.0, "100\u202f%"),
         (0.0999, "10\u202f%"),
         (0.0512, "5,1\u202f%"),

@@ -131,6 +131,7 @@ def _lift(reading: Reading, metrics: PropensityMetrics) -> Picture:
         caption=words.say("lift_caption", base=words.percent(metrics.base_rate)),
         alt=words.say("lift_alt", listed=", ".join(rates)),
         height=320,
+        width=460,
         figure=columns([item.rate for item in metrics.deciles], told, rates, metrics.base_rate, words.say("tenth")),
     )
 

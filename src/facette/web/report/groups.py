@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from facette.definitions.model import Feature, KMeansModel
 from facette.segments.clusters import FittedKMeans, KMeansMetrics
 from facette.web.report.people import badge, traits
-from facette.web.report.pictures import PALETTE, Cells, Picture, choice, cloud, heat_map
+from facette.web.report.pictures import PALETTE, Cells, Picture, Scale, choice, cloud, heat_map
 from facette.web.report.reading import Reading, Row
 
 
@@ -86,6 +86,7 @@ def _choice(reading: Reading, metrics: KMeansMetrics) -> Picture | None:
         caption=words.say("choice_caption", chosen=words.count(metrics.clusters, "group").capitalize(), elbow=elbow),
         alt=words.say("choice_alt", listed=listed),
         height=300,
+        narrow_height=480,
         figure=choice(counts, curves, metrics.clusters, words.say("number_of_groups")),
     )
 
@@ -136,6 +137,7 @@ def recency_frequency(reading: Reading) -> Picture | None:
     up = range(1, groups + 1)
     told = [[_told(reading, recency, frequency, r, f, cells.get((r, f))) for r in up] for f in up]
     shade = "kpi" if kpi_known else "n"
+    shades = [[cells.get((r, f), {}).get(shade) for r in up] for f in up]
     colour = (
         words.say("rfm_colour_kpi", kpi=reading.column(reading.kpi or ""))
         if kpi_known
@@ -153,20 +155,23 @@ def recency_frequency(reading: Reading) -> Picture | None:
     )
     figure = heat_map(
         Cells(
-            shades=[[cells.get((r, f), {}).get(shade) for r in up] for f in up],
-            texts=[[words.number(cells[r, f]["n"]) if (r, f) in cells else "" for r in up] for f in up],
+            shades=shades,
+            texts=[[_written(reading, cells.get((r, f))) for r in up] for f in up],
             told=told,
         ),
         [str(score) for score in up],
         [str(score) for score in up],
-        x_title=reading.column(recency),
-        y_title=reading.column(frequency),
+        x_title=words.say("rfm_across", score=reading.column(recency), groups=groups),
+        y_title=words.say("rfm_up", score=reading.column(frequency), groups=groups),
+        scale=_scale(reading, [value for row in shades for value in row if value is not None], is_kpi=kpi_known),
     )
     return Picture(
         title="",
         caption=f"{caption} {reading_of_corners}",
         alt=words.say("rfm_alt", groups=groups, members=words.count(reading.population, "profile")),
-        height=120 + 64 * min(groups, 10),
+        height=136 + 64 * min(groups, 10),
+        narrow_height=236 + 64 * min(groups, 10),
+        width=120 + 50 * groups if groups > 5 else 0,
         figure=figure,
     )
 
@@ -191,6 +196,24 @@ def _crossed(reading: Reading, recency: str, frequency: str) -> dict[tuple[int, 
         measures["kpi"] = table[reading.kpi].cast("float64").mean()
     counted = table.group_by(r=table[recency], f=table[frequency]).agg(**measures).to_pyarrow().to_pylist()
     return {(int(row["r"]), int(row["f"])): {"kpi": None} | row for row in counted}
+
+
+def _written(reading: Reading, cell: Row | None) -> str:
+    """In a cell: how many, and below it the mean of the KPI."""
+    if cell is None:
+        return ""
+    count = reading.words.number(cell["n"])
+    return count if cell["kpi"] is None else f"{count}\n{reading.quantity(reading.kpi or '', cell['kpi'])}"
+
+
+def _scale(reading: Reading, values: Sequence[float], *, is_kpi: bool) -> Scale | None:
+    """What the shades stand for; None if there is only one."""
+    low, high = min(values, default=0), max(values, default=0)
+    if low == high:
+        return None
+    name = reading.column(reading.kpi or "") if is_kpi else reading.words.say("rfm_scale_members")
+    told = reading.kpi or "" if is_kpi else ""
+    return Scale(name, [(value, reading.quantity(told, value)) for value in (low, (low + high) / 2, high)])
 
 
 def _told(reading: Reading, recency: str, frequency: str, r: int, f: int, cell: Row | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from facette.definitions.language.tree import ValueType
 from facette.validation.portraits import MINIMUM_KNOWN
@@ -25,7 +24,7 @@ from facette.web.report.reading import Reading, Row
 
 COLOURS = {"worth": GREEN, "weak": "#e69f00", "small": "#56b4e9", "empty": GREY, "unknown": BLUE}
 SHOWN_LINES = 8
-SHOWN_OVERLAPS = 25
+SHOWN_OVERLAPS = 40
 TOLD_OVERLAPS = 6
 SHOWN_TRAITS = 6
 WIDEST_EFFECT = 2.0
@@ -33,7 +32,7 @@ WIDEST_EFFECT = 2.0
 SAME_PEOPLE = 0.9
 STRENGTHS = ((0.8, "large"), (0.5, "medium"), (0.2, "small"), (0.0, "slight"))
 """Cohen (1988), "Statistical power analysis for the behavioral sciences": large, medium and small d."""
-NEARLY_ALL = 0.95
+NEARLY_ALL = 0.9
 """Of how many a value must be known for nothing to be said of it."""
 BOOLEANS = {"true": "yes", "false": "no"}
 
@@ -119,6 +118,7 @@ def _sizes(reading: Reading) -> Picture:
         caption=words.say("sizes_caption"),
         alt=words.say("sizes_alt", listed=", ".join(f"{item.name} {item.told}" for item in items)),
         height=110 + 30 * len(items),
+        narrow_height=110 + 44 * len(items),
         figure=bars(items, words.say("members")),
     )
 
@@ -150,6 +150,7 @@ def _history(reading: Reading) -> Picture | None:
             "history_alt", segments=words.count(len(items), "segment"), runs=words.count(len(instants), "run")
         ),
         height=420,
+        narrow_height=340 + 20 * len(items),
         figure=lines(items, ticks, words.say("members")),
     )
 
@@ -243,9 +244,18 @@ def overlaps(reading: Reading) -> Row | None:
     shown = names[:SHOWN_OVERLAPS]
     return {
         "picture": _overlap_map(reading, shown, rows),
-        "left_out": reading.words.say("overlaps_left_out", shown=len(shown)) if len(shown) < len(names) else "",
+        "left_out": _left_out(reading, len(names) - len(shown), len(reading.sizes) - len(names)),
         "largest": _largest(reading, rows),
     }
+
+
+def _left_out(reading: Reading, smallest: int, empty: int) -> str:
+    """How many segments the map leaves out, and why."""
+    words = reading.words
+    told = [words.say("overlaps_empty", segments=words.count(empty, "segment"))] if empty else []
+    if smallest:
+        told.insert(0, words.say("overlaps_smallest", segments=words.count(smallest, "segment"), most=SHOWN_OVERLAPS))
+    return words.say("overlaps_left_out", listed=words.listed(told)) if told else ""
 
 
 def _overlap_map(reading: Reading, names: Sequence[str], rows: dict[tuple[str, str], Row]) -> Picture:
@@ -257,14 +267,13 @@ def _overlap_map(reading: Reading, names: Sequence[str], rows: dict[tuple[str, s
         texts=[[_rounded(rows.get((a, b))) for b in names] for a in upward],
         told=[[_overlap(reading, rows[a, b]) if (a, b) in rows else "" for b in names] for a in upward],
     )
-    figure: dict[str, Any] = heat_map(cells, labels, list(reversed(labels)))
-    figure["data"][0] |= {"zmin": 0, "zmax": 1}
     return Picture(
         title="",
         caption=words.say("overlaps_caption"),
         alt=words.say("overlaps_alt", segments=words.count(len(names), "segment")),
         height=200 + 27 * len(names),
-        figure=figure,
+        width=240 + 24 * len(names),
+        figure=heat_map(cells, labels, list(reversed(labels))),
     )
 
 

@@ -20,19 +20,30 @@ PALETTE = (BLUE, "#e69f00", GREEN, "#cc79a7", "#56b4e9", ORANGE, "#7a6a00", "#5b
 """Okabe and Ito (2008), which colour-blind readers can tell apart, then four more."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon", "hexagon")
 SHADES = ((0, "#f3f7fb"), (0.25, "#c7dcee"), (0.5, "#86b6da"), (0.75, "#3e86bd"), (1, "#08467e"))
-LONGEST_NAME = 34
+LONGEST_NAME, NARROW_NAME = 34, 16
 HOVER = "%{customdata}<extra></extra>"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of plotly.js with its title, how to read it, what it shows in words, and its height in pixels."""
+    """A figure of plotly.js with its title, how to read it, what it shows in words, and its size in pixels.
+
+    figure : data, layout, and what of the layout is otherwise on a narrow screen (``narrow``)
+    width  : on a screen that has less, the picture keeps it and scrolls
+    narrow_height : on a narrow screen; the same as elsewhere unless given
+    """
 
     title: str
     caption: str
     alt: str
     height: int
     figure: dict[str, Any]
+    width: int = 0
+    narrow_height: int = 0
+
+    @property
+    def style(self) -> str:
+        return f"--height:{self.height}px;--narrow:{self.narrow_height or self.height}px;min-width:{self.width}px"
 
     @property
     def json(self) -> Markup:
@@ -72,6 +83,27 @@ class Cells:
     told: Sequence[Sequence[str]]
 
 
+@dataclass(frozen=True)
+class Scale:
+    """What the shades of a heat map stand for: a name, and some values from the lightest to the darkest in words."""
+
+    name: str
+    values: Sequence[tuple[float, str]]
+
+    def colours(self, bar: dict[str, Any]) -> dict[str, Any]:
+        return {"cmin": self.values[0][0], "cmax": self.values[-1][0], "showscale": True, "colorbar": bar}
+
+    def bar(self, title: dict[str, Any], **place: Any) -> dict[str, Any]:
+        return {
+            "title": _title(self.name) | title,
+            "tickvals": [value for value, _ in self.values],
+            "ticktext": [plain(text) for _, text in self.values],
+            "thickness": 12,
+            "outlinewidth": 0,
+            **place,
+        }
+
+
 def bars(items: Sequence[Bar], axis: str) -> dict[str, Any]:
     """Horizontal bars, the first on top; one legend entry per kind."""
     traces: list[dict[str, Any]] = []
@@ -92,14 +124,22 @@ def bars(items: Sequence[Bar], axis: str) -> dict[str, Any]:
                 "marker": {"color": items[places[0]].colour},
             }
         )
-    layout = {
-        "xaxis": {"title": {"text": plain(axis)}, "rangemode": "tozero", "tickformat": ","},
+    layout: dict[str, Any] = {
+        "xaxis": {"title": _title(axis), "rangemode": "tozero", "tickformat": ","},
         "yaxis": _named([item.name for item in items], autorange="reversed"),
         "margin": {"l": _room([item.name for item in items]), "r": 110},
         "bargap": 0.35,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     }
-    return {"data": traces, "layout": layout}
+    above = {"x": 0, "xanchor": "left", "yanchor": "bottom", "yshift": 7, "showarrow": False}
+    narrow: dict[str, Any] = {
+        "yaxis": {"visible": False, "autorange": "reversed"},
+        "xaxis": layout["xaxis"] | {"nticks": 4},
+        "annotations": [above | {"y": place, "text": plain(item.name)} for place, item in enumerate(items)],
+        "margin": {"l": 8, "r": 96},
+        "bargap": 0.66,
+    }
+    return {"data": traces, "layout": layout, "narrow": narrow}
 
 
 def lines(items: Sequence[Line], ticks: Sequence[tuple[datetime, str]], axis: str) -> dict[str, Any]:
@@ -119,21 +159,32 @@ def lines(items: Sequence[Line], ticks: Sequence[tuple[datetime, str]], axis: st
         }
         for place, item in enumerate(items)
     ]
-    layout = {
+    layout: dict[str, Any] = {
         "xaxis": {
             "type": "date",
             "tickvals": [_axis_instant(instant) for instant, _ in ticks],
             "ticktext": [plain(text) for _, text in ticks],
         },
-        "yaxis": {"title": {"text": plain(axis)}, "rangemode": "tozero", "tickformat": ","},
+        "yaxis": {"title": _title(axis), "rangemode": "tozero", "tickformat": ","},
     }
-    return {"data": traces, "layout": layout}
+    narrow: dict[str, Any] = {
+        "yaxis": {"rangemode": "tozero", "tickformat": ","},
+        "legend": {"orientation": "h", "y": -0.12, "yanchor": "top", "x": 0},
+        "margin": {"l": 44, "r": 40},
+    }
+    return {"data": traces, "layout": layout, "narrow": narrow}
 
 
 def heat_map(
-    cells: Cells, across: Sequence[str], up: Sequence[str], *, x_title: str = "", y_title: str = ""
+    cells: Cells,
+    across: Sequence[str],
+    up: Sequence[str],
+    *,
+    x_title: str = "",
+    y_title: str = "",
+    scale: Scale | None = None,
 ) -> dict[str, Any]:
-    """Shaded cells; the first row is at the bottom."""
+    """Shaded cells; the first row is at the bottom. Without a scale, shades go from 0 to 1 and have no legend."""
     trace = {
         "type": "heatmap",
         "z": [list(row) for row in cells.shades],
@@ -142,20 +193,32 @@ def heat_map(
         "texttemplate": "%{text}",
         "hovertemplate": HOVER,
         "hoverongaps": False,
-        "colorscale": [list(shade) for shade in SHADES],
-        "showscale": False,
+        "coloraxis": "coloraxis",
         "xgap": 2,
         "ygap": 2,
     }
-    layout = {
-        "xaxis": _named(across, title={"text": plain(x_title)}, tickangle=-40 if max(map(len, across)) > 4 else 0),
-        "yaxis": _named(up, title={"text": plain(y_title)}),
-        "margin": {
-            "l": _room(up) + (24 if y_title else 0),
-            "b": _room(across) * 0.7 if max(map(len, across)) > 4 else 56,
-        },
+    colours: dict[str, Any] = {
+        "colorscale": [list(shade) for shade in SHADES],
+        "cmin": 0,
+        "cmax": 1,
+        "showscale": False,
     }
-    return {"data": [trace], "layout": layout}
+    is_long = max(map(len, across)) > 4
+    margin = {"l": _room(up) + (52 if y_title else 0), "b": _room(across) * 0.7 if is_long else 72}
+    layout: dict[str, Any] = {
+        "xaxis": _named(across, title=_title(x_title), tickangle=-40 if is_long else 0),
+        "yaxis": _named(up, title=_title(y_title) | {"standoff": 12}),
+        "coloraxis": colours | (scale.colours(scale.bar({"side": "right"})) if scale else {}),
+        "margin": margin,
+    }
+    cut = [short(name, NARROW_NAME) for name in up]
+    below = scale.bar({"side": "bottom"}, orientation="h", y=-0.3, yanchor="top") if scale else {}
+    narrow: dict[str, Any] = {
+        "yaxis": _named(cut, title=_title(y_title) | {"standoff": 12}),
+        "coloraxis": colours | (scale.colours(below) if scale else {}),
+        "margin": margin | {"l": margin["l"] + _room(cut) - _room(up)},
+    }
+    return {"data": [trace], "layout": layout, "narrow": narrow}
 
 
 def cloud(groups: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> dict[str, Any]:
@@ -178,7 +241,11 @@ def cloud(groups: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> dic
         for place, (name, xs, ys) in enumerate(groups)
     ]
     bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
-    layout = {"xaxis": bare, "yaxis": bare, "legend": {"orientation": "h", "y": -0.05, "itemsizing": "constant"}}
+    layout: dict[str, Any] = {
+        "xaxis": bare,
+        "yaxis": bare,
+        "legend": {"orientation": "h", "y": -0.05, "itemsizing": "constant"},
+    }
     return {"data": traces, "layout": layout}
 
 
@@ -206,15 +273,21 @@ def choice(
                 },
             }
         )
-    across = {"tickvals": list(counts), "title": {"text": plain(axis)}}
-    layout = {
+    across = {"tickvals": list(counts), "title": _title(axis)}
+    layout: dict[str, Any] = {
         "xaxis": across | {"domain": [0, 0.4]},
         "xaxis2": across | {"domain": [0.6, 1], "anchor": "y2"},
-        "yaxis": {"title": {"text": plain(curves[0][0])}},
-        "yaxis2": {"title": {"text": plain(curves[1][0])}, "anchor": "x2", "rangemode": "tozero", "tickformat": ","},
+        "yaxis": {"title": _title(curves[0][0])},
+        "yaxis2": {"title": _title(curves[1][0]), "anchor": "x2", "rangemode": "tozero", "tickformat": ","},
         "showlegend": False,
     }
-    return {"data": traces, "layout": layout}
+    narrow: dict[str, Any] = {
+        "xaxis": {"tickvals": list(counts)},
+        "xaxis2": across | {"anchor": "y2"},
+        "yaxis": layout["yaxis"] | {"domain": [0.57, 1]},
+        "yaxis2": layout["yaxis2"] | {"domain": [0, 0.43]},
+    }
+    return {"data": traces, "layout": layout, "narrow": narrow}
 
 
 def against_diagonal(
@@ -260,9 +333,9 @@ def against_diagonal(
         "ticktext": [text for _, text in percent],
         "range": [0, highest],
     }
-    layout = {
-        "xaxis": ticks | {"title": {"text": plain(axes[0])}},
-        "yaxis": ticks | {"title": {"text": plain(axes[1])}},
+    layout: dict[str, Any] = {
+        "xaxis": ticks | {"title": _title(axes[0])},
+        "yaxis": ticks | {"title": _title(axes[1])},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     }
     return {"data": traces, "layout": layout}
@@ -277,9 +350,6 @@ def columns(
         "type": "bar",
         "x": places,
         "y": list(values),
-        "text": list(texts),
-        "textposition": "outside",
-        "cliponaxis": False,
         "customdata": [plain(text) for text in told],
         "hovertemplate": HOVER,
         "marker": {"color": [BLUE if value > level else "#9dc3de" for value in values]},
@@ -294,24 +364,32 @@ def columns(
         "y1": level,
         "line": {"color": ORANGE, "width": 2, "dash": "dot"},
     }
-    layout = {
-        "xaxis": {"tickvals": places, "showgrid": False, "title": {"text": plain(axis)}},
+    layout: dict[str, Any] = {
+        "xaxis": {"tickvals": places, "showgrid": False, "title": _title(axis)},
         "yaxis": {"showticklabels": False, "showgrid": False, "rangemode": "tozero"},
         "shapes": [line],
+        "annotations": [  # on the line, and not struck through by it
+            {
+                "x": place,
+                "y": value,
+                "yanchor": "bottom",
+                "text": plain(text),
+                "showarrow": False,
+                "bgcolor": "#fff",
+                "borderpad": 1,
+            }
+            for place, value, text in zip(places, values, texts, strict=True)
+        ],
         "bargap": 0.2,
     }
     return {"data": [trace], "layout": layout}
 
 
 def sparkline(values: Sequence[float], *, width: int = 84, height: int = 24) -> str:
-    """The points of an SVG polyline through the values, from the left to the right edge; lowest at the bottom."""
-    low, high = min(values), max(values)
-    step = (width - 4) / max(1, len(values) - 1)
-    spread = (high - low) or 1.0
+    """The points of an SVG polyline through the values, from the left to the right edge, over a base at 0."""
+    step, highest = (width - 4) / max(1, len(values) - 1), max(*values, 1)
     return " ".join(
-        f"{2 + place * step:.1f},{height - 3 - (value - low) / spread * (height - 6):.1f}"
-        if high > low
-        else f"{2 + place * step:.1f},{height / 2:.1f}"
+        f"{2 + place * step:.1f},{height - 1 - value / highest * (height - 4):.1f}"
         for place, value in enumerate(values)
     )
 
@@ -321,9 +399,14 @@ def plain(text: str) -> str:
     return escape(text, quote=False).replace("\n", "<br>")
 
 
-def short(name: str) -> str:
+def short(name: str, longest: int = LONGEST_NAME) -> str:
     """A name cut to what fits beside an axis."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1].rstrip()}…"
+    return name if len(name) <= longest else f"{name[: longest - 1].rstrip()}…"
+
+
+def _title(text: str) -> dict[str, Any]:
+    """What an axis or a scale is called."""
+    return {"text": plain(text), "font": {"size": 13}}
 
 
 def _named(names: Sequence[str], **rest: Any) -> dict[str, Any]:

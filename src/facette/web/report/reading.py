@@ -16,6 +16,7 @@ from facette.plan import changed_parts
 from facette.queries import Published
 from facette.segments.clusters import FittedKMeans
 from facette.segments.scores import FittedPropensity
+from facette.validation.quantities import NO_BREAK
 from facette.validation.verdicts import sentence
 from facette.web.report.rules import Ends, with_bands
 from facette.web.report.words import Words
@@ -183,7 +184,7 @@ class Reading:
             column = self.definitions.vocabulary.columns[self.kpi]
             name = Label.model_validate({self.language: self._of(column.labels, column.name)})
             told = sentence(row, self.definitions.project.validation, kpi=name, unit=column.unit)[self.language]
-        text = self.words.typeset(told)
+        text = re.sub(r" ([<=]) (?=\d)", rf"{NO_BREAK}\1{NO_BREAK}", self.words.typeset(told))
         said = self.words.say(f"verdict_{row['verdict']}")
         return _capital(re.sub(rf"^{re.escape(said)}\s*:\s*", "", text))
 

@@ -13,18 +13,27 @@
   const axis = { gridcolor: "#e6eaf0", linecolor: "#c9d1dc", zerolinecolor: "#c9d1dc", fixedrange: true, automargin: true };
   const config = { displayModeBar: false, responsive: true, doubleClick: false };
 
+  const isNarrow = window.matchMedia("(max-width: 40rem)"); // as in report.css
+  const pictures = [...document.querySelectorAll(".picture")];
+  const PRINTED_WIDTH = 660; // of A4 and Letter, less the margins
+
+  function whole(picture) {
+    const { data, layout, narrow } = JSON.parse(picture.closest("figure").querySelector("script").textContent);
+    const chosen = isNarrow.matches ? { ...layout, ...narrow } : layout;
+    const own = { ...common, ...chosen, margin: { l: 60, r: 20, t: 16, b: 48, ...chosen.margin } };
+    for (const name of Object.keys(chosen)) {
+      if (/^[xy]axis\d*$/.test(name)) own[name] = { ...axis, ...chosen[name] };
+    }
+    return [data, own];
+  }
+
   function draw(picture) {
     if (picture.dataset.state) return;
     picture.dataset.state = "drawing";
-    const { data, layout } = JSON.parse(picture.nextElementSibling.textContent);
-    const whole = { ...common, ...layout, margin: { l: 60, r: 20, t: 16, b: 48, ...layout.margin } };
-    for (const name of Object.keys(layout)) {
-      if (/^[xy]axis\d*$/.test(name)) whole[name] = { ...axis, ...layout[name] };
-    }
-    Plotly.newPlot(picture, data, whole, config).then(() => { picture.dataset.state = "drawn"; });
+    Plotly.newPlot(picture, ...whole(picture), config).then(() => { picture.dataset.state = "drawn"; });
   }
 
-  const pictures = [...document.querySelectorAll(".picture")];
+  // What is near the window first, then the others one by one, so that all are there when somebody prints.
   const watcher = new IntersectionObserver(
     (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
       watcher.unobserve(entry.target);
@@ -33,7 +42,25 @@
     { rootMargin: "600px" },
   );
   pictures.forEach((picture) => watcher.observe(picture));
-  window.addEventListener("beforeprint", () => pictures.forEach(draw));
+  const later = window.requestIdleCallback ?? ((work) => window.setTimeout(work, 50));
+  function drawNext() {
+    const next = pictures.find((picture) => !picture.dataset.state);
+    if (!next) return;
+    draw(next);
+    later(drawNext);
+  }
+  later(drawNext);
+
+  isNarrow.addEventListener("change", () => pictures.forEach((picture) => {
+    if (picture.dataset.state) Plotly.newPlot(picture, ...whole(picture), config);
+  }));
+  window.addEventListener("beforeprint", () => pictures.forEach((picture) => {
+    draw(picture);
+    Plotly.relayout(picture, { autosize: false, width: PRINTED_WIDTH, height: picture.clientHeight });
+  }));
+  window.addEventListener("afterprint", () => pictures.forEach((picture) => {
+    Plotly.relayout(picture, { autosize: true, width: null, height: null });
+  }));
 
   // The entry of the section that is being read stands out in the navigation.
   const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));

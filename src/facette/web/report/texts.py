@@ -170,8 +170,8 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     "versus": {"fr": "{inside} contre {outside}", "en": "{inside} against {outside}"},
     "known_of": {
-        "fr": "connu pour {inside} d'entre eux, {outside} des autres",
-        "en": "known of {inside} of them, {outside} of the others",
+        "fr": "connu pour {inside}, ailleurs pour {outside}",
+        "en": "known of {inside}, elsewhere of {outside}",
     },
     "trait_title": {"fr": "{strength} (d = {effect})", "en": "{strength} (d = {effect})"},
     "strength_large": {"fr": "écart fort", "en": "large difference"},
@@ -188,9 +188,9 @@ TEXTS: dict[str, dict[Language, str]] = {
     "rfm": {"fr": "Récence et fréquence", "en": "Recency and frequency"},
     "rfm_caption": {
         "fr": "Chaque case croise {recency} (de gauche à droite) et {frequency} (de bas en haut), de 1, le moins bon, "
-        "à {groups}. Le nombre est celui des profils ; la couleur, du clair au foncé, dit {colour}.",
-        "en": "Each cell crosses {recency} (across) and {frequency} (up), from 1, the worst, to {groups}. The number "
-        "is that of profiles; the colour, from light to dark, tells {colour}.",
+        "à {groups}. Le premier nombre est celui des profils ; la couleur, du clair au foncé, dit {colour}.",
+        "en": "Each cell crosses {recency} (across) and {frequency} (up), from 1, the worst, to {groups}. The first "
+        "number is that of profiles; the colour, from light to dark, tells {colour}.",
     },
     "rfm_reading": {
         "fr": "En haut à droite, ceux qui sont venus récemment et souvent ({best}) ; en haut à gauche, les habitués "
@@ -202,8 +202,14 @@ TEXTS: dict[str, dict[Language, str]] = {
         "fr": "Carte de chaleur de {groups} cases sur {groups}, {members}.",
         "en": "Heat map of {groups} by {groups} cells, {members}.",
     },
+    "rfm_across": {
+        "fr": "{score}\n1 : il y a longtemps – {groups} : récemment",
+        "en": "{score}\n1: long ago – {groups}: lately",
+    },
+    "rfm_up": {"fr": "{score}\n1 : rarement – {groups} : souvent", "en": "{score}\n1: seldom – {groups}: often"},
+    "rfm_scale_members": {"fr": "Nombre de profils", "en": "Number of profiles"},
     "rfm_colour_members": {"fr": "le nombre de profils", "en": "the number of profiles"},
-    "rfm_colour_kpi": {"fr": "la moyenne de « {kpi} »", "en": "the mean of “{kpi}”"},
+    "rfm_colour_kpi": {"fr": "la moyenne de « {kpi} », écrite dessous", "en": "the mean of “{kpi}”, written below it"},
     # ── clusterings ─────────────────────────────────────────────────────────────────────────────────────────────────
     "clusterings": {"fr": "Groupes trouvés dans les données", "en": "Groups found in the data"},
     "group": {"fr": "Groupe {number}", "en": "Group {number}"},
@@ -344,10 +350,12 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "Read along a row: the share of that segment's profiles who are in the column's as well. The darker the "
         "cell, the larger the share.",
     },
-    "overlaps_left_out": {
-        "fr": "Seuls les {shown} plus grands segments sont montrés.",
-        "en": "Only the {shown} largest segments are shown.",
+    "overlaps_left_out": {"fr": "Pas sur la carte : {listed}.", "en": "Not on the map: {listed}."},
+    "overlaps_smallest": {
+        "fr": "{segments} parmi les plus petits (elle en montre {most} au plus)",
+        "en": "{segments} of the smallest (it shows {most} at most)",
     },
+    "overlaps_empty": {"fr": "{segments} où il n'y a personne", "en": "{segments} that nobody is in"},
     "overlaps_alt": {"fr": "Carte de chaleur de {segments}.", "en": "Heat map of {segments}."},
     "largest_overlaps": {"fr": "Les plus grands recouvrements", "en": "The largest overlaps"},
     "overlap": {
