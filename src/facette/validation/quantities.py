@@ -44,7 +44,7 @@ def percent(share: float | None, language: Language) -> str:
     """0.123 → “12%” / « 12 % »; below 10 % with one decimal, and never 0 for what is not."""
     if share is None:
         return "–"
-    hundredths = 100 * share
+    hundredths = 100 * share if abs(share) >= LEAST else 0.0
     if 0 < hundredths < 0.05:
         text = "<" + NO_BREAK + fixed(0.1, 1, language)
     else:
