@@ -45,7 +45,8 @@ def record_table(rows: list[dict], traits: Mapping[str, pa.DataType] = TRAITS, i
 
 def identity_table(owners: Mapping[tuple[str, str], int]) -> ir.Table:
     rows = [{"kind": kind, "value": value, "profile_id": owner} for (kind, value), owner in owners.items()]
-    return ibis.memtable(pa.Table.from_pylist(rows))
+    table = pa.Table.from_pylist(rows)
+    return ibis.memtable(table.append_column("known_from", pa.nulls(len(rows), pa.timestamp("us", "UTC"))))
 
 
 def by_profile(profiles: ir.Table) -> dict[int, dict]:

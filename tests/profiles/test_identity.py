@@ -215,6 +215,18 @@ def test_a_shared_email_stays_with_the_card_it_was_first_seen_with() -> None:
     }
 
 
+def test_an_identifier_is_known_from_the_first_row_that_has_it() -> None:
+    """Always, where a record says nothing of when it was known; and the same when rows come bit by bit."""
+    second, third = START + timedelta(days=1), START + timedelta(days=2)
+    first = [{"card": "1", "cookie": "k", "seen_at": second}, {"card": "2", "seen_at": START}]
+    then = [{"cookie": "k", "email": "a@x.fr", "seen_at": third}, {"card": "1", "seen_at": START}, {"card": "2"}]
+    expected = {("card", "1"): START, ("card", "2"): None, ("cookie", "k"): second, ("email", "a@x.fr"): third}
+    one = stored(identity.resolve(table(first), None, FREE))
+    two = identity.resolve(table(then), one.identities, FREE, links=one.links)
+    for result in (two, identity.resolve(table(first + then), None, FREE)):
+        assert {(row["kind"], row["value"]): row["known_from"] for row in rows_of(result.identities)} == expected
+
+
 def test_nothing_at_all_gives_nothing_at_all() -> None:
     result = identity.resolve(identity.observations({}, {}, FREE), None, FREE)
     assert not rows_of(result.identities) and not rows_of(result.links)
@@ -272,7 +284,7 @@ def test_observations_are_the_distinct_combinations_with_their_first_instant() -
             {
                 "id_cookie": ["k", "k", "k"],
                 "id_card": ["7", "7", None],
-                "at": pa.array([later, START, later], instants),
+                "known_at": pa.array([later, START, later], instants),
                 "source": ["web", "web", "app"],
             }
         )

@@ -119,6 +119,17 @@ def test_nobody_counts_before_anything_is_known_of_them(tmp_path: Path) -> None:
     assert rows(folder, "memberships") == []
 
 
+def test_nobody_is_in_the_population_before_what_puts_them_there_is_known(tmp_path: Path) -> None:
+    visits = "{name: v, kind: file, path: v.csv, events: [{name: go, identifiers: {cookie: k, email: mail}, at: at}]}"
+    kinds = "{name: email, format: email}, {name: cookie}"
+    folder = shop(tmp_path / "shop", visits, identifiers=kinds, more="population: [email]\n")
+    (folder / "v.csv").write_text("k,mail,at\n1,,2026-09-01\n2,b@x.fr,2026-09-01\n1,a@x.fr,2026-09-05\n", "utf-8")
+    for day, counted in ((3, ["b@x.fr"]), (6, ["a@x.fr", "b@x.fr"])):
+        run(folder, datetime(2026, 9, day, tzinfo=UTC))
+        assert sorted(row["email"] for row in rows(folder, "features")) == counted
+        assert len(rows(folder, "profiles")) == 2
+
+
 def test_a_column_that_a_later_file_lacks_and_a_file_without_rows_are_told(tmp_path: Path) -> None:
     folder = shop(tmp_path / "shop", ORDERS)
     (folder / "orders1.csv").write_text("id,at,amount\na,2026-09-01,1\n", encoding="utf-8")

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 
 from facette.clock import Moment
 from facette.definitions import model
+from facette.warehouse.compiler import instant
 
 
 def golden_record(
@@ -25,7 +26,7 @@ def golden_record(
 
     records    : source → its records (``record``, ``id_<kind>``, ``known_at``, traits); a trait that several sources
                  give has one type
-    identities : ``kind``, ``value``, ``profile_id``
+    identities : ``kind``, ``value``, ``profile_id``, ``known_from``; only what was known makes a profile count
     moment     : records with ``known_at`` after ``moment.known_at`` do not exist yet; null means always known (oldest)
     returns    : ``profile_id``, ``is_counted``, ``id_<kind>`` per kind, ``n_identifiers``, traits; one row per profile
                  of ``identities``, also when it has no record
@@ -38,7 +39,7 @@ def golden_record(
 
     ``id_<kind>`` is the profile's identifier on its most recent record that has one, else its smallest.
     """
-    profiles = _identified(identities, project, kinds)
+    profiles = _identified(identities, project, kinds, moment)
     if not records:
         return profiles
     rows = _resolved_records(records, identities, project, moment, kinds)
@@ -55,16 +56,19 @@ def golden_record(
     )
 
 
-def _identified(identities: ir.Table, project: model.Project, kinds: Sequence[model.Identifier]) -> ir.Table:
-    """Every profile with its smallest identifier of each kind."""
+def _identified(
+    identities: ir.Table, project: model.Project, kinds: Sequence[model.Identifier], moment: Moment
+) -> ir.Table:
+    """Every profile with its smallest identifier of each kind, and whether it counted at the moment."""
     smallest = {
         f"id_{kind.name}": (identities.kind == kind.name).ifelse(identities.value, ibis.null("string")).min()
         for kind in kinds
     }
-    profiles = identities.group_by("profile_id").agg(**smallest, n_identifiers=identities.count())
-    counted = [profiles[f"id_{kind}"].notnull() for kind in project.population]
-    is_counted = ibis.or_(*counted) if counted else ibis.literal(True)
-    return profiles.select("profile_id", *smallest, "n_identifiers", is_counted=is_counted)
+    is_known = identities.known_from.isnull() | (identities.known_from <= instant(moment.known_at))
+    wanted = [identities.kind == kind for kind in project.population]
+    counts = (ibis.or_(*wanted) & is_known if wanted else is_known).cast("int8").max() == 1
+    profiles = identities.group_by("profile_id").agg(**smallest, n_identifiers=identities.count(), is_counted=counts)
+    return profiles.select("profile_id", *smallest, "n_identifiers", "is_counted")
 
 
 def _resolved_records(

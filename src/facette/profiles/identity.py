@@ -29,13 +29,15 @@ from facette.profiles import components
 
 INSTANT = pa.timestamp("us", tz="UTC")
 UNKNOWN_INSTANT = np.iinfo(np.int64).max  # sorts last
+ALWAYS = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
 class Identities:
     """Who is who, and what became of the profiles that were known before.
 
-    identities : kind, value, profile_id, first_id     one row per identifier; first_id is the profile it was first in
+    identities : kind, value, profile_id, first_id, known_from
+                 one row per identifier; first_id is the profile it was first in; known_from null: always known
     links      : kind_a, value_a, kind_b, value_b, source, seen_at, is_refused, reason
                  one row per pair and source; a is the more trusted kind, seen_at the first time (null: unknown)
     merged     : old_id, new_id      previous profiles that are now wholly part of another one
@@ -54,13 +56,14 @@ def observations(
     """The distinct combinations of identifiers in all records and events, and when each was first seen.
 
     records : source → its records (``id_<kind>``, ``known_at``)
-    cleaned : event → its cleaned events (``id_<kind>``, ``source``, ``at``)
-    returns : ``id_<kind>`` text for every kind, ``source``, ``seen_at``; no row without any identifier
+    cleaned : event → its cleaned events (``id_<kind>``, ``source``, ``known_at``)
+    returns : ``id_<kind>`` text for every kind, ``source``, ``seen_at`` (null: a record that is always known); no row
+              without any identifier
     """
     parts = [
         _combinations(table, table.known_at, ibis.literal(source), kinds) for source, table in sorted(records.items())
     ]
-    parts += [_combinations(table, table.at, table.source, kinds) for _, table in sorted(cleaned.items())]
+    parts += [_combinations(table, table.known_at, table.source, kinds) for _, table in sorted(cleaned.items())]
     if not parts:
         return ibis.memtable(_observation_schema(kinds).empty_table())
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
@@ -106,7 +109,7 @@ def resolve(
     profile_id, first_id = _number(group, past, graph.seen, highest)
     merged, split = _moves(past.profile_id, profile_id[past.code])
 
-    ids = {"profile_id": profile_id, "first_id": first_id}
+    ids = {"profile_id": profile_id, "first_id": first_id, "known_from": _instants(graph.known)}
     identities = ibis.memtable(pa.table({"kind": nodes["kind"], "value": nodes["value"], **ids}))
     all_links = ibis.memtable(_links_table(graph, over, kinds))
     if kept_identities is not None and kept_links is not None:
@@ -132,7 +135,8 @@ def _combinations(
     }
     rows = table.select(**ids, source=source, seen_at=seen_at.cast("timestamp('UTC', 6)"))
     rows = rows.filter(ibis.or_(*(rows[column].notnull() for column in ids)))
-    return rows.group_by([*ids, "source"]).agg(seen_at=rows.seen_at.min())
+    first = ibis.ifelse(rows.seen_at.isnull().sum() == 0, rows.seen_at.min(), ibis.null("timestamp('UTC', 6)"))
+    return rows.group_by([*ids, "source"]).agg(seen_at=first)
 
 
 def _as_observations(identities: ir.Table, links: ir.Table, kinds: Sequence[model.Identifier]) -> ir.Table:
@@ -145,7 +149,7 @@ def _as_observations(identities: ir.Table, links: ir.Table, kinds: Sequence[mode
         )
         for kind in kinds
     }
-    return identities.select(**alone, source=nothing, seen_at=ibis.null("timestamp('UTC', 6)")).union(
+    return identities.select(**alone, source=nothing, seen_at=identities.known_from.cast("timestamp('UTC', 6)")).union(
         links.select(**pairs, source=links.source, seen_at=links.seen_at.cast("timestamp('UTC', 6)"))
     )
 
@@ -189,6 +193,7 @@ class _Graph:
     """Identifiers coded 0 … n-1 in the order of kinds, then values, so that a smaller code comes first.
 
     values, kind, seen  : per code: its value, the position of its kind, when it was first seen (µs)
+    known               : per code: since when it is known (µs)
     a, b                : per pair of linked identifiers: their codes, a < b; in the order in which they are added
     pair, source, stamp : per link: its pair, its source (position in ``sources``), when it was first seen (µs)
     """
@@ -196,6 +201,7 @@ class _Graph:
     values: pa.Array
     kind: np.ndarray
     seen: np.ndarray
+    known: np.ndarray
     a: np.ndarray
     b: np.ndarray
     pair: np.ndarray
@@ -221,9 +227,11 @@ def _encode(rows: pa.Table, kinds: Sequence[model.Identifier]) -> _Graph:
     sources_rank, sources = _rank(pc.fill_null(rows["source"], ""))
     stamp = pc.fill_null(rows["seen_at"].cast(INSTANT).cast(pa.int64()), UNKNOWN_INSTANT).to_numpy()
 
-    seen = np.full(offsets[-1], UNKNOWN_INSTANT)
+    seen, known = (np.full(offsets[-1], UNKNOWN_INSTANT) for _ in range(2))
+    since = np.where(stamp == UNKNOWN_INSTANT, ALWAYS, stamp)
     for code in codes:
         np.minimum.at(seen, code[code >= 0], stamp[code >= 0])
+        np.minimum.at(known, code[code >= 0], since[code >= 0])
 
     kind = np.repeat(np.arange(len(kinds)), sizes)
     links = [np.empty((4, 0), np.int64)]
@@ -233,7 +241,7 @@ def _encode(rows: pa.Table, kinds: Sequence[model.Identifier]) -> _Graph:
             links.append(np.stack([left[both], right[both], sources_rank[both], stamp[both]]))
     a, b, pair, source, earliest = _distinct_links(np.concatenate(links, axis=1), kind)
     values = pa.concat_arrays([values for _, values in columns])
-    return _Graph(values, kind, seen, a, b, pair, source, earliest, sources)
+    return _Graph(values, kind, seen, known, a, b, pair, source, earliest, sources)
 
 
 def _rank(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
@@ -267,6 +275,10 @@ def _distinct_links(
     earliest = np.full(len(distinct), UNKNOWN_INSTANT)
     np.minimum.at(earliest, link, stamp)
     return a[order], b[order], distinct // n_sources, distinct % n_sources, earliest
+
+
+def _instants(stamps: np.ndarray) -> pa.Array:
+    return pa.array(stamps, pa.int64(), mask=stamps == ALWAYS).cast(INSTANT)
 
 
 def _encode_past(previous: ir.Table | None, nodes: pa.Table) -> _Past:

@@ -10,7 +10,6 @@ from facette.features.partials import Grown, by_event, kinds_needed, prepare, ro
 from facette.features.table import feature_table, quantile_cuts
 from facette.plan import Step
 from facette.stages.work import Work
-from facette.warehouse.compiler import instant
 
 
 def partials(step: Step, work: Work) -> int:
@@ -30,21 +29,8 @@ def partials(step: Step, work: Work) -> int:
     count_from = [(table, ibis.greatest(table["at"], table.known_at)) for table in tables]
     count_from += [(records, records.known_at) for records in work.records().values()]
     instants = [_first_after(table, due, work.moment) for table, due in count_from]
-    pending_from = min((first for first in instants if first), default="")
-    work.draft.note(pending_from=pending_from)
-    if pending_from:
-        _leave_out_the_unknown(work)
+    work.draft.note(pending_from=min((first for first in instants if first), default=""))
     return rows
-
-
-def _leave_out_the_unknown(work: Work) -> None:
-    """Profiles of whom nothing is known yet, neither an event nor a record, do not count."""
-    since = work.known_from()
-    unknown = since.filter(since.known_from > instant(work.moment.as_of)).select(_unknown="profile_id")
-    profiles = work.table("profiles")
-    marked = profiles.left_join(unknown, profiles.profile_id == unknown._unknown)
-    marked = marked.mutate(is_counted=marked.is_counted & marked._unknown.isnull())
-    work.replace("profiles", marked.select(profiles.columns))
 
 
 def _grown(event: str, work: Work) -> Grown:

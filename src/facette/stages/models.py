@@ -87,11 +87,9 @@ def _fit_score(item: model.PropensityModel, work: Work) -> FittedPropensity:
         )
     moments = past_moments(item, work.moment, first_day)
     where = work.definitions.targets[item.name]
-    known = work.con.create_table("known_from", work.known_from(), temp=True, overwrite=True)
 
     def row_at(moment: Moment) -> ir.Table:
-        then = known.filter(known.known_from <= moment.as_of)
-        return work.features_at(moment, item.features).semi_join(then, "profile_id")
+        return work.features_at(moment, item.features)
 
     return fit_propensity(item, training_set(item, where, target, row_at, moments, work.moment).to_pyarrow())
 

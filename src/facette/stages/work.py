@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ from facette.definitions.project import Definitions
 from facette.features.partials import Aggregates, by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, feature_plan, feature_table, needed, quantile_cuts
 from facette.profiles.clean import LookupTable
-from facette.profiles.events import remap, resolve_events
+from facette.profiles.events import remap
 from facette.profiles.golden import golden_record
 from facette.sources.landing import Landing
 from facette.stages.landing import RAW
-from facette.warehouse.compiler import instant
 from facette.warehouse.connect import read_parquet
 from facette.warehouse.ledger import Ledger
 from facette.warehouse.published import Draft, Snapshot, Store
@@ -143,17 +141,6 @@ class Work:
             return ibis.memtable(pa.table({"profile_id": pa.array([], pa.int64())}))
         old, new = self.merged.select(profile_id="old_id"), self.merged.select(profile_id="new_id")
         return ibis.union(old, new, distinct=True)
-
-    def known_from(self) -> ir.Table:
-        """Since when there is anything about each profile: profile_id, known_from (year 1: always)."""
-        kinds, identities = self.project.identifiers, self.table("identities")
-        always = instant(datetime(1, 1, 1, tzinfo=UTC))
-        events = [self.events(event) for event in self.definitions.vocabulary.events]
-        parts = [table.select("profile_id", since=ibis.greatest(table["at"], table.known_at)) for table in events]
-        records = [resolve_events(table, identities, kinds) for table in self.records().values()]
-        parts += [table.select("profile_id", since=table.known_at.fill_null(always)) for table in records]
-        seen = ibis.union(*parts) if len(parts) > 1 else parts[0]
-        return seen.group_by("profile_id").agg(known_from=seen.since.min())
 
     def profiles_at(self, moment: Moment) -> ir.Table:
         """Profiles with the traits that were known at a moment."""
