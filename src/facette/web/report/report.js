@@ -13,7 +13,7 @@
   const axis = { gridcolor: "#e6eaf0", linecolor: "#c9d1dc", zerolinecolor: "#c9d1dc", fixedrange: true, automargin: true };
   const config = { displayModeBar: false, responsive: true, doubleClick: false };
 
-  const isNarrow = window.matchMedia("(max-width: 40rem)"); // as in report.css
+  const isNarrow = window.matchMedia("screen and (max-width: 40rem)"); // as in report.css
   const pictures = [...document.querySelectorAll(".picture")];
   const PRINTED_WIDTH = 660; // of A4 and Letter, less the margins
 
