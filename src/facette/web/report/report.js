@@ -15,7 +15,7 @@
 
   const isNarrow = window.matchMedia("screen and (max-width: 40rem)"); // as in report.css
   const pictures = [...document.querySelectorAll(".picture")];
-  const PRINTED_WIDTH = 660; // of A4 and Letter, less the margins
+  const PRINTED = { width: 660, height: 780 }; // what A4 and Letter leave, at most; as in report.css
 
   function whole(picture) {
     const { data, layout, narrow } = JSON.parse(picture.closest("figure").querySelector("script").textContent);
@@ -56,7 +56,8 @@
   }));
   window.addEventListener("beforeprint", () => pictures.forEach((picture) => {
     draw(picture);
-    Plotly.relayout(picture, { autosize: false, width: PRINTED_WIDTH, height: picture.clientHeight });
+    const height = Math.min(picture.clientHeight, PRINTED.height);
+    Plotly.relayout(picture, { autosize: false, width: PRINTED.width, height });
   }));
   window.addEventListener("afterprint", () => pictures.forEach((picture) => {
     Plotly.relayout(picture, { autosize: true, width: null, height: null });
