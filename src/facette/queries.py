@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed
 from facette.profiles.events import remap
 from facette.segments.clusters import FittedKMeans, assign
-from facette.segments.explain import NEAR_DAYS, Explanation, explain, turning_points
+from facette.segments.explain import Explanation, explain, turning_points
 from facette.segments.membership import wide_row
 from facette.segments.scores import FittedPropensity, score
 from facette.warehouse.compiler import compile_rule, visible
@@ -254,12 +254,23 @@ class Published:
             rows = feature_table(moments.spread(profile), partials, plan, moments, self.snapshot.cuts)
             return rows.mutate(**{name: make(rows) for name, make in outputs.items()})
 
-        timeline = [{"event": event, **row} for event, table in mine.items() for row in table.to_pyarrow().to_pylist()]
-        asked = [cast(tree.Rule, rule) for rule in trees]
         now = Moments((self.moment,), durations)
-        cuts = [cut for feature in plan.features for cut in self.snapshot.cuts.get(feature.name, ())]
-        row = rows_at(now).to_pyarrow().to_pylist()[0]
-        later = turning_points(asked, plan.aggregates.values(), timeline, row, self.moment, cuts)
+        cuts: dict[str, tuple[float, ...]] = {}
+        for feature in plan.features:
+            if feature.quantiles:
+                of = feature.quantiles.of
+                cuts[of] = (*cuts.get(of, ()), *self.snapshot.cuts.get(feature.name, ()))
+        is_hidden = _hides_recency(plan, [self.definitions.model(name) for name in outputs])
+        later = turning_points(
+            [cast(tree.Rule, rule) for rule in trees],
+            plan.aggregates,
+            {event: table.to_pyarrow().to_pylist() for event, table in mine.items()},
+            rows_at(now).to_pyarrow().to_pylist()[0],
+            self.moment,
+            values=plan.values,
+            cuts=cuts,
+            is_every_midnight=is_hidden,
+        )
         answer = explain(
             cast(tree.Rule, rules[segment].rule),
             rules,
@@ -267,9 +278,8 @@ class Published:
             replace(now, moments=(self.moment, *later)),
             print_rule=lambda rule: print_rule(rule, language, self.definitions.vocabulary),
         )
-        if answer.looked_until is None and _hides_recency(plan, [self.definitions.model(name) for name in outputs]):
-            horizon = self.moment.start_of(self.moment.today + timedelta(days=NEAR_DAYS))
-            answer = replace(answer, looked_until=self._local(horizon))
+        if is_hidden and answer.looked_until is None:
+            answer = replace(answer, looked_until=later[-1].local)
         return answer
 
     def _model_outputs(self, plan: FeaturePlan) -> dict[str, Any]:
@@ -340,6 +350,11 @@ def _of(table: ir.Table, profile_id: int) -> ir.Table:
 
 
 def _with_references(segment: str, rules: Mapping[str, tree.Checked]) -> Iterator[str]:
-    yield segment
-    for other in sorted(rules[segment].segments):
-        yield from _with_references(other, rules)
+    """The segment and those that its rule refers to, in whatever depth; each once."""
+    found = {segment: None}
+    waiting = [segment]
+    while waiting:
+        others = [name for name in sorted(rules[waiting.pop()].segments) if name not in found]
+        found |= dict.fromkeys(others)
+        waiting += others
+    yield from found

@@ -193,8 +193,29 @@ def test_what_hides_in_a_formula_or_a_model_is_not_promised_for_ever(answers: Pu
     asked = published(timely)
     assert asked.explain("e", "s15")["looked_until"].isoformat() == "2026-05-01T00:00:00+02:00"
     assert asked.explain("e", "s7")["looked_until"] is None
-    assert answers.explain("C001", "stylish")["looked_until"].isoformat() == "2026-11-04T00:00:00+01:00"
+    assert asked.explain("e", "s20")["changes_at"].isoformat() == "2026-05-07T00:00:00+02:00"  # 51 days after
+    assert asked.explain("e", "s20")["looked_until"].isoformat() == "2026-06-16T00:00:00+02:00"
+    assert asked.explain("f", "s20")["looked_until"].isoformat() == "2026-05-01T00:00:00+02:00"  # who never visited
+    assert answers.explain("C001", "stylish")["looked_until"].isoformat() == "2027-03-10T00:00:00+01:00"
     assert answers.explain("C001", "active")["looked_until"] is None
+
+
+def test_segments_that_refer_to_each_other_many_times_are_explained(tmp_path: Path) -> None:
+    rule = "IN SEGMENT s{0} AND (IN SEGMENT s{0} OR city = Lyon)"
+    layers = "".join(f"  - {{name: s{n}, rule: {rule.format(n - 1)}}}\n" for n in range(1, 20))
+    (tmp_path / "facette.yml").write_text(
+        "name: shop\nidentifiers: [{name: id}]\n"
+        "sources:\n  - {name: a, kind: file, path: a.csv, people: {identifiers: {id: id}, fields: {city: {}}}}\n"
+        "segments:\n  - {name: s0, rule: city = Paris}\n" + layers
+    )
+    (tmp_path / "a.csv").write_text("id,city\na,Paris\nb,Lyon\n")
+    run(tmp_path)
+    asked = published(tmp_path)
+    for who, is_member in (("a", True), ("b", False)):
+        answer = asked.explain(f"id:{who}", "s19")
+        found = list(nodes(answer["reason"]))
+        assert len(found) == 5 * 19 + 1
+        assert all(node["is_met"] is is_member for node in found if node["kind"] == "segment")
 
 
 def test_questions_about_what_is_not_there(answers: Published, shop: Path, tmp_path: Path) -> None:
@@ -233,6 +254,9 @@ RULES = [
     "DID visit THEN NOT visit WITHIN 3 DAYS",
     "DID visit THEN NOT visit WITHIN 90 MINUTES",
     "DID visit THEN visit WITHIN 2 DAYS IN THE LAST 5 DAYS",
+    "visits_per_day < 0.02 OR (born_on > 2020-01-01 AND DID visit IN THE LAST 90 DAYS)",
+    "RECENCY OF visit WHERE event = late > 30",
+    "early = 20 DAYS",
 ]
 LATER = [
     timedelta(minutes=3),
@@ -258,15 +282,21 @@ def timely(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "  - name: people\n    kind: file\n    path: people.csv\n"
         "    people: {identifiers: {id: id}, fields: {born_on: {type: date}}}\n"
         "  - name: visits\n    kind: file\n    path: visits.csv\n"
-        "    events: [{name: visit, identifiers: {id: id}, at: at}]\n"
+        "    events: [{name: visit, identifiers: {id: id}, at: at, fields: {event: {}}}]\n"
         "features:\n"
         "  - {name: days_ago, value: RECENCY OF visit}\n"
         "  - {name: visits_per_day, value: 1 / days_ago}\n"
+        "  - {name: earliest, value: MIN(day) OF visit IN THE LAST 30 DAYS}\n"
+        "  - {name: early, value: earliest}\n"
         f"segments:\n{segments}\n"
     )
     ago = {"a": [0.2, 1, 30], "b": [2, 5, 26], "c": [20, 60, 150], "d": [24 * 40], "e": [24 * 12, 24 * 10], "f": []}
-    visits = [f"{who},{(NOW - timedelta(hours=h)).isoformat()}" for who, hours in ago.items() for h in hours]
-    (folder / "visits.csv").write_text("\n".join(["id,at", *visits]) + "\n")
+    visits = [
+        f"{who},{(NOW - timedelta(hours=h)).isoformat()},{'late' if h > 24 else 'soon'}"
+        for who, hours in ago.items()
+        for h in hours
+    ]
+    (folder / "visits.csv").write_text("\n".join(["id,at,event", *visits]) + "\n")
     born = {"a": "1986-03-29", "b": "1985-12-31", "c": "1986-05-02", "d": "", "e": "1950-01-01", "f": "1986-03-27"}
     (folder / "people.csv").write_text("\n".join(["id,born_on", *(f"{k},{v}" for k, v in born.items())]) + "\n")
     run(folder, NOW)
