@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,9 +11,11 @@ import pyarrow as pa
 import pytest
 
 from facette.clock import Moment
-from facette.definitions.language import check_rule, check_value
+from facette.definitions.language import check_rule, check_value, parse_rule
+from facette.definitions.language.parser import MAXIMUM_DEPTH
 from facette.definitions.language.vocabulary import Property, Vocabulary
-from facette.warehouse.compiler import compile_rule, compile_value
+from facette.errors import RuleError
+from facette.warehouse.compiler import LONGEST_OF_ORS, compile_rule, compile_value
 from facette.warehouse.connect import connect
 
 MOMENT = Moment(datetime(2026, 3, 15, 12, tzinfo=UTC), "Europe/Paris")
@@ -103,3 +106,42 @@ def test_an_age_is_never_below_zero() -> None:
     for seen in (MOMENT.as_of, datetime(2026, 3, 15, 13, tzinfo=UTC), datetime(2026, 3, 14, tzinfo=UTC)):
         assert not holds("seen < 0 minutes", seen=seen)
         assert holds("seen >= 0 minutes", seen=seen)
+
+
+# ── size ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("n", [3, LONGEST_OF_ORS + 1, 1000])
+def test_long_lists_and_long_rules_are_within_what_python_can_walk(n: int) -> None:
+    for rule, values in {
+        f"name IN ({', '.join(f'Text{i}' for i in range(n))})": {"name": f"tEXT{n - 1}"},
+        f"score IN ({', '.join(map(str, range(n)))})": {"score": n - 1},
+        " OR ".join(f"n = {i % 100}" for i in range(n)): {"n": min(n - 1, 99)},
+        " AND ".join(f"n != {i % 100}" for i in range(n)): {"n": 100},
+    }.items():
+        assert holds(rule, **values)
+        assert not holds(f"NOT ({rule})", **values)
+    none = f"name NOT IN ({', '.join(f'text{i}' for i in range(n))})"
+    assert holds(none) and holds(none, name="text") and not holds(none, name="TEXT1")
+
+
+def below(frames: int, ask: Callable[[], bool]) -> bool:
+    return below(frames - 1, ask) if frames else ask()
+
+
+@pytest.mark.parametrize("level", ["n = 1 AND (n = 2 OR {})", "n = 1 OR NOT {}", "NOT {}", "(n = 1 OR n = 2 AND {})"])
+def test_whatever_is_not_too_deep_to_read_is_not_too_deep_to_run(level: str) -> None:
+    rule, deeper = "seen = 3 hours", level.replace("{}", "({})")
+    while True:
+        try:
+            parse_rule(deeper.format(rule))
+        except RuleError:
+            break
+        rule = deeper.format(rule)
+    assert below(150, lambda: holds(rule) in (True, False))
+
+
+@pytest.mark.parametrize("sign", "+-*/")
+def test_whatever_value_can_be_read_can_be_run(sign: str) -> None:
+    text = f" {sign} ".join(["score"] * MAXIMUM_DEPTH)
+    assert below(150, lambda: value(text, score=1.0) is not None)

@@ -7,10 +7,9 @@ know about time zones.
 
 from __future__ import annotations
 
-import functools
 import operator
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ibis
@@ -32,6 +31,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 MINUTES = {"minute": 1, "hour": 60}
+LONGEST_OF_ORS = 100
+"""A list of texts becomes a join in DuckDB: slow for many rules with short lists, and much faster for a long one."""
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
@@ -43,9 +44,9 @@ def compile_rule(rule: tree.Rule, row: ir.Table, moment: When) -> ir.BooleanValu
     moment = moment.of(row)
     match rule:
         case tree.And(items):
-            return functools.reduce(operator.and_, (compile_rule(item, row, moment) for item in items))
+            return balanced(operator.and_, [compile_rule(item, row, moment) for item in items])
         case tree.Or(items):
-            return functools.reduce(operator.or_, (compile_rule(item, row, moment) for item in items))
+            return balanced(operator.or_, [compile_rule(item, row, moment) for item in items])
         case tree.Not(item):
             return ~compile_rule(item, row, moment)
         case tree.InSegment(segment):
@@ -68,6 +69,14 @@ def compile_value(value: tree.Operand, row: ir.Table) -> ir.Value:
         case tree.Arithmetic(sign, left, right):
             return ARITHMETIC[sign](compile_value(left, row), compile_value(right, row))
     raise TypeError(f"not a checked value: {value!r}")
+
+
+def balanced(join: Callable[[Any, Any], Any], items: Sequence[Any]) -> Any:
+    """All items joined, in a tree as low as can be: whoever walks an expression descends once for each level of it."""
+    if len(items) == 1:
+        return items[0]
+    middle = len(items) // 2
+    return join(balanced(join, items[:middle]), balanced(join, items[middle:]))
 
 
 def in_window(window: tree.Window | None, events: ir.Table, moment: When) -> ir.BooleanValue | None:
@@ -122,8 +131,8 @@ def _leaf(rule: tree.Rule, row: ir.Table, moment: Bound) -> ir.BooleanValue:
             return row[name].notnull()
         case tree.Compare(tree.Column() as left, sign, right):
             return _compare(left, sign, right, row, moment)
-        case tree.OneOf(tree.Column() as left, values):  # ORs: a list of texts becomes a join per list in DuckDB
-            return functools.reduce(operator.or_, (_compare(left, "=", value, row, moment) for value in values))
+        case tree.OneOf(tree.Column() as left, values):
+            return _one_of(left, values, row, moment)
         case tree.Between(tree.Column() as left, low, high):
             return _compare(left, ">=", low, row, moment) & _compare(left, "<=", high, row, moment)
         case tree.Match(tree.Column(name), how, text):
@@ -135,6 +144,12 @@ def _leaf(rule: tree.Rule, row: ir.Table, moment: Bound) -> ir.BooleanValue:
         case tree.Followed():
             return _followed(rule, row, moment)
     raise TypeError(f"not a checked rule: {rule!r}")
+
+
+def _one_of(left: tree.Column, values: Sequence[tree.Literal_], row: ir.Table, moment: Bound) -> ir.BooleanValue:
+    if left.type == "text" and len(values) > LONGEST_OF_ORS:
+        return row[left.name].lower().isin([folded(value.value) for value in values if isinstance(value, tree.Text)])
+    return balanced(operator.or_, [_compare(left, "=", value, row, moment) for value in values])
 
 
 def _followed(rule: tree.Followed, events: ir.Table, moment: Bound) -> ir.BooleanValue:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from lark import Lark
     from lark.exceptions import UnexpectedInput
 
-MAXIMUM_DEPTH = 200
-"""Nodes within nodes: whatever walks a tree stays clear of Python's recursion limit."""
+MAXIMUM_DEPTH = 100
+"""Nodes within nodes. Where Ibis and SQLGlot write SQL, Python's recursion limit is reached at some 140."""
 
 
 def parse_rule(text: str) -> Rule:
