@@ -62,6 +62,22 @@ BROKEN = {
         source(EVENTS + "        fields:\n          total: {label: {fr: a}}\n          sum: {label: {en: a}}\n"),
         [":11 property `sum` and property `total` both answer to `a`", "extra.yml:10"],
     ),
+    "label that negates another": (
+        "segments:\n  - {name: a, rule: abonné, label: {fr: Non abonné}}",
+        [":2 segment `a` answers to `Non abonné`, which rules read as a condition on trait `is_subscribed`", "rename"],
+    ),
+    "label that joins two others": (
+        "segments:\n  - {name: a, rule: abonné}\n  - {name: b, rule: abonné, label: {fr: abonné ou a}}",
+        [":3 segment `b` answers to `abonné ou a`", "trait `is_subscribed` and segment `a`"],
+    ),
+    "label of a trait": (
+        source(PEOPLE + "      fields:\n        z: {type: number, label: {fr: Pas dépense}}\n"),
+        [":8 trait `z` answers to `Pas dépense`, which rules read as a condition on feature `spend`"],
+    ),
+    "label of an event": (
+        source(EVENTS.replace("purchase", "visit") + "        label: {fr: achat et abonné}\n"),
+        [":6 event `visit` answers to `achat et abonné`", "event `purchase` and trait `is_subscribed`"],
+    ),
     "sources": (source(PEOPLE).replace("more", "orders"), [":2 source `orders` and source `orders`"]),
     "reserved": ("features:\n  - {name: profile_id, value: '1'}", [":2 feature `profile_id` has a name that Facette"]),
     "reserved start": ("segments:\n  - {name: id_a, rule: abonné}", [":2 segment `id_a` has a name that Facette"]),
@@ -218,6 +234,12 @@ BROKEN = {
         "    horizon_days: 30\n    features: [spend]",
         [":5 model `m`: “amuont”", "^^^^^^"],
     ),
+    "input called target": (
+        "features:\n  - {name: target, value: spend}\n"
+        "models:\n  - name: m\n    kind: propensity\n    target: purchase\n    horizon_days: 30\n"
+        "    features: [target]",
+        [":8 `target` cannot be an input of a propensity model", "the_target"],
+    ),
     "kpi": ("validation: {kpi: spending}", [":1 unknown feature or trait `spending`", "`spend`"]),
     "kpi of text": ("validation: {kpi: city}", [":1 `city` is text, and must be number here"]),
     # segments
@@ -296,6 +318,22 @@ WARNINGS = {
         "facette.yml:9 source `customers` does not say when its rows were known",
     ),
     "segment without label": ("segments:\n  - {name: a, rule: abonné}", "extra.yml:2 segment `a` has no label"),
+    "label with a word of the language": (
+        "segments:\n  - {name: a, rule: abonné, label: {fr: Achats et retours, en: Old}}",
+        "extra.yml:2 segment `a` cannot be named in rules without quotes",
+    ),
+    "label with a sign": (
+        "segments:\n  - {name: a, rule: spend > 80, label: {fr: dépense > 80}}",
+        "extra.yml:2 segment `a` cannot be named in rules without quotes",
+    ),
+    "label like a count of events": (
+        "features:\n  - {name: n, value: COUNT OF purchase, label: {fr: Nombre d'achat}}",
+        "extra.yml:2 feature `n` cannot be named in rules without quotes",
+    ),
+    "event before between": (
+        source(EVENTS.replace("purchase", "ignored") + "        label: {fr: Ne clique pas}\n"),
+        "extra.yml:6 event `ignored` cannot be named in rules without quotes",
+    ),
     "identifier of no source": (
         "identifiers:\n  - {name: phone}",
         "extra.yml:2 no source gives the identifier `phone`",
@@ -310,6 +348,13 @@ def test_warnings_stop_nothing(tmp_path: Path, text: str, expected: str) -> None
     assert f"{warning.file}:{warning.line} {warning.message}" == expected
     assert warning.severity == "warning"
     assert warning.remedy
+
+
+@pytest.mark.parametrize("label", ["Nombre de visites", "Dépense dans les 90 derniers jours", "si", "L'été"])
+def test_a_label_that_rules_can_read_is_no_problem(tmp_path: Path, label: str) -> None:
+    text = f'features:\n  - {{name: a, value: COUNT OF purchase, label: {{fr: "{label}"}}}}'
+    found = loaded(tmp_path, extra=text).warnings
+    assert [warning.remedy for warning in found] == ([] if label[:2] != "si" else ['in rules it needs quotes: "si"'])
 
 
 def test_problems_are_sorted_by_file_and_line(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ INSTANTS = (
     datetime(2025, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
 )
 UNITS = ("minute", "hour", "day", "week", "month", "year")
-FUNCTIONS = ("count", "recency", "sum", "avg", "min", "max", "first", "last", "distinct")
+FUNCTIONS = ("count", "count_of", "recency", "sum", "avg", "min", "max", "first", "last", "distinct")
 SUITABLE = {
     "sum": ("number",),
     "avg": ("number",),
@@ -221,7 +221,8 @@ def aggregates(vocabulary: Vocabulary) -> SearchStrategy[Subject]:
                 aggregate = st.builds(Aggregate, st.just(function), named_so(event), st.none(), where, windows())
                 return st.tuples(aggregate, st.just(number))
             entries = [entry for entry in properties.values() if entry.type in SUITABLE.get(function, (entry.type,))]
-            return st.sampled_from(entries).flatmap(lambda entry: with_property(function, entry))
+            named = function.removesuffix("_of")
+            return st.sampled_from(entries).flatmap(lambda entry: with_property(named, entry))
 
         def with_property(function: str, entry: Property) -> SearchStrategy[Subject]:
             result = entry if function in ("min", "max", "first", "last") else number

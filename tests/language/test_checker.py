@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from facette.definitions.language import (
     Event,
     Property,
+    SegmentName,
+    Vocabulary,
     aggregate_name,
     check_rule,
     check_value,
@@ -130,6 +132,32 @@ def test_an_error_points_at_the_place_and_says_what_to_do(text: str) -> None:
     assert remedy in error.remedy.replace("montant", "montant, amount") or remedy in error.remedy
 
 
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("Achats et retours OU vip", '"Achats et retours"'),
+        ("Si présent ET vip", '"Si présent"'),
+        ("Mode de contact est = web", '"Mode de contact est"'),
+        ("DID Mise au panier et achat IN THE LAST 3 DAYS", '"Mise au panier et achat"'),
+    ],
+)
+def test_an_error_at_a_name_that_needs_quotes_says_so(text: str, quoted: str) -> None:
+    segments = {
+        name: SegmentName(name, {"fr": label})
+        for name, label in {"a": "Achats et retours", "b": "Si présent", "vip": "V"}.items()
+    }
+    columns = {"mode": Property("mode", "text", {"fr": "Mode de contact est"})}
+    events = {"both": Event("both", {"fr": "Mise au panier et achat"})}
+    vocabulary = Vocabulary(columns, events, segments)
+    with pytest.raises(RuleError) as caught:
+        check_rule(text, vocabulary)
+    assert quoted in caught.value.remedy
+    assert check_rule(text.replace(quoted[1:-1], quoted), vocabulary)
+    with pytest.raises(RuleError) as caught:
+        check_rule(f"{quoted} ET xyzzy ET v", vocabulary)
+    assert "guillemets" not in caught.value.remedy and "in quotes" not in caught.value.remedy
+
+
 def test_a_name_that_two_things_answer_to_is_an_error_that_names_both() -> None:
     columns = {
         **VOCABULARY.columns,
@@ -160,6 +188,8 @@ def test_a_trait_may_be_called_like_an_aggregate() -> None:
     with pytest.raises(RuleError, match="visit"):
         check_rule("Nombre de visites > 3", replace(vocabulary, events=events))
     assert check_rule("Nombre de visit > 3", replace(vocabulary, events=events)).aggregates
+    valued = {"visit": Event("visit", {"fr": "visites"}, {"pages": Property("pages", "number")})}
+    assert check_rule("NOMBRE(pages) DE visites > 3", replace(vocabulary, events=valued)).aggregates
 
 
 # ── behaviour ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,6 +224,7 @@ def test_a_first_time_looks_at_the_instant_of_the_first_event() -> None:
     ("text", "value_type"),
     [
         ("COUNT OF purchase", "number"),
+        ("COUNT(category) OF purchase", "number"),
         ("RECENCY OF purchase", "number"),
         ("DISTINCT(category) OF purchase", "number"),
         ("AVG(hour) OF purchase", "number"),
@@ -259,6 +290,7 @@ def test_other_meaning_gives_another_aggregate() -> None:
         "DID purchase WHERE paid_at = 60 minutes",
         "SUM(amount) OF purchase > 1",
         "AVG(amount) OF purchase > 1",
+        "COUNT(amount) OF purchase > 1",
     ]
     assert len({name for text in texts for name in check_rule(text, VOCABULARY).aggregates}) == len(texts)
 

@@ -87,6 +87,7 @@ EVENTS = [
         ("DID open_email THEN NOT purchase WITHIN 1 DAY OR DID purchase THEN open_email WITHIN 1 DAY", False),
         ("SUM(amount) OF purchase SINCE today = 0", True),
         ("AVG(amount) OF purchase SINCE today < 5", False),
+        ("COUNT(amount) OF purchase = 2 AND COUNT OF purchase = 3", True),
         ("DISTINCT(category) OF purchase = 2 AND RECENCY OF purchase = 0", True),
     ],
 )

@@ -150,6 +150,8 @@ TEXTS = {
     "(MAX(paid_at) OF purchase) BETWEEN 2026-01-01 AND 2026-01-31": Between(
         Aggregate("max", "purchase", "paid_at"), Date(date(2026, 1, 1)), Date(date(2026, 1, 31))
     ),
+    "COUNT(amount) OF purchase > 3": Compare(Aggregate("count", "purchase", "amount"), ">", Number(3)),
+    "nombre (montant) d'achat = 1": Compare(Aggregate("count", "achat", "montant"), "=", one),
     "nombre distinct(produit) de achat est inconnu": Not(IsKnown(Aggregate("distinct", "achat", "produit"))),
     "DERNIER(promo) DE achat OÙ montant > 5 ET AVG(montant) OF achat > 3": None,
     # names that hold words of the language
@@ -200,6 +202,15 @@ def test_a_tree_prints_as_a_text_of_that_tree(text: str, language: str) -> None:
         (
             "SOMME(montant) DE achat OÙ (promo) ENTRE hier ET aujourd'hui > 100",
             "SUM(montant) OF achat WHERE (promo) BETWEEN yesterday AND today > 100",
+        ),
+        ("NOMBRE(montant) DE achat > 3", "COUNT(montant) OF achat > 3"),
+        (
+            'A FAIT "Ne clique pas" ENTRE 2026-06-01 ET hier',
+            'DID "Ne clique pas" BETWEEN 2026-06-01 AND yesterday',
+        ),
+        (
+            'A FAIT "ce qui est" ENTRE 2026-06-01 ET hier',
+            'DID "ce qui est" BETWEEN 2026-06-01 AND yesterday',
         ),
         ('"Entre et sort" EST INCONNU', '"Entre et sort" IS UNKNOWN'),
         ("x NE COMMENCE PAS PAR 'l''été \"'", "x DOES NOT START WITH 'l''été \"'"),
@@ -281,6 +292,9 @@ def test_any_name_can_be_written(name: str, other: str, text: str, language: str
             Not(OneOf(Aggregate("last", name, other, Truth(trait)), (Text(text),))),
             Not(Between(event, one, Number(2))),
             InSegment(name),
+            Did(name, window=BetweenDays(Date(date(2026, 1, 1)), RelativeDay(0))),
+            Did(other, then=Then(name, Duration(1, "day")), window=BetweenDays(RelativeDay(1), RelativeDay(0))),
+            Compare(Aggregate("count", name, other), "=", one),
         )
     )
     assert parse_rule(print_rule(rule, language)) == rule

@@ -144,12 +144,14 @@ def one_after_another(node: Did, events: list[Row], moment: Moment, vocabulary: 
 def aggregate_value(aggregate: Aggregate, events: list[Row], moment: Moment, vocabulary: Vocabulary) -> Any:
     """Counts and sums over nothing are 0; everything else over nothing is unknown (None)."""
     found = matching(aggregate.event, aggregate.where, aggregate.window, events, moment, vocabulary)
-    if aggregate.function == "count":
+    if aggregate.function == "count" and aggregate.of is None:
         return len(found)
     if aggregate.function == "recency":
         return (today(moment) - local_day(found[-1]["at"], moment)).days if found else None
     of = only(aggregate.of or "", properties(aggregate.event, vocabulary)).name
     values = [value for event in found if (value := property_of(event, of, moment)) is not None]
+    if aggregate.function == "count":
+        return len(values)
     if aggregate.function == "sum":
         return int(total(values)) if all(isinstance(value, int) for value in values) else float(total(values))
     if aggregate.function == "distinct":

@@ -145,13 +145,14 @@ LANGUAGE_HEAD = """\
 
 A rule is true or false of every profile. It is written in English or in French, in any case, even mixed. Traits,
 features, events and segments are named by their name or by their label in any language, without regard to case or
-accents, spaces included. The French below is what Facette itself makes of the English.
+accents, spaces included; a name that holds a sign or a word of the language takes quotes: `"Came and left"`. The
+French below is what Facette itself makes of the English.
 
 `NOT` binds tightest, then `AND`, then `OR`; parentheses nest. A `WHERE` goes on as far as it can, so what follows `AND`
 is about the same event; parentheses around the whole, `(DID … WHERE …) AND …`, end it. A comparison with an unknown
 value is false, and its negation therefore true: a rule and its `NOT` always split the profiles in two. Text compares
-without regard to case, after Unicode NFC and trimming; accents matter. Counts and sums over no event are 0, every other
-measure of no event is unknown.
+without regard to case, after Unicode NFC and trimming; accents matter, and a letter has one lower case only, so that
+`Σ` is `σ` and never `ς`. Counts and sums over no event are 0, every other measure of no event is unknown.
 
 A rule is evaluated at an instant, from the events that had happened and were known (`known_at`) by then. Days are
 those of the project's time zone. A window of N days starts at local midnight: N full days, and today so far. A week
@@ -247,6 +248,7 @@ RULE_FORMS: Mapping[str, Forms] = {
     "Measures of behaviour": {
         "SUM(amount) OF purchase IN THE LAST 90 DAYS > 100": "0 without events",
         "COUNT OF purchase > 3": "0 without events",
+        "COUNT(amount) OF purchase > 3": "only those whose amount is known",
         "DISTINCT(category) OF purchase >= 3": "how many different values; 0 without events",
         "AVG(amount) OF purchase WHERE channel = web > 20": "mean; unknown without events, as are all below",
         "MIN(amount) OF purchase > 20": "smallest",

@@ -2,7 +2,7 @@
 
 One :class:`Algebra` per function of the rule language. A state is a few columns; each says how it is prepared from
 events and how two of them merge, so that ``finalize(merge(prepare(a), prepare(b)))`` is ``finalize(prepare(a + b))``
-however the events are cut. Events where the aggregated property is unknown do not count, except for ``count``.
+however the events are cut. Events where the aggregated property is unknown do not count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from facette.warehouse.compiler import Bound
 
 @dataclass(frozen=True)
 class Matching:
-    """The events an aggregate is about: ``keep`` says which, ``of`` is the aggregated property (None for count)."""
+    """The events an aggregate is about: ``keep`` says which, ``of`` is the aggregated property, if there is one."""
 
     events: ir.Table
     keep: ir.BooleanValue | None
@@ -36,7 +36,7 @@ class Matching:
         return self._where(known if self.keep is None else self.keep if known is None else self.keep & known, column)
 
     def count(self) -> ir.IntegerScalar:
-        """How many events are meant."""
+        """How many events are meant, of those whose property is known."""
         return (self.only(self.events.profile_id) if self.of is None else self.values()).count()
 
     @staticmethod

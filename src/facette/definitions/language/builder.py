@@ -70,6 +70,8 @@ _HOW_OFTEN: dict[str, Comparison] = {
     "moins de": "<",
 }
 _FUNCTIONS: dict[str, Function] = {
+    "count": "count",
+    "nombre": "count",
     "sum": "sum",
     "somme": "sum",
     "avg": "avg",

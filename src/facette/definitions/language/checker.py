@@ -12,11 +12,12 @@ from typing import NoReturn, TypeVar
 
 from facette.definitions.language import literals
 from facette.definitions.language.literals import Subject
-from facette.definitions.language.messages import Entry, Refused, Word
+from facette.definitions.language.messages import QUOTES, Entry, Refused, Word, language_of
 from facette.definitions.language.names import answering, nearest, properties_of
 from facette.definitions.language.naming import aggregate_name
 from facette.definitions.language.parser import parse_rule, parse_value
 from facette.definitions.language.printer import print_rule, print_value
+from facette.definitions.language.quotes import is_bare, quoted
 from facette.definitions.language.tree import (
     Aggregate,
     And,
@@ -46,6 +47,7 @@ from facette.definitions.language.tree import (
     ValueType,
 )
 from facette.definitions.language.vocabulary import Event, Property, Vocabulary
+from facette.errors import RuleError
 
 E = TypeVar("E", bound=Entry)
 
@@ -90,8 +92,38 @@ def _checked(text: str, check: Callable[[_Scope], tuple[Rule | Operand, ValueTyp
     try:
         rule, value_type = check(scope)
     except Refused as refused:
-        raise refused.for_user(text) from None
+        raise _with_quotes(refused.for_user(text), scope.vocabulary) from None
+    except RuleError as error:
+        raise _with_quotes(error, scope.vocabulary) from None
     return Checked(rule, scope.aggregates, frozenset(scope.columns), frozenset(scope.segments), value_type)
+
+
+def _with_quotes(error: RuleError, vocabulary: Vocabulary) -> RuleError:
+    """The error, and the quotes that would help if a name that needs them stands at its place."""
+    entries: list[tuple[Entry, tuple[str, ...]]] = [
+        *((entry, ("name",)) for entry in vocabulary.columns.values()),
+        *((entry, ("event", "did_event")) for entry in vocabulary.events.values()),
+        *((entry, ("truth", "segment")) for entry in vocabulary.segments.values()),
+    ]
+    names = {
+        " ".join(name.split()): places for entry, places in entries for name in (*entry.labels.values(), entry.name)
+    }
+    start, end = error.span
+    for name, places in sorted(names.items(), key=lambda item: -len(item[0])):
+        found = _unquoted_at(name, error.text) if name else None
+        if found is None or found[0] > end or error.text[found[1] : start].strip():
+            continue
+        if not all(is_bare(place, name) for place in places):
+            hint = QUOTES[language_of(error.text)].format(name=name, quoted=quoted(name, '"'))
+            return RuleError(error.message, text=error.text, span=error.span, remedy=f"{error.remedy} {hint}")
+    return error
+
+
+def _unquoted_at(name: str, text: str) -> Span | None:
+    """Where a name stands in a text, in any case; not where it is in quotes already."""
+    words = r"\s+".join(re.escape(word) for word in name.split())
+    found = re.compile(rf"(?<![\w'\"«“]){words}(?!\w)", re.IGNORECASE).search(text)
+    return found.span() if found else None
 
 
 def _composed(text: str) -> str:
@@ -262,7 +294,7 @@ class _Scope:
 
     def called_like(self, node: Aggregate) -> Name | None:
         """The name of the trait that is called what this aggregate reads like."""
-        if node.function not in _CALLED_LIKE or node.where is not None or node.window is not None:
+        if node.function not in _CALLED_LIKE or (node.of, node.where, node.window) != (None, None, None):
             return None
         names = (form.format(node.event) for form in _CALLED_LIKE[node.function])
         return next((Name(name, span=node.span) for name in names if answering(name, self.vocabulary.columns)), None)

@@ -120,6 +120,12 @@ WORDS: dict[str, dict[Language, str]] = {
     "the end": {"fr": "la fin", "en": "the end"},
 }
 
+QUOTES: dict[Language, str] = {
+    "fr": "Si « {name} » est un nom ici, mettez-le entre guillemets : {quoted}.",
+    "en": "If “{name}” is a name here, put it in quotes: {quoted}.",
+}
+"""What to do besides where a name that needs quotes stands without them."""
+
 # key → language → (what is wrong, what to do)
 MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
     "unexpected": {

@@ -5,14 +5,13 @@ Quotes and parentheses stand only where reading back needs them. A checked tree 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from facette.definitions.language.keywords import ENGLISH, FRENCH, Keywords
 from facette.definitions.language.messages import Entry, Language, label_of
 from facette.definitions.language.names import answering, properties_of
-from facette.definitions.language.parser import parse_rule, parse_value
+from facette.definitions.language.quotes import is_bare, quoted
 from facette.definitions.language.tree import (
     Aggregate,
     And,
@@ -48,7 +47,6 @@ from facette.definitions.language.tree import (
     Window,
 )
 from facette.definitions.language.vocabulary import Event, Vocabulary
-from facette.errors import RuleError
 
 
 def print_rule(rule: Rule, language: Language, vocabulary: Vocabulary | None = None) -> str:
@@ -227,7 +225,7 @@ class _Printer:
         words = self.words
         match node:
             case Text(value=text):
-                return text if _is_bare(place, text) else _quoted(text, "'")
+                return text if is_bare(place, text) else quoted(text, "'")
             case Number(value=value):
                 return str(int(value)) if abs(value) < 2**63 and value == int(value) else repr(value)
             case Boolean(value=truth):
@@ -259,7 +257,7 @@ class _Printer:
 
     def name(self, place: str, written: str, *known: Mapping[str, Entry]) -> str:
         text = self.label(written, known)
-        return text if _is_bare(place, text) else _quoted(text, '"')
+        return text if is_bare(place, text) else quoted(text, '"')
 
     def label(self, written: str, known: tuple[Mapping[str, Entry], ...]) -> str:
         """The label of what answers to the name, if that says the same; else its id, else what was written."""
@@ -282,46 +280,3 @@ def _behaviour(node: Rule) -> Did | None:
 
 def _written(node: Operand) -> Operand | Did:
     return (node.written or Name(node.name)) if isinstance(node, Column) else node
-
-
-# ── quotes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-_READ_BACK: dict[str, tuple[str, Callable[[str], Rule | Operand]]] = {
-    "name": ("{} = 1", lambda text: Compare(Name(text), "=", Number(1))),
-    "property": ("DID x WHERE {}", lambda text: Did("x", where=Truth(Name(text)))),
-    "argument": ("MAX({}) OF x", lambda text: Truth(Aggregate("max", "x", of=text))),
-    "event": ("COUNT OF {} = 1", lambda text: Compare(Aggregate("count", text), "=", Number(1))),
-    "did_event": ("DID {}", Did),
-    "then_event": (
-        "DID x THEN {} WITHIN 1 DAY",
-        lambda text: Did("x", then=Then(text, Duration(1, "day"))),
-    ),
-    "segment": ("IN SEGMENT {}", InSegment),
-    "quantity": ("{}", Name),
-    "value": ("x = {}", lambda text: Compare(Name("x"), "=", Text(text))),
-    "listed": ("x IN ({})", lambda text: OneOf(Name("x"), (Text(text),))),
-    "match": ("x CONTAINS {}", lambda text: Match(Name("x"), "contains", text)),
-}
-"""Place → a rule with a bare text there, and the tree to expect of it."""
-_BEFORE_COMPARISON = ("name", "property", "event")
-_JOINS_COMPARISON = ("not", "pas", "n'est", "n’est")  # at a name's end they would become part of NOT IN, PAS ENTRE
-
-
-@lru_cache(maxsize=4096)
-def _is_bare(place: str, text: str) -> bool:
-    """Does the parser read the text back without quotes?"""
-    if place in _BEFORE_COMPARISON and text.casefold().split()[-1:] in ([word] for word in _JOINS_COMPARISON):
-        return False
-    rule, tree = _READ_BACK[place]
-    parse = parse_value if place == "quantity" else parse_rule
-    try:
-        return parse(rule.format(text)) == tree(text)
-    except RuleError:
-        return False
-
-
-def _quoted(text: str, quote: str) -> str:
-    other = {"'": '"', '"': "'"}[quote]
-    if quote in text and other not in text:
-        quote = other
-    return quote + text.replace(quote, quote * 2) + quote

@@ -126,7 +126,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """``SUM(amount) OF purchase WHERE … IN THE LAST 90 DAYS``. ``of`` is None for count and recency."""
+    """``SUM(amount) OF purchase WHERE … IN THE LAST 90 DAYS``. ``of`` is None for recency, and may be for count."""
 
     function: Function
     event: str
