@@ -189,7 +189,10 @@ class SqlSource(BaseSource):
     )
     table_name: str | None = None
     query: str | None = Field(default=None, description="SELECT to read instead of a whole table.")
-    cursor: str | None = Field(default=None, description="Column that only grows; later runs read what lies above.")
+    cursor: str | None = Field(
+        default=None,
+        description="Column that only grows; later runs read what lies above, or came later with the same.",
+    )
     lag: float = Field(default=0, ge=0, description="Read again this much below the cursor (seconds, or units of it).")
 
 

@@ -370,7 +370,8 @@ class _Work:
         found = self.keep(ibis.union(*listed) if len(listed) > 1 else listed[0])
         rows = found.inner_join(self.raw, ["_landing", "_row"])
         left_out = {*PROVENANCE, *(name for name, kind in self.raw.schema().items() if kind.is_null())}
-        as_found = ibis.struct({name: rows[name] for name in self.raw.columns if name not in left_out})
+        own = {name: rows[name] for name in self.raw.columns if name not in left_out}
+        as_found = ibis.struct(own).cast("json").cast("string") if own else ibis.literal("{}")
         return rows.select(
             source=ibis.literal(self.source),
             landing=rows["_landing"],
@@ -378,7 +379,7 @@ class _Work:
             column=rows["_refused_column"],
             value=rows["_refused_value"],
             reason=rows["_refused_reason"],
-            raw=as_found.cast("json").cast("string"),
+            raw=as_found,
         )
 
     def _quality(self, wide: ir.Table, duplicates: ir.Table | None) -> pa.Table:
