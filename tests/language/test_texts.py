@@ -212,6 +212,8 @@ def test_a_tree_prints_as_a_text_of_that_tree(text: str, language: str) -> None:
             'A FAIT "ce qui est" ENTRE 2026-06-01 ET hier',
             'DID "ce qui est" BETWEEN 2026-06-01 AND yesterday',
         ),
+        ('A FAIT x PUIS "non" SOUS 1 jour', 'DID x THEN "non" WITHIN 1 day'),
+        ('A FAIT "pour la première fois x"', 'DID "pour la première fois x"'),
         ('"Entre et sort" EST INCONNU', '"Entre et sort" IS UNKNOWN'),
         ("x NE COMMENCE PAS PAR 'l''été \"'", "x DOES NOT START WITH 'l''été \"'"),
     ],

@@ -42,6 +42,8 @@ _READ_BACK: dict[str, tuple[str, Callable[[str], Rule | Operand]]] = {
     "match": ("x CONTAINS {}", lambda text: Match(Name("x"), "contains", text)),
 }
 """Place → a rule with a bare text there, and the tree to expect of it."""
+_IN_FRENCH = {"did_event": ("A FAIT {}",), "then_event": ("DID x PUIS {} SOUS 1 JOUR",)}
+"""The same where a name's first words may join what stands before it in French alone: PUIS NON."""
 _BEFORE_KEYWORD = ("name", "property", "event", "did_event", "then_event")
 _JOINS_KEYWORD = ("not", "pas", "is", "est", "n'est", "n’est")
 """At a name's end they would become part of what follows: NOT IN, PAS ENTRE, IS BETWEEN."""
@@ -55,19 +57,20 @@ def is_bare(place: str, text: str) -> bool:
     """
     if place in _BEFORE_KEYWORD and text.casefold().split()[-1:] in ([word] for word in _JOINS_KEYWORD):
         return False
-    return _read(place, text) == _READ_BACK[place][1](text)
+    forms = (_READ_BACK[place][0], *_IN_FRENCH.get(place, ()))
+    return all(_read(place, text, form) == _READ_BACK[place][1](text) for form in forms)
 
 
 def read_otherwise(place: str, text: str) -> Rule | Operand | None:
     """What a name means without quotes, in the rule that stands for the place; None if the name, or no rule at all."""
-    found = _read(place, text)
+    found = _read(place, text, _READ_BACK[place][0])
     return None if found == _READ_BACK[place][1](text) else found
 
 
-def _read(place: str, text: str) -> Rule | Operand | None:
+def _read(place: str, text: str, form: str) -> Rule | Operand | None:
     parse = parse_value if place == "quantity" else parse_rule
     try:
-        return parse(_READ_BACK[place][0].format(text))
+        return parse(form.format(text))
     except RuleError:
         return None
 
