@@ -178,6 +178,7 @@ def _show_preview(answer: dict[str, Any]) -> None:
 
 def _show_profile(answer: dict[str, Any]) -> None:
     out.print(f"[bold]Profile {answer['profile_id']}[/]" + ("" if answer["is_counted"] else " (not in the population)"))
+    _show_warning(answer)
     for title, pairs in (
         ("identifiers", [(item["kind"], item["value"]) for item in answer["identifiers"]]),
         ("traits", answer["traits"].items()),
@@ -198,6 +199,7 @@ def _show_profile(answer: dict[str, Any]) -> None:
 def _show_explanation(answer: dict[str, Any]) -> None:
     verdict = "is a member of" if answer["is_member"] else "is not a member of"
     out.print(f"Profile {answer['profile_id']} {verdict} {escape(answer['label'])} as of {_when(answer['as_of'])}.")
+    _show_warning(answer)
     out.print(_tree(answer["reason"]))
     if answer["changes_at"]:
         out.print(f"If nothing happens, this changes at {_when(answer['changes_at'])}.")
@@ -205,6 +207,11 @@ def _show_explanation(answer: dict[str, Any]) -> None:
         out.print(f"Time alone does not change this before {_when(answer['looked_until'])}.")
     else:
         out.print("Time alone does not change this.")
+
+
+def _show_warning(answer: dict[str, Any]) -> None:
+    if answer["warning"]:
+        out.print(escape(answer["warning"]), style="yellow", soft_wrap=True)
 
 
 def _tree(reason: dict[str, Any], parent: Tree | None = None) -> Tree:

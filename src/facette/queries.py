@@ -1,12 +1,14 @@
 """Questions answered from the published snapshot: segments, one person, why, and how many a rule would match.
 
 Nothing here writes. The command line and the pages are thin layers over these functions; every answer is plain data.
+Definitions that were edited since the run are answered for as they are today, at the published moment and from the
+published profiles and events: what the run did not compute is computed here. Only sources and models take a run.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -19,15 +21,17 @@ from facette.clock import Moment
 from facette.definitions.findings import suggestion
 from facette.definitions.language import check_rule, print_rule, tree
 from facette.definitions.language.json_form import rule_text
+from facette.definitions.language.names import answering
 from facette.definitions.model import Model
 from facette.definitions.project import Definitions
-from facette.errors import NotFoundError, RuleError
+from facette.errors import NotFoundError, RuleError, RunError
 from facette.features.partials import by_event, kinds_needed, prepare
-from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed
+from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed, quantile_cuts
+from facette.plan import changed_parts
 from facette.profiles.events import remap
 from facette.segments.clusters import FittedKMeans, assign
 from facette.segments.explain import Explanation, explain, turning_points
-from facette.segments.membership import wide_row
+from facette.segments.membership import wide_memberships, wide_row
 from facette.segments.scores import FittedPropensity, score
 from facette.warehouse.compiler import compile_rule, visible
 from facette.warehouse.connect import connect
@@ -37,12 +41,20 @@ from facette.warehouse.published import Snapshot, Store
 TIMELINE = 50
 """The latest events shown of one person."""
 
+FEATURES = frozenset({"aggregates", "features"})
+MEMBERSHIPS = FEATURES | {"models", "segments"}
+"""The parts of the definitions that decide features, and those that decide memberships; sources decide both."""
+
 
 @dataclass(frozen=True)
 class Published:
-    """The published snapshot of a project, open for questions."""
+    """The published snapshot of a project, open for questions.
+
+    given : a snapshot to ask instead of the published one
+    """
 
     definitions: Definitions
+    given: Snapshot | None = None
 
     @cached_property
     def store(self) -> Store:
@@ -50,7 +62,7 @@ class Published:
 
     @cached_property
     def snapshot(self) -> Snapshot:
-        return self.store.must_be_published()
+        return self.given or self.store.must_be_published()
 
     @cached_property
     def con(self) -> ibis.BaseBackend:
@@ -71,12 +83,9 @@ class Published:
         return table.filter(visible(table, self.moment))
 
     @cached_property
-    def row(self) -> ir.Table:
-        """What rules are evaluated on: features, scores and memberships."""
-        wide = self.table("wide")
-        row = wide_row(self.table("features"), self.table("scored"))
-        right = wide.rename(_member="profile_id")
-        return row.join(right, row.profile_id == right._member).drop("_member")
+    def changed(self) -> set[str]:
+        """The parts of the definitions that are not as they were in the published run."""
+        return changed_parts(self.definitions, self.snapshot)
 
     # ── segments ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -107,22 +116,7 @@ class Published:
     def preview(self, rule: str) -> dict[str, Any]:
         """How many profiles a rule matches at the published moment, without a run; it may be written as JSON."""
         checked = check_rule(self._text(rule), self.definitions.vocabulary)
-        row = self.row
-        missing = {name: item for name, item in checked.aggregates.items() if name not in row.columns}
-        if missing:
-            plan = FeaturePlan(missing, (), {})
-            partials = {
-                event: prepare(
-                    self.events(event),
-                    aggregates,
-                    self.moment,
-                    {kind: self.events(kind) for kind in kinds_needed(aggregates)},
-                )
-                for event, aggregates in by_event(missing).items()
-            }
-            extra = feature_table(row.select("profile_id", is_counted=True), partials, plan, self.moment, {})
-            right = extra.select(*missing, _extra="profile_id")
-            row = row.join(right, row.profile_id == right._extra).drop("_extra")
+        row = self._row(checked)
         matches = compile_rule(checked.rule, row, self.moment)  # type: ignore[arg-type]
         answer = row.aggregate(n=matches.cast("int64").sum().fill_null(0).cast("int64"), population=row.count())
         counted = answer.to_pyarrow().to_pylist()[0]
@@ -133,6 +127,80 @@ class Published:
             "share": counted["n"] / counted["population"] if counted["population"] else 0.0,
             "as_of": self.moment.local,
         }
+
+    def _row(self, checked: tree.Checked) -> ir.Table:
+        """What a rule is evaluated on: the columns and segments that it names, by today's definitions."""
+        self._refuse_changed_sources()
+        rules = self._rules_below(checked) if self.changed & MEMBERSHIPS else {}
+        columns = {name for item in (checked, *rules.values()) for name in (*item.columns, *item.aggregates)}
+        plan = feature_plan(self.definitions)
+        plan = replace(plan, aggregates={**plan.aggregates, **checked.aggregates})
+        is_stale = bool(self.changed & FEATURES)
+        known = self.table("profiles") if is_stale else self.table("features").mutate(is_counted=True)
+        plan = needed(plan, columns.difference(known.columns))
+        partials = self._partials(plan)
+        row = feature_table(known, partials, plan, self.moment, quantile_cuts(known, partials, plan, self.moment))
+        models = [item.name for item in self._models_in(columns)]
+        if models:
+            row = wide_row(row, self.table("scored").select("profile_id", *models))
+        if checked.segments:
+            wide = wide_memberships(row, rules, self.moment) if rules else self.table("wide")
+            row = wide_row(row, wide.select("profile_id", *checked.segments))
+        return row
+
+    def _rules_below(self, checked: tree.Checked) -> dict[str, tree.Checked]:
+        """The rules of the segments that a rule refers to, and of those that they refer to, in order."""
+        rules = self.definitions.rules
+        wanted = set(checked.segments)
+        for name in reversed([*rules]):
+            wanted |= rules[name].segments if name in wanted else set()
+        return {name: rule for name, rule in rules.items() if name in wanted}
+
+    def _partials(self, plan: FeaturePlan) -> dict[str, ir.Table]:
+        return {
+            event: prepare(
+                self.events(event),
+                aggregates,
+                self.moment,
+                {kind: self.events(kind) for kind in kinds_needed(aggregates)},
+            )
+            for event, aggregates in by_event(plan.aggregates).items()
+        }
+
+    def _models_in(self, columns: Collection[str]) -> list[Model]:
+        """The models among some columns; RunError if the run had another definition of one."""
+        found = [item for item in self.definitions.project.models if item.name in columns]
+        for item in found:
+            if not self._is_fitted(item):
+                raise RunError(
+                    f"The model {item.name} is new or has changed since the published run {self.snapshot.run}.",
+                    remedy="Run `facette run`, which fits it.",
+                )
+        return found
+
+    def _is_fitted(self, item: Model) -> bool:
+        """Whether what was published of a model is what today's definitions ask for."""
+        if not self.changed & (FEATURES | {"models"}):
+            return True
+        row = self._fitted.get(item.name)
+        return row is not None and row["fingerprint"] == self.definitions.model_fingerprint(item.name)
+
+    @cached_property
+    def _fitted(self) -> dict[str, dict[str, Any]]:
+        return {row["name"]: row for row in self.table("models").to_pyarrow().to_pylist()}
+
+    def _refuse_changed_sources(self) -> None:
+        if "sources" in self.changed:
+            raise RunError(
+                f"The sources changed since the published run {self.snapshot.run}.",
+                remedy="Run `facette run`, which reads them; `facette plan` shows what it will do.",
+            )
+
+    def _warning(self, parts: Collection[str], told: str) -> str:
+        """What to say with an answer that such parts of the definitions concern; empty while they are the run's."""
+        changed = [part for part in ("sources", "features", "models", "segments") if part in self.changed & set(parts)]
+        since = f"The definitions have changed since the published run {self.snapshot.run} ({', '.join(changed)})"
+        return f"{since}; {told}" if changed else ""
 
     @staticmethod
     def _text(rule: str) -> str:
@@ -175,22 +243,24 @@ class Published:
         raise NotFoundError(f"Nobody answers to “{asked}”.", remedy=remedy)
 
     def profile(self, asked: str) -> dict[str, Any]:
-        """One person: identifiers, traits, features, memberships, and the latest events."""
+        """One person as published: identifiers, traits, features, memberships, and the latest events."""
         profile_id = self.find(asked)
         identities = self.table("identities")
         mine = identities.filter(identities.profile_id == profile_id).order_by("kind", "value")
         person = _one(self.table("profiles"), profile_id)
-        features = _one(self.row, profile_id) if person["is_counted"] else {}
+        row = wide_row(self.table("features"), self.table("scored"))
+        features = _one(row, profile_id) if person["is_counted"] else {}
         memberships = self.table("memberships")
         members = memberships.filter(memberships.profile_id == profile_id).order_by("segment")
         return {
             "profile_id": profile_id,
             "is_counted": person["is_counted"],
             "identifiers": mine.select("kind", "value").to_pyarrow().to_pylist(),
-            "traits": {name: person[name] for name in self.definitions.traits},
+            "traits": {name: person[name] for name in self.definitions.traits if name in person},
             "features": {
                 name: features.get(name)
                 for name in (*self.definitions.features, *(item.name for item in self.definitions.project.models))
+                if name in row.columns
             },
             "memberships": [
                 {
@@ -201,13 +271,17 @@ class Published:
                 for row in members.select("segment", "entered_at").to_pyarrow().to_pylist()
             ],
             "timeline": self._timeline(profile_id)[:TIMELINE],
+            "warning": self._warning({"sources", *MEMBERSHIPS}, "this is the person as published."),
         }
 
     def explain(self, asked: str, segment: str) -> dict[str, Any]:
-        """Why a person is or is not in a segment: the rule as a tree, and when each verdict flips by itself."""
+        """Why a person is or is not in a segment: the rule as a tree, and when each verdict flips by itself.
+
+        segment : its name, or its label in any language
+        """
         rules = self.definitions.rules
-        if segment not in rules:
-            raise NotFoundError(f"There is no segment {segment}.", remedy=suggestion(segment, rules))
+        segment = self._segment(segment)
+        self._refuse_changed_sources()
         profile_id = self.find(asked)
         if not _one(self.table("profiles"), profile_id)["is_counted"]:
             raise NotFoundError(
@@ -217,10 +291,14 @@ class Published:
         language = self.definitions.project.language
         concerned = list(_with_references(segment, rules))
         columns = {name for item in concerned for name in (*rules[item].columns, *rules[item].aggregates)}
-        for item in self.definitions.project.models:
-            columns |= set(item.features) if item.name in columns else set()
+        models = self._models_in(columns)
+        columns |= {name for item in models for name in item.features}
         plan = needed(feature_plan(self.definitions), columns)
-        answer = self._explained(segment, profile_id, concerned, plan)
+        answer = self._with_cuts(plan)._explained(segment, profile_id, concerned, plan)
+        parts = {"segments", *(FEATURES if plan.features else ()), *(["models"] if models else ())}
+        was = {True: "a member", False: "not a member", None: "unknown, for that run does not have the segment"}[
+            _one(self.table("wide"), profile_id).get(segment)
+        ]
         return {
             "profile_id": profile_id,
             "segment": segment,
@@ -231,7 +309,26 @@ class Published:
             "looked_until": answer.looked_until,
             "rule": print_rule(cast(tree.Rule, rules[segment].rule), language, self.definitions.vocabulary),
             "reason": answer.reason.as_dict(),
+            "warning": self._warning(parts, f"this is what they say now. The published membership is: {was}."),
         }
+
+    def _segment(self, asked: str) -> str:
+        """The segment that answers to a name or label, as in a rule."""
+        found = [entry.name for entry in answering(asked, self.definitions.vocabulary.segments)]
+        if not found:
+            raise NotFoundError(
+                f"There is no segment {asked}.", remedy=suggestion(asked, self.definitions.vocabulary.segments)
+            )
+        if len(found) > 1:
+            raise NotFoundError(f"“{asked}” could be several segments.", remedy=f"Say which: {', '.join(found)}.")
+        return found[0]
+
+    def _with_cuts(self, plan: FeaturePlan) -> Published:
+        """The same snapshot, with the cuts that the quantile scores have by today's definitions."""
+        if not (self.changed & FEATURES and any(feature.quantiles for feature in plan.features)):
+            return self
+        cuts = quantile_cuts(self.table("profiles"), self._partials(plan), plan, self.moment)
+        return replace(self, given=replace(self.snapshot, cuts=cuts))
 
     def _explained(self, segment: str, profile_id: int, concerned: list[str], plan: FeaturePlan) -> Explanation:
         rules = self.definitions.rules
@@ -286,10 +383,9 @@ class Published:
         """Model → function from a row to its value, for the models whose features the plan computes."""
         there = {feature.name for feature in plan.features} | set(self.definitions.traits)
         outputs: dict[str, Any] = {}
-        fitted = {row["name"]: row for row in self.table("models").to_pyarrow().to_pylist()}
         for item in self.definitions.project.models:
-            row = fitted.get(item.name)
-            if not set(item.features) <= there:
+            row = self._fitted.get(item.name)
+            if not (set(item.features) <= there and self._is_fitted(item)):
                 continue
             if row is None:
                 outputs[item.name] = lambda table: ibis.null("float64")
@@ -312,6 +408,8 @@ class Published:
         """The person's events, latest first: event, at, and the properties that are known."""
         found = []
         for event in self.definitions.vocabulary.events:
+            if not self.snapshot.tables.get(f"events_{event}"):
+                continue
             latest = _of(self.events(event), profile_id).order_by(ibis.desc("at")).limit(TIMELINE)
             for row in (
                 latest.drop("profile_id", "event_id", "known_at", "day", "hour", "weekday").to_pyarrow().to_pylist()

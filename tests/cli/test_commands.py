@@ -15,7 +15,7 @@ import pytest
 
 from facette import cli
 from facette.definitions.schema import json_schema
-from tests.run.projects import another_day, copied, snapshot, starter
+from tests.run.projects import another_day, copied, edit, snapshot, starter
 
 
 class Said(NamedTuple):
@@ -139,6 +139,41 @@ def test_segments_profile_and_explain(facette: Facette, project: Path) -> None:
         answer = facette("explain", "C001", segment, "--project", project, "--json").json
         assert f"{'is' if answer['is_member'] else 'is not'} a member of" in said.out
         assert ("✔" if answer["is_member"] else "✘") in said.out
+
+
+def test_a_segment_is_explained_by_its_label(facette: Facette, project: Path) -> None:
+    by_name = facette("explain", "C001", "vip", "--project", project, "--json").json
+    for label in ("Meilleurs  Clients", "best customers", "VIP"):
+        assert facette("explain", "C001", label, "--project", project, "--json").json == by_name
+
+
+def test_questions_before_the_edited_definitions_are_run(facette: Facette, project: Path) -> None:
+    (project / "more.yml").write_text(
+        "features: [{name: newf, value: n_orders_1y * 2}]\nsegments: [{name: often, rule: newf > 8}]\n",
+        encoding="utf-8",
+    )
+    edit(project / "segments.yml", "DID purchase IN THE LAST 90 DAYS", "DID NOT purchase IN THE LAST 90 DAYS")
+    counted = facette("preview", "newf > 8", "--project", project, "--json").json["members"]
+    assert counted == facette("preview", "n_orders_1y > 4", "--project", project, "--json").json["members"] > 0
+    assert f"{counted} of 29 profiles" in facette("preview", "IN SEGMENT often", "--project", project).out
+    changed = "The definitions have changed since the published run"
+    person = facette("profile", "C001", "--project", project)
+    assert (person.code, changed in person.out, "newf" in person.out) == (0, True, False)
+    before = {
+        item["segment"] for item in facette("profile", "C001", "--project", project, "--json").json["memberships"]
+    }
+    answer = facette("explain", "C001", "active", "--project", project, "--json").json
+    assert answer["is_member"] is ("active" not in before)
+    said = facette("explain", "C001", "active", "--project", project).out
+    assert answer["warning"] in said
+    assert f"The published membership is: {'a' if 'active' in before else 'not a'} member" in answer["warning"]
+    edit(project / "facette.yml", "missing: [N/C]", "missing: [N/C, '?']")
+    said = facette("preview", "newf > 8", "--project", project)
+    assert (said.code, "The sources changed since the published run" in said.err, "facette run" in said.err) == (
+        1,
+        True,
+        True,
+    )
 
 
 def test_preview_and_report(facette: Facette, project: Path) -> None:
