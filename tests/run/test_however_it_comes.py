@@ -130,7 +130,7 @@ def test_nobody_is_in_the_population_before_what_puts_them_there_is_known(tmp_pa
         assert len(rows(folder, "profiles")) == 2
 
 
-def test_a_column_that_a_later_file_lacks_and_a_file_without_rows_are_told(tmp_path: Path) -> None:
+def test_a_column_that_a_later_file_lacks_and_a_source_without_rows_are_told(tmp_path: Path) -> None:
     folder = shop(tmp_path / "shop", ORDERS)
     (folder / "orders1.csv").write_text("id,at,amount\na,2026-09-01,1\n", encoding="utf-8")
     assert run(folder, NOW).warnings == []
@@ -138,5 +138,7 @@ def test_a_column_that_a_later_file_lacks_and_a_file_without_rows_are_told(tmp_p
     assert run(folder, NOW).warnings == [
         "Source orders: orders2.csv has no column amount; its values are unknown there."
     ]
-    (folder / "orders2.csv").write_text("id,at,amount\n", encoding="utf-8")
-    assert run(folder, NOW).warnings == ["Source orders: orders2.csv has no rows."]
+    (folder / "orders2.csv").write_text("id,at,amount\n", encoding="utf-8")  # nothing happened that day
+    assert run(folder, NOW).warnings == []
+    (folder / "orders1.csv").write_text("id,at,amount\n", encoding="utf-8")
+    assert run(folder, NOW).warnings == ["Source orders has no rows."]

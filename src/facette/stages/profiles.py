@@ -63,7 +63,7 @@ def _portions(work: Work, landings: list[Landing]) -> list[list[Landing]]:
 
 
 def _lacking(work: Work, source: model.Source, landings: list[Landing]) -> list[str]:
-    """What new landings lack that the definitions read and other landings have."""
+    """What new landings lack that the definitions read and other landings have; or that there are no rows at all."""
     readers: list[model.People | model.Events] = [*([source.people] if source.people else []), *source.events]
     read = {column.casefold(): column for reader in readers for column in columns_read(reader)}
     every = {name.casefold() for item in work.landings(source.name) for name, _ in work.columns_of(item)}
@@ -74,8 +74,8 @@ def _lacking(work: Work, source: model.Source, landings: list[Landing]) -> list[
         if lacking and item.rows:
             shown = ", ".join(lacking)
             warnings.append(f"Source {source.name}: {item.file} has no column {shown}; its values are unknown there.")
-        if not item.rows:
-            warnings.append(f"Source {source.name}: {item.file} has no rows.")
+    if landings and not any(item.rows for item in work.landings(source.name)):
+        warnings.append(f"Source {source.name} has no rows.")
     return warnings
 
 
