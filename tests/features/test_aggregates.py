@@ -64,6 +64,7 @@ def amounts(*numbers: float | None) -> list[Row]:
         ((0.1, 0.2, None, 0.3), 0.6, 0.2),
         ((19.9, 19.9, 19.9), 59.7, 19.9),  # 59.7 / 3 is 19.900000000000002 in floating point
         ((1e11, 0.000001, -1e11), 0.000001, 1 / 3_000_000),
+        ((9e11,) * 11, 9.9e12, 9e11),  # whole millionths of the total do not fit in 64 bits
         ((1e12, 10.0, float("nan")), 10.0, 10.0),  # too large to be summed exactly: does not count
     ],
 )
@@ -108,3 +109,24 @@ def test_over_nothing_counts_and_sums_are_0_and_all_else_is_unknown() -> None:
     asked += [f"{name}(amount) OF buy" for name in ("SUM", "DISTINCT", "AVG", "MIN", "MAX", "FIRST", "LAST")]
     nothing = [0, None, 0, 0, None, None, None, None, None]
     assert values(asked, amounts(None)) == values(asked, amounts(None), amounts(None)) == nothing
+
+
+@pytest.mark.parametrize(
+    ("window", "n_days"),
+    [
+        ("1 DAY", 2),
+        ("30 DAYS", 31),
+        ("8 WEEKS", 57),
+        ("30 HOURS", 2),
+        ("2 MONTHS", 60),  # since January 15
+        ("61 DAYS", 62),
+        ("62 DAYS", 63),
+        ("1 YEAR", 366),
+    ],
+)
+def test_days_of_a_window_however_long(window: str, n_days: int) -> None:
+    """Today is March 15; every day before it has two events."""
+    days = [date(2026, 3, 15) - timedelta(days=age) for age in range(400)] * 2
+    rows = [{"day": day, "at": datetime.combine(day, NOON.time(), UTC)} for day in days]
+    asked = [f"DISTINCT(day) OF buy IN THE LAST {window}"]
+    assert values(asked, rows) == values(asked, rows[:100], rows[100:]) == [n_days]
