@@ -6,13 +6,14 @@ import json
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from facette.errors import DefinitionError, FacetteError, RunError
 
 if TYPE_CHECKING:
+    from facette.definitions.language import Language
     from facette.definitions.project import Definitions
 
 app = typer.Typer(
@@ -119,6 +120,28 @@ def preview(rule: str, project: Folder = HERE, json_: Json = False) -> None:
 
 
 @app.command()
+def import_condition(
+    file: Annotated[Path, typer.Argument(help="JSON file with the condition; - for standard input.")],
+    groups: Annotated[Path | None, typer.Option("--groups", help="JSON file with groups: name to values.")] = None,
+    project: Folder = HERE,
+    language: Annotated[str | None, typer.Option("--language", help="fr or en; the project's unless given.")] = None,
+    json_: Json = False,
+) -> None:
+    """Print a MongoDB or GrowthBook condition as a rule of the project; with --json as the rule's tree."""
+    from facette.definitions.language import check_rule, print_rule
+    from facette.definitions.language.json_form import to_json
+    from facette.definitions.language.mongo import condition_of, from_mongo
+
+    definitions = _load(project)
+    spoken = _language(language or definitions.project.language)
+    known = condition_of(_text_of(groups), language=spoken) if groups else None
+    rule = from_mongo(condition_of(_text_of(file), language=spoken), groups=known, language=spoken)
+    text = print_rule(rule, spoken, definitions.vocabulary)
+    check_rule(text, definitions.vocabulary)
+    _show(json_, to_json(rule) if json_ else {"rule": text}, "rule")
+
+
+@app.command()
 def profile(
     profile_: Annotated[str, typer.Argument(metavar="ID")], project: Folder = HERE, json_: Json = False
 ) -> None:
@@ -172,6 +195,20 @@ def _instant(text: str | None) -> datetime | date | None:
     raise RunError(
         f"--as-of {text} is neither a day nor an instant.", remedy="Write it as 2026-11-22 or 2026-11-22T08:00Z."
     )
+
+
+def _language(name: str) -> Language:
+    if name not in ("fr", "en"):
+        raise FacetteError(f"--language {name} is not spoken.", remedy="Choose fr or en.")
+    return cast("Language", name)
+
+
+def _text_of(file: Path) -> str:
+    """What a file holds, or what comes in where the file is called ``-``."""
+    try:
+        return (sys.stdin.buffer.read() if file == Path("-") else file.read_bytes()).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FacetteError(f"{file} cannot be read: {error}.", remedy="Give a JSON file in UTF-8.") from error
 
 
 def _problem(problem: Any) -> dict[str, Any]:

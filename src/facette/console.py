@@ -255,6 +255,7 @@ SHOWN: dict[str, Callable[[Any], None]] = {
     "plan": _show_plan,
     "problems": _show_problems,
     "preview": _show_preview,
+    "rule": lambda answer: out.print(escape(answer["rule"]), soft_wrap=True),
     "profile": _show_profile,
     "explanation": _show_explanation,
     "schema": lambda answer: out.print(

@@ -3,6 +3,7 @@
 FacetteError
 ├── DefinitionError        what the user wrote does not hold together (carries every problem found)
 ├── RuleError              one rule text is wrong (carries the span, so that a caret can be drawn)
+│   └── ConditionError     a condition of another system says what no rule can (carries the JSON pointer to it)
 ├── SourceError            a source cannot be read
 ├── ModelError             a model cannot be fitted, and why
 ├── RunError               a run cannot start or go on (another one is running, the disk is full, …)
@@ -70,6 +71,18 @@ class RuleError(FacetteError):
         return "\n".join(
             part for part in (self.message, f"  {line}", f"  {caret}", self.remedy and f"  → {self.remedy}") if part
         )
+
+
+class ConditionError(RuleError):
+    """A condition of another system, given as JSON, says at ``pointer`` (RFC 6901) what no rule can.
+
+    reason : a key that is the same in every language
+    """
+
+    def __init__(self, message: str, *, reason: str, pointer: str, remedy: str) -> None:
+        super().__init__(message, text="", span=(0, 0), remedy=remedy)
+        self.reason = reason
+        self.pointer = pointer
 
 
 class SourceError(FacetteError):

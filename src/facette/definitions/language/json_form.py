@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, g
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, ValidationError, create_model
 
 from facette.definitions.language import tree
+from facette.definitions.language.messages import Refused
 from facette.definitions.language.parser import MAXIMUM_DEPTH, refuse_depth
 from facette.definitions.language.printer import print_rule, print_value
 from facette.errors import RuleError
@@ -110,7 +111,10 @@ def _read(data: Mapping[str, Any], what: Literal["rule", "value"]) -> Any:
         place = ".".join(str(step) for step in first["loc"] if step not in kinds)  # what pydantic adds: the kind chosen
         raise _wrong(f"{place or 'The whole'}: {first['msg']}.", "See “Rules as JSON” in docs/language.md.") from None
     node = _node(model)
-    refuse_depth(node)
+    try:
+        refuse_depth(node)
+    except Refused as refused:
+        raise refused.for_user("") from None
     return node
 
 
