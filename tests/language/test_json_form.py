@@ -18,6 +18,7 @@ from facette.definitions.language.json_form import (
     value_schema,
     value_text,
 )
+from facette.definitions.language.parser import MAXIMUM_DEPTH
 from facette.definitions.language.tree import Operand, Rule
 from facette.errors import RuleError
 from tests.language.strategies import rules, small_vocabulary, values
@@ -95,6 +96,11 @@ def test_what_is_nested_without_end_is_refused() -> None:
     for _ in range(100_000):
         data = {"kind": "not", "item": data}
     with pytest.raises(RuleError, match="nested too deeply"):
+        rule_from_json(data)
+    data = {"kind": "truth", "left": NAME}
+    for _ in range(MAXIMUM_DEPTH):
+        data = {"kind": "not", "item": data}
+    with pytest.raises(RuleError, match="More than 100 conditions nested"):
         rule_from_json(data)
 
 
