@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from facette import cli
+from facette.definitions.language import parse_rule
+from facette.definitions.language.json_form import rule_from_json
 from facette.definitions.schema import json_schema
 from tests.run.projects import another_day, copied, edit, snapshot, starter
 
@@ -184,6 +187,50 @@ def test_preview_and_report(facette: Facette, project: Path) -> None:
         path = facette("report", "--language", language, "--project", project, "--json").json["report"]
         assert title in Path(path).read_text(encoding="utf-8")
     assert "Report:" in facette("report", "--project", project).out
+
+
+def test_a_condition_of_another_system_becomes_a_rule(
+    facette: Facette, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, groups = tmp_path / "condition.json", tmp_path / "groups.json"
+    condition = {"city": {"$inGroup": "west"}, "$or": [{"subscribed": True}, {"n_orders_1y": {"$gte": 3}}]}
+    file.write_text(json.dumps(condition), encoding="utf-8")
+    groups.write_text('{"west": ["Nantes", "Le Mans"]}', encoding="utf-8")
+    words = ["import-condition", file, "--groups", groups, "--project", project]
+    assert facette(*words).out == "ville DANS (Nantes, 'Le Mans') ET (abonné OU commandes sur un an >= 3)\n"
+    english = facette(*words, "--language", "en").out
+    assert english == "city IN (Nantes, 'Le Mans') AND (subscribed OR orders in a year >= 3)\n"
+    assert rule_from_json(facette(*words, "--json").json) == parse_rule(
+        "city IN (Nantes, 'Le Mans') AND (subscribed OR n_orders_1y >= 3)"
+    )
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"city": {"$exists": false}}')))
+    assert facette("import-condition", "-", "--project", project).out == "ville EST INCONNU\n"
+
+
+CONDITIONS = {
+    "no rule says it": ('{"$or": [{"city": {"$gt": "M"}}]}', "/$or/0/city/$gt : les textes n'ont pas d'ordre"),
+    "a name that nobody has": ('{"citi": {"$exists": true}}', "Le plus proche : ville"),
+    "another type": ('{"city": {"$in": [3]}}', "« ville » est un texte, mais 3 est un nombre"),
+    "no JSON": ("{city: 1}", "Toute la condition : ceci n'est pas du JSON"),
+    "no text": ("\xff", "cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("condition", "message"), CONDITIONS.values(), ids=CONDITIONS)
+def test_a_condition_that_is_no_rule(
+    facette: Facette, project: Path, tmp_path: Path, condition: str, message: str
+) -> None:
+    file = tmp_path / "condition.json"
+    file.write_bytes(condition.encode("latin-1"))
+    said = facette("import-condition", file, "--project", project)
+    assert said.code == 1
+    assert message in said.err
+    assert "→" in said.err
+
+
+def test_a_language_that_is_not_spoken(facette: Facette, project: Path) -> None:
+    said = facette("import-condition", "-", "--language", "de", "--project", project)
+    assert (said.code, said.err) == (1, "--language de is not spoken.\n  → Choose fr or en.\n")
 
 
 def test_schema_is_the_schema(facette: Facette, tmp_path: Path) -> None:
