@@ -65,7 +65,7 @@ class RuleError(FacetteError):
         start, end = self.span
         line_start = self.text.rfind("\n", 0, start) + 1
         line_end = self.text.find("\n", start)
-        line = self.text[line_start : line_end if line_end >= 0 else None]
+        line = self.text[line_start : line_end if line_end >= 0 else None].replace("\t", " ")
         width = max(1, min(end, line_start + len(line)) - start)
         caret = " " * (start - line_start) + "^" * width
         return "\n".join(

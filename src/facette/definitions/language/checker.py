@@ -8,14 +8,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, cast
 
 from facette.definitions.language import literals
 from facette.definitions.language.literals import Subject
-from facette.definitions.language.messages import QUOTES, Entry, Refused, Word, language_of
+from facette.definitions.language.messages import QUOTES, Entry, Language, Refused, Word, is_keyword, language_of
 from facette.definitions.language.names import answering, nearest, properties_of
 from facette.definitions.language.naming import aggregate_name
-from facette.definitions.language.parser import parse_rule, parse_value
+from facette.definitions.language.parser import read
 from facette.definitions.language.printer import print_rule, print_value
 from facette.definitions.language.quotes import is_bare, quoted
 from facette.definitions.language.tree import (
@@ -66,13 +66,15 @@ def check_rule(rule: str | Rule, vocabulary: Vocabulary) -> Checked:
     Raises RuleError.
     """
     text = _composed(rule if isinstance(rule, str) else print_rule(rule, "en"))
-    return _checked(text, lambda scope: (scope.rule(parse_rule(text)), "boolean"), _Scope(vocabulary, text))
+    return _checked(
+        text, lambda scope: (scope.rule(cast(Rule, read(text, "rule"))), "boolean"), _Scope(vocabulary, text)
+    )
 
 
 def check_value(value: str | Operand, vocabulary: Vocabulary) -> Checked:
     """A feature's value with every name resolved; ``type`` is what it yields. Raises RuleError."""
     text = _composed(value if isinstance(value, str) else print_value(value, "en"))
-    return _checked(text, lambda scope: scope.value(parse_value(text)), _Scope(vocabulary, text))
+    return _checked(text, lambda scope: scope.value(cast(Operand, read(text, "formula"))), _Scope(vocabulary, text))
 
 
 def check_where(rule: str | Rule, event: str, vocabulary: Vocabulary) -> Checked:
@@ -85,20 +87,23 @@ def check_where(rule: str | Rule, event: str, vocabulary: Vocabulary) -> Checked
         subject = _resolved(event, "event", vocabulary.events, (0, len(event)))
     except Refused as refused:
         raise refused.for_user(event) from None
-    return _checked(text, lambda scope: (scope.rule(parse_rule(text)), "boolean"), _Scope(vocabulary, text, subject))
+    return _checked(
+        text, lambda scope: (scope.rule(cast(Rule, read(text, "rule"))), "boolean"), _Scope(vocabulary, text, subject)
+    )
 
 
 def _checked(text: str, check: Callable[[_Scope], tuple[Rule | Operand, ValueType]], scope: _Scope) -> Checked:
     try:
         rule, value_type = check(scope)
     except Refused as refused:
-        raise _with_quotes(refused.for_user(text), scope.vocabulary) from None
-    except RuleError as error:
-        raise _with_quotes(error, scope.vocabulary) from None
+        names = scope.vocabulary
+        entries: tuple[Entry, ...] = (*names.columns.values(), *names.events.values(), *names.segments.values())
+        language = language_of(text, entries)
+        raise _with_quotes(refused.for_user(text, language), language, names) from None
     return Checked(rule, scope.aggregates, frozenset(scope.columns), frozenset(scope.segments), value_type)
 
 
-def _with_quotes(error: RuleError, vocabulary: Vocabulary) -> RuleError:
+def _with_quotes(error: RuleError, language: Language, vocabulary: Vocabulary) -> RuleError:
     """The error, and the quotes that would help if a name that needs them stands at its place."""
     entries: list[tuple[Entry, tuple[str, ...]]] = [
         *((entry, ("name",)) for entry in vocabulary.columns.values()),
@@ -114,7 +119,7 @@ def _with_quotes(error: RuleError, vocabulary: Vocabulary) -> RuleError:
         if found is None or found[0] > end or error.text[found[1] : start].strip():
             continue
         if not all(is_bare(place, name) for place in places):
-            hint = QUOTES[language_of(error.text)].format(name=name, quoted=quoted(name, '"'))
+            hint = QUOTES[language].format(name=name, quoted=quoted(name, '"'))
             return RuleError(error.message, text=error.text, span=error.span, remedy=f"{error.remedy} {hint}")
     return error
 
@@ -337,11 +342,33 @@ def _only(name: str, kind: str, found: list[E], span: Span) -> E:
 
 
 def _refuse_unknown(name: str, kind: str, entries: Mapping[str, Entry], span: Span) -> NoReturn:
+    _refuse_what_joined(name, kind, entries, span)
     near = nearest(name, entries)
     names: tuple[str | Entry, ...] = near or tuple(entries.values())[:12] or (Word("nothing"),)
     raise Refused(
         "unknown", span, name=name, kind=Word(kind), lead=Word("nearest") if near else Word("existing"), names=names
     )
+
+
+_AFTER = {
+    "event": (Word("a modifier"),),
+    "column": (Word("a comparison"),),
+    "column or segment": (Word("a comparison"), Word("a connective")),
+    "segment": (Word("a connective"),),
+}
+
+
+def _refuse_what_joined(name: str, kind: str, entries: Mapping[str, Entry], span: Span) -> None:
+    """A keyword that the grammar could not use was read as a part of the name beside it: ``purchase SINCE monday``."""
+    words = name.split()
+    for n in range(len(words) - 1, 0, -1):
+        known, rest = " ".join(words[:n]), " ".join(words[n:])
+        if is_keyword(words[n]) and answering(known, entries):
+            place = (span[1] - len(rest), span[1])
+            raise Refused("no_fit_after", place, found=rest, name=known, expected=_AFTER[kind])
+        lead, known = known, rest
+        if is_keyword(words[n - 1]) and answering(known, entries):
+            raise Refused("no_fit_before", (span[0], span[0] + len(lead)), found=lead, name=known)
 
 
 def _refuse_ambiguous(name: str, span: Span, first: tuple[Entry, str], second: tuple[Entry, str]) -> NoReturn:

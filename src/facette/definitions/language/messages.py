@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from facette.definitions.language.tree import Column, Literal_, Name, Span
-from facette.definitions.language.vocabulary import Event, Property, SegmentName
+from facette.definitions.language.vocabulary import Event, Property, SegmentName, fold
 from facette.errors import RuleError
 
 Language = Literal["fr", "en"]
@@ -33,17 +34,33 @@ class Refused(Exception):  # noqa: N818 - an exit inside the package; users get 
         self.span = span
         self.values = values
 
-    def for_user(self, text: str) -> RuleError:
+    def for_user(self, text: str, language: Language | None = None) -> RuleError:
         """The error to show, in the rule's language."""
-        language = language_of(text)
+        language = language or language_of(text)
         values = {name: _shown(value, text, language) for name, value in self.values.items()}
         message, remedy = (sentence.format(**values) for sentence in MESSAGES[self.key][language])
         return RuleError(message, text=text, span=self.span, remedy=remedy)
 
 
-def language_of(text: str) -> Language:
-    """French if the text has an accented letter or a French keyword, else English."""
-    return "fr" if _FRENCH.search(text) else "en"
+def language_of(text: str, entries: Iterable[Entry] = ()) -> Language:
+    """The language with more keywords in the text; without any, French if it has accents, « » or a French label.
+
+    entries : whose labels count
+    """
+    outside = _QUOTED.sub(" ", text)
+    n_french, n_english = len(_FRENCH.findall(outside)), len(_ENGLISH.findall(outside))
+    if n_french or n_english:
+        return "fr" if n_french >= n_english else "en"
+    if _ACCENTS.search(text):
+        return "fr"
+    words = f" {fold(outside)} "
+    labels = [(entry.labels.get("fr", ""), (entry.name, entry.labels.get("en", ""))) for entry in entries]
+    only_french = [fold(label) for label, others in labels if label and fold(label) not in map(fold, others)]
+    return "fr" if any(f" {label} " in words for label in only_french) else "en"
+
+
+def is_keyword(word: str) -> bool:
+    return bool(_FRENCH.fullmatch(word) or _ENGLISH.fullmatch(word))
 
 
 def label_of(entry: Entry, language: Language) -> str:
@@ -51,9 +68,18 @@ def label_of(entry: Entry, language: Language) -> str:
     return entry.labels.get(language) or next(filter(None, entry.labels.values()), entry.name)
 
 
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|«[^»]*»|“[^”]*”""")
+_ACCENTS = re.compile(r"[à-öø-ÿœ«»]", re.IGNORECASE)
 _FRENCH = re.compile(
-    r"[à-öø-ÿœ]|\b(?:et|ou|non|pas|si|est|dans|parmi|entre|contient|commence|finit|fait|fois|somme|moyenne|nombre|"
-    r"premi(?:er|ere)s?|derni(?:er|ere)s?|puis|sans|sous|depuis|avant|jours?|semaines?|mois|ans?|heures?|oui|vrai|faux|hier)\b",
+    r"\b(?:et|ou|où|non|pas|si|est|dans|parmi|entre|contient|commence|finit|a\s+fait|fait|fois|somme|moyenne|nombre|"
+    r"premi[eè]re?s?|derni[eè]re?s?|puis|sans|sous|depuis|avant|au|moins|plus|exactement|r[eé]cence|jours?|semaines?|mois|"
+    r"ans?|ann[eé]es?|heures?|oui|vrai|faux|hier|aujourd['’]hui)\b",
+    re.IGNORECASE,
+)
+_ENGLISH = re.compile(
+    r"\b(?:and|or|not|if|is|in|between|contains?|starts?|ends?|with|did|didn['’]t|does|times?|sum|average|count|first|"
+    r"last|then|without|within|since|before|where|at|least|most|exactly|more|less|than|recency|days?|weeks?|months?|"
+    r"years?|hours?|yes|no|true|false|today|yesterday)\b",
     re.IGNORECASE,
 )
 
@@ -100,8 +126,9 @@ WORDS: dict[str, dict[Language, str]] = {
     },
     "a connective": {"fr": "ET ou OU", "en": "AND or OR"},
     "a modifier": {
-        "fr": "OÙ …, AU MOINS 3 FOIS, DANS LES 30 DERNIERS JOURS, DEPUIS …, AVANT …, ENTRE … ET …, PUIS … SOUS 7 JOURS",
-        "en": "WHERE …, AT LEAST 3 TIMES, IN THE LAST 30 DAYS, SINCE …, BEFORE …, BETWEEN … AND …, "
+        "fr": "OÙ …, AU MOINS 3 FOIS, DANS LES 30 DERNIERS JOURS, DEPUIS 2026-11-22, AVANT …, ENTRE … ET …, "
+        "PUIS … SOUS 7 JOURS",
+        "en": "WHERE …, AT LEAST 3 TIMES, IN THE LAST 30 DAYS, SINCE 2026-11-22, BEFORE …, BETWEEN … AND …, "
         "THEN … WITHIN 7 DAYS",
     },
     "an operator": {"fr": "+, -, * ou /", "en": "+, -, * or /"},
@@ -142,6 +169,13 @@ MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
             "Un texte avec des espaces ou des symboles se met entre guillemets : '…'.",
         ),
         "en": ("The value ends before “{found}”.", "Put text with spaces or symbols in quotes: '…'."),
+    },
+    "after_number": {
+        "fr": (
+            "Le nombre s'arrête avant « {found} ».",
+            "Écrivez-le sans signe ni unité ; un texte se met entre guillemets : '…'.",
+        ),
+        "en": ("The number ends before “{found}”.", "Write it without a sign or unit; put text in quotes: '…'."),
     },
     "unclosed": {
         "fr": ("Ces guillemets ne sont pas fermés.", "Fermez-les : '…', \"…\" ou « … »."),
@@ -196,6 +230,14 @@ MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
     "unknown": {
         "fr": ("« {name} » n'est pas {kind}.", "{lead} : {names}."),
         "en": ("“{name}” is not {kind}.", "{lead}: {names}."),
+    },
+    "no_fit_after": {
+        "fr": ("« {found} » n'a pas sa place après « {name} ».", "À cet endroit peut venir : {expected}."),
+        "en": ("“{found}” does not fit after “{name}”.", "What can come here: {expected}."),
+    },
+    "no_fit_before": {
+        "fr": ("« {found} » n'a pas sa place avant « {name} ».", "Retirez ce mot, ou complétez ce qui le précède."),
+        "en": ("“{found}” does not fit before “{name}”.", "Leave it out, or complete what stands before it."),
     },
     "unknown_property": {
         "fr": (

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from facette.definitions.language.builder import TreeBuilder
 from facette.definitions.language.messages import Refused, Word
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from lark import Lark
     from lark.exceptions import UnexpectedInput
 
+Start = Literal["rule", "formula"]
 MAXIMUM_DEPTH = 100
 """Nodes within nodes. Where Ibis and SQLGlot write SQL, Python's recursion limit is reached at some 140."""
 
 
 def parse_rule(text: str) -> Rule:
     """The tree of a rule. Raises RuleError with the place and what could stand there."""
-    return cast(Rule, _parse(text, "rule"))
+    return cast(Rule, _parsed(text, "rule"))
 
 
 def parse_value(text: str) -> Operand:
@@ -39,23 +40,28 @@ def parse_value(text: str) -> Operand:
 
     ``-`` needs spaces around it between names, because names may contain hyphens. Raises RuleError.
     """
-    return cast(Operand, _parse(text, "formula"))
+    return cast(Operand, _parsed(text, "formula"))
 
 
-def _parse(text: str, start: str) -> Rule | Operand:
-    from lark.exceptions import UnexpectedInput  # noqa: PLC0415 - importing lark takes longer than reading a rule
-
+def _parsed(text: str, start: Start) -> Rule | Operand:
     text = unicodedata.normalize("NFC", text)
     try:
-        if "\0" in text:
-            raise Refused("no_nul", (text.index("\0"), text.index("\0") + 1))
-        try:
-            tree = cast("Rule | Operand", _lark().parse(text, start=start))
-        except UnexpectedInput as error:
-            raise _unexpected(error, text) from None
-        refuse_depth(tree)
+        return read(text, start)
     except Refused as refused:
         raise refused.for_user(text) from None
+
+
+def read(text: str, start: Start) -> Rule | Operand:
+    """The tree of a text in composed form. Raises Refused, for whoever knows in which language to say it."""
+    from lark.exceptions import UnexpectedInput  # noqa: PLC0415 - importing lark takes longer than reading a rule
+
+    if "\0" in text:
+        raise Refused("no_nul", (text.index("\0"), text.index("\0") + 1))
+    try:
+        tree = cast("Rule | Operand", _lark().parse(text, start=start))
+    except UnexpectedInput as error:
+        raise _unexpected(error, text) from None
+    refuse_depth(tree)
     return tree
 
 
@@ -123,29 +129,30 @@ _EXPECTED = (
 def _unexpected(error: UnexpectedInput, text: str) -> Refused:
     """Say what stands where, and what could stand there instead."""
     token = getattr(error, "token", None)
+    last = (getattr(error, "token_history", None) or [None])[-1]
     allowed: set[str] = set(getattr(error, "accepts", None) or getattr(error, "expected", None) or error.allowed)
-    expected = _in_words(allowed)
+    expected = _in_words(allowed, last.type if last is not None else "")
     if token is None:
         at = error.pos_in_stream
         if text[at] in "'\"«“":
             return Refused("unclosed", (at, len(text)))
         if at and not text[at - 1].isspace():  # a symbol inside a word, as in ann@example.org
-            return Refused("unquoted", (at, at + 1), found=text[at])
+            key = "after_number" if last is not None and last.type == "NUMBER" else "unquoted"
+            return Refused(key, (at, at + 1), found=text[at])
         return Refused("unexpected", (at, at + 1), found=text[at], expected=expected)
     if token.type == "$END":
         return Refused("unfinished", (len(text), len(text)), expected=expected)
     span = (token.start_pos, token.end_pos)
-    last = (getattr(error, "token_history", None) or [None])[-1]
     ends_value = "_AND" in allowed and "COMPARE" not in allowed
     if token.type == "WORD" and ends_value and last is not None and last.type in ("WORD", "NUMBER"):
-        return Refused("unquoted", span, found=str(token))
+        return Refused("after_number" if last.type == "NUMBER" else "unquoted", span, found=str(token))
     return Refused("unexpected", span, found=str(token), expected=expected)
 
 
-def _in_words(allowed: set[str]) -> tuple[str, ...]:
+def _in_words(allowed: set[str], last: str) -> tuple[str, ...]:
     words = [word for terminals, word in _EXPECTED if allowed.intersection(terminals)]
-    if "WORD" in allowed and not allowed & {"COMPARE", "_AND", "RPAR", "$END"}:
-        is_value = "DATE" in allowed
+    if "WORD" in allowed and not allowed & {"COMPARE", "_AND", "RPAR", "$END", "_WITHIN"}:
+        is_value = "DATE" in allowed or last in ("CONTAINS", "LACKS", "STARTS", "STARTS_NOT", "ENDS", "ENDS_NOT")
         words = [Word("a value")] if is_value else [Word("a name"), *words]
     elif "_AND" in allowed and len(allowed) == 1:
         words = [Word("AND")]
