@@ -26,6 +26,7 @@ check: .venv/test.stamp
 bench: .venv/test.stamp
 	$(BIN)/python benchmarks/batch.py $(ARGS)
 	$(BIN)/python benchmarks/startup.py $(ARGS)
+	$(BIN)/python benchmarks/language.py $(ARGS)
 
 docs: .venv/test.stamp
 	$(BIN)/python -m facette.definitions.reference docs
