@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from facette.definitions.language import parse_rule, print_rule
-from facette.definitions.language.mongo import REFUSED, TRANSLATED, condition_of, from_mongo
+from facette.definitions.language.mongo import CONNECTIVES, REFUSED, TRANSLATED, condition_of, from_mongo
 from facette.definitions.language.mongo_messages import REASONS
 from facette.definitions.language.parser import MAXIMUM_DEPTH
 from facette.errors import ConditionError
@@ -228,3 +230,22 @@ def test_the_conditions_of_the_documentation() -> None:
     for condition, rule in rows:
         written = condition_of(condition.replace("\\|", "|"))
         assert print_rule(from_mongo(written), "en") == rule
+
+
+KEYS = st.sampled_from((*CONNECTIVES, *TRANSLATED, "$date", "$size", "city", "a.b", "not", "")) | st.text(max_size=4)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(("^a|b$", "(a")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.dictionaries(KEYS, JSON, min_size=1, max_size=3))
+def test_whatever_is_given_is_a_rule_or_told_why_not(condition: dict[str, Any]) -> None:
+    try:
+        rule = from_mongo(condition, groups={"": condition})
+    except ConditionError as error:
+        assert error.remedy
+    else:
+        assert all(parse_rule(print_rule(rule, language)) == rule for language in ("fr", "en"))  # type: ignore[arg-type]
