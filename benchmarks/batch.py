@@ -1,11 +1,13 @@
-"""Features plus 50 rule segments in batch: Facette beside hand-written DuckDB SQL, Polars and pandas, in one run.
+"""Features plus rule segments in batch: Facette beside hand-written DuckDB SQL, Polars and pandas, in one run.
 
-    python benchmarks/batch.py [--scale 1.0] [--repeat 1] [--engines facette,sql,polars,pandas] [--json]
+    python benchmarks/batch.py [--scale 1.0] [--repeat 1] [--engines facette,sql,polars,pandas] [--rules 1,50,300]
+        [--json]
 
 Scale 1 is 1,000,000 profiles and 50,000,000 events of two years. Every engine reads the same Parquet files in a process
 of its own (its peak memory is that process's), writes the features and the memberships as Parquet, and must come to the
 same members of every segment, or the benchmark fails. pandas runs on at most 10,000,000 events, its groupby.apply on at
-most 2,000,000, and their ratios compare with the hand-written SQL on the same events.
+most 2,000,000, and their ratios compare with the hand-written SQL on the same events. All sizes have 50 rules; other
+numbers of rules are tried at a tenth of the scale, by Facette and SQL.
 """
 
 from __future__ import annotations
@@ -46,35 +48,35 @@ FEATURES = (
 )
 
 
-def rules() -> list[tuple[str, str, str]]:
-    """50 segments: name, rule text, the same condition as SQL over the feature table (nulls are false)."""
-    found = []
-    for i in range(10):
+def rules(count: int) -> list[tuple[str, str, str]]:
+    """Segments: name, rule text, the same condition as SQL over the feature table (nulls are false)."""
+    found: list[tuple[str, str, str]] = []
+    for i in range(count // 5 + 1):
         low, high = 20 + 3 * i, 200 + 40 * i
         found += [
-            (f"s{i}0", f"recency < {low} AND spend_90d > {high}", f"recency < {low} AND spend_90d > {high}"),
+            (f"s{i}_0", f"recency < {low} AND spend_90d > {high}", f"recency < {low} AND spend_90d > {high}"),
             (
-                f"s{i}1",
+                f"s{i}_1",
                 f"(n_orders >= {40 + i} OR spend > {20 * high}) AND NOT recency > {low}",
                 f"(n_orders >= {40 + i} OR spend > {20 * high}) AND NOT coalesce(recency > {low}, false)",
             ),
             (
-                f"s{i}2",
+                f"s{i}_2",
                 f"spend_bio BETWEEN {high} AND {3 * high} AND n_categories >= 6",
                 f"spend_bio BETWEEN {high} AND {3 * high} AND n_categories >= 6",
             ),
             (
-                f"s{i}3",
+                f"s{i}_3",
                 f"average_365d < {40 + i} AND n_orders_90d > 3 AND active_days_30d >= 2",
                 f"average_365d < {40 + i} AND n_orders_90d > 3 AND active_days_30d >= 2",
             ),
             (
-                f"s{i}4",
+                f"s{i}_4",
                 f"largest > {90 + i} OR (recency IS KNOWN AND recency != {i})",
                 f"coalesce(largest > {90 + i}, false) OR (recency IS NOT NULL AND recency <> {i})",
             ),
         ]
-    return found
+    return found[:count]
 
 
 # ── data ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -113,7 +115,7 @@ def make_events(folder: Path, profiles: int, events: int) -> None:
 # ── engines ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def definitions() -> Definitions:
+def definitions(n_rules: int) -> Definitions:
     """The features and segments as a project."""
     from facette.definitions import model
     from facette.definitions.project import define
@@ -131,13 +133,13 @@ def definitions() -> Definitions:
                 "identifiers": [{"name": "customer"}],
                 "sources": [{"name": "shop", "kind": "file", "path": "events", "events": [events]}],
                 "features": [{"name": name, "value": value} for name, value in FEATURES],
-                "segments": [{"name": name, "rule": rule} for name, rule, _ in rules()],
+                "segments": [{"name": name, "rule": rule} for name, rule, _ in rules(n_rules)],
             }
         )
     )
 
 
-def facette_engine(folder: Path, profiles: int) -> None:
+def facette_engine(folder: Path, profiles: int, n_rules: int) -> None:
     """The same functions that `facette run` calls, from events to memberships."""
     import ibis
 
@@ -147,7 +149,7 @@ def facette_engine(folder: Path, profiles: int) -> None:
     from facette.segments.membership import wide_memberships
     from facette.warehouse.connect import connect, read_parquet, write_parquet
 
-    project = definitions()
+    project = definitions(n_rules)
     con = connect()
     moment = Moment(AS_OF)
     plan = feature_plan(project)
@@ -160,20 +162,22 @@ def facette_engine(folder: Path, profiles: int) -> None:
     write_parquet(wide, folder / "wide-facette.parquet")
 
 
-def daily_engine(folder: Path, profiles: int) -> None:
+def daily_engine(folder: Path, profiles: int, n_rules: int) -> None:
     """Only the state of the same aggregates, without windows, for each profile and day: what Facette does not keep."""
     from facette.clock import Moment
     from facette.features.partials import prepare
     from facette.features.table import feature_plan
     from facette.warehouse.connect import connect, read_parquet, write_parquet
 
-    aggregates = {name: replace(item, window=None) for name, item in feature_plan(definitions()).aggregates.items()}
+    aggregates = {
+        name: replace(item, window=None) for name, item in feature_plan(definitions(n_rules)).aggregates.items()
+    }
     events = read_parquet(connect(), sorted(folder.glob("events-*.parquet")))
     per_day = events.mutate(profile_id=events.profile_id * 100_000 + events.day.epoch_seconds() // 86_400)
     write_parquet(prepare(per_day, aggregates, Moment(AS_OF)), folder / "daily.parquet")
 
 
-def sql_engine(folder: Path, profiles: int) -> None:
+def sql_engine(folder: Path, profiles: int, n_rules: int) -> None:
     """What an experienced analyst would write."""
     import duckdb
 
@@ -202,14 +206,14 @@ def sql_engine(folder: Path, profiles: int) -> None:
         ) TO '{folder}/features-sql.parquet' (COMPRESSION zstd)
         """
     )
-    columns = ", ".join(f"coalesce({condition}, false) AS {name}" for name, _, condition in rules())
+    columns = ", ".join(f"coalesce({condition}, false) AS {name}" for name, _, condition in rules(n_rules))
     con.sql(
         f"COPY (SELECT profile_id, {columns} FROM '{folder}/features-sql.parquet') TO '{folder}/wide-sql.parquet'"
         " (COMPRESSION zstd)"
     )
 
 
-def polars_engine(folder: Path, profiles: int) -> None:
+def polars_engine(folder: Path, profiles: int, n_rules: int) -> None:
     """A lazy Polars query over the same files."""
     import polars as pl
 
@@ -241,13 +245,13 @@ def polars_engine(folder: Path, profiles: int) -> None:
     table.collect(engine="streaming").write_parquet(folder / "features-polars.parquet")
     wide = pl.SQLContext(f=pl.scan_parquet(folder / "features-polars.parquet")).execute(
         "SELECT profile_id, "
-        + ", ".join(f"coalesce({condition}, false) AS {name}" for name, _, condition in rules())
+        + ", ".join(f"coalesce({condition}, false) AS {name}" for name, _, condition in rules(n_rules))
         + " FROM f"
     )
     wide.collect(engine="streaming").write_parquet(folder / "wide-polars.parquet")
 
 
-def pandas_engine(folder: Path, profiles: int) -> None:
+def pandas_engine(folder: Path, profiles: int, n_rules: int) -> None:
     """The usual vectorised script: one groupby per window or filter."""
     import pandas as pd
 
@@ -279,17 +283,17 @@ def pandas_engine(folder: Path, profiles: int) -> None:
     table["recency"] = (today - table["last_day"]).dt.days
     table.to_parquet(folder / "features-pandas.parquet")
     wide = {}
-    for i in range(10):
+    for i in range(n_rules // 5):
         low, high = 20 + 3 * i, 200 + 40 * i
-        wide[f"s{i}0"] = (table.recency < low) & (table.spend_90d > high)
-        wide[f"s{i}1"] = ((table.n_orders >= 40 + i) | (table.spend > 20 * high)) & ~(table.recency > low)
-        wide[f"s{i}2"] = table.spend_bio.between(high, 3 * high) & (table.n_categories >= 6)
-        wide[f"s{i}3"] = (table.average_365d < 40 + i) & (table.n_orders_90d > 3) & (table.active_days_30d >= 2)
-        wide[f"s{i}4"] = (table.largest > 90 + i) | (table.recency.notna() & (table.recency != i))
+        wide[f"s{i}_0"] = (table.recency < low) & (table.spend_90d > high)
+        wide[f"s{i}_1"] = ((table.n_orders >= 40 + i) | (table.spend > 20 * high)) & ~(table.recency > low)
+        wide[f"s{i}_2"] = table.spend_bio.between(high, 3 * high) & (table.n_categories >= 6)
+        wide[f"s{i}_3"] = (table.average_365d < 40 + i) & (table.n_orders_90d > 3) & (table.active_days_30d >= 2)
+        wide[f"s{i}_4"] = (table.largest > 90 + i) | (table.recency.notna() & (table.recency != i))
     pd.DataFrame(wide).reset_index().to_parquet(folder / "wide-pandas.parquet")
 
 
-def apply_engine(folder: Path, profiles: int) -> None:
+def apply_engine(folder: Path, profiles: int, n_rules: int) -> None:
     """A script that computes the features person by person with groupby.apply (features only)."""
     import pandas as pd
 
@@ -331,38 +335,39 @@ ENGINES = {
 # ── the comparison ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def measure(engine: str, folder: Path, profiles: int, repeat: int) -> dict[str, float]:
+def measure(engine: str, folder: Path, profiles: int, n_rules: int, repeat: int) -> dict[str, float]:
     """Best of some runs of an engine, each in a new process: seconds (imports left out), peak GB."""
     runs = []
     for _ in range(repeat):
-        command = [sys.executable, __file__, "--engine", engine, "--folder", str(folder), "--profiles", str(profiles)]
+        command = [sys.executable, __file__, "--engine", engine, "--folder", str(folder)]
+        command += ["--profiles", str(profiles), "--rules", str(n_rules)]
         answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         runs.append(json.loads(answer.strip().splitlines()[-1]))
     return min(runs, key=lambda run: run["seconds"])
 
 
-def run_engine(engine: str, folder: Path, profiles: int) -> None:
+def run_engine(engine: str, folder: Path, profiles: int, n_rules: int) -> None:
     """In a process of its own: once on a few events, which loads what the engine needs, then timed on all."""
     with tempfile.TemporaryDirectory() as few:
         make_events(Path(few), 10, 1_000)
-        ENGINES[engine](Path(few), 10)
+        ENGINES[engine](Path(few), 10, n_rules)
     began = time.perf_counter()
-    ENGINES[engine](folder, profiles)
+    ENGINES[engine](folder, profiles, n_rules)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(json.dumps({"seconds": seconds, "peak_gb": peak}))
 
 
-def members(folder: Path, engine: str) -> dict[str, int]:
+def members(folder: Path, engine: str, n_rules: int) -> dict[str, int]:
     import duckdb
 
-    columns = ", ".join(f"count_if({name}) AS {name}" for name, _, _ in rules())
+    columns = ", ".join(f"count_if({name}) AS {name}" for name, _, _ in rules(n_rules))
     counted = duckdb.sql(f"SELECT {columns} FROM '{folder}/wide-{engine}.parquet'").fetchone()
     assert counted is not None
-    return dict(zip((name for name, _, _ in rules()), counted, strict=True))
+    return dict(zip((name for name, _, _ in rules(n_rules)), counted, strict=True))
 
 
-def compare(profiles: int, events: int, engines: list[str], repeat: int) -> list[dict[str, object]]:
+def compare(profiles: int, events: int, n_rules: int, engines: list[str], repeat: int) -> list[dict[str, object]]:
     """Run the engines on the same events; every one must find the same members."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -371,18 +376,19 @@ def compare(profiles: int, events: int, engines: list[str], repeat: int) -> list
         make_events(data, profiles, events)
         measured = {}
         for engine in engines:
-            measured[engine] = measure(engine, data, profiles, repeat)
+            measured[engine] = measure(engine, data, profiles, n_rules, repeat)
             for file in data.glob("features-*.parquet"):
                 file.unlink()
-        reference = members(data, "sql")
+        reference = members(data, "sql", n_rules)
         for engine in set(engines) - {"apply", "daily"}:
-            found = members(data, engine)
+            found = members(data, engine, n_rules)
             wrong = {key: (found[key], reference[key]) for key in reference if found[key] != reference[key]}
             if wrong:
                 raise SystemExit(f"{engine} does not find the members that the SQL finds: {wrong}")
     base = measured["sql"]["seconds"]
+    size = {"profiles": profiles, "events": events, "rules": n_rules}
     return [
-        {"engine": engine, "profiles": profiles, "events": events, **figures, "ratio_to_sql": figures["seconds"] / base}
+        {"engine": engine, **size, **figures, "ratio_to_sql": figures["seconds"] / base}
         for engine, figures in measured.items()
     ]
 
@@ -392,13 +398,14 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=0.1)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--engines", default="facette,sql,polars,pandas,apply")
+    parser.add_argument("--rules", default="1,50,300")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--engine", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--profiles", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.engine:
-        run_engine(args.engine, args.folder, args.profiles)
+        run_engine(args.engine, args.folder, args.profiles, int(args.rules))
         return
     wanted = [name for name in ENGINES if name in args.engines.split(",")]
     rows = []
@@ -407,17 +414,20 @@ def main() -> None:
         engines = ["sql", *(name for name in wanted if name in ("facette", "daily", "polars"))]
         if "pandas" in wanted and events <= PANDAS_MOST:
             engines.append("pandas")
-        rows += compare(profiles, events, engines, args.repeat)
+        rows += compare(profiles, events, 50, engines, args.repeat)
     if "apply" in wanted:
         events = min(APPLY_MOST, int(EVENTS * args.scale))
-        rows += compare(PROFILES * events // EVENTS, events, ["sql", "facette", "apply"], args.repeat)
+        rows += compare(PROFILES * events // EVENTS, events, 50, ["sql", "facette", "apply"], args.repeat)
+    for n_rules in sorted({int(count) for count in args.rules.split(",")} - {50}):
+        size = int(PROFILES * args.scale / 10), int(EVENTS * args.scale / 10)
+        rows += compare(*size, n_rules, ["sql", "facette"], args.repeat)
     if args.json:
         print(json.dumps(rows, indent=1))
         return
-    print(f"{'engine':<10}{'profiles':>12}{'events':>14}{'seconds':>10}{'peak GB':>9}{'× SQL':>8}")
+    print(f"{'engine':<10}{'profiles':>12}{'events':>14}{'rules':>7}{'seconds':>10}{'peak GB':>9}{'× SQL':>8}")
     for row in rows:
         print(
-            f"{row['engine']:<10}{row['profiles']:>12,}{row['events']:>14,}{row['seconds']:>10.2f}"
+            f"{row['engine']:<10}{row['profiles']:>12,}{row['events']:>14,}{row['rules']:>7}{row['seconds']:>10.2f}"
             f"{row['peak_gb']:>9.2f}{row['ratio_to_sql']:>8.2f}"
         )
 
