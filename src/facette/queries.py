@@ -19,14 +19,16 @@ import ibis.expr.types as ir
 
 from facette.clock import Moment
 from facette.definitions.findings import suggestion
-from facette.definitions.language import check_rule, print_rule, tree
+from facette.definitions.language import check_rule, print_rule, print_value, tree
 from facette.definitions.language.json_form import rule_text
 from facette.definitions.language.names import answering
 from facette.definitions.model import Model
 from facette.definitions.project import Definitions
 from facette.errors import NotFoundError, RuleError, RunError
 from facette.features.partials import by_event, kinds_needed, prepare
-from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed, quantile_cuts
+from facette.features.past import Past
+from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed, scored
+from facette.features.thresholds import cuts_at
 from facette.plan import changed_parts
 from facette.profiles.events import remap
 from facette.segments.clusters import FittedKMeans, assign
@@ -139,7 +141,7 @@ class Published:
         known = self.table("profiles") if is_stale else self.table("features").mutate(is_counted=True)
         plan = needed(plan, columns.difference(known.columns))
         partials = self._partials(plan)
-        row = feature_table(known, partials, plan, self.moment, quantile_cuts(known, partials, plan, self.moment))
+        row = feature_table(known, partials, plan, self.moment, self._cuts(known, partials, plan))
         models = [item.name for item in self._models_in(columns)]
         if models:
             row = wide_row(row, self.table("scored").select("profile_id", *models))
@@ -150,11 +152,7 @@ class Published:
 
     def _rules_below(self, checked: tree.Checked) -> dict[str, tree.Checked]:
         """The rules of the segments that a rule refers to, and of those that they refer to, in order."""
-        rules = self.definitions.rules
-        wanted = set(checked.segments)
-        for name in reversed([*rules]):
-            wanted |= rules[name].segments if name in wanted else set()
-        return {name: rule for name, rule in rules.items() if name in wanted}
+        return self.definitions.rules_below(checked.segments)
 
     def _partials(self, plan: FeaturePlan) -> dict[str, ir.Table]:
         return {
@@ -166,6 +164,19 @@ class Published:
             )
             for event, aggregates in by_event(plan.aggregates).items()
         }
+
+    def _cuts(
+        self, profiles: ir.Table, partials: Mapping[str, ir.Table], plan: FeaturePlan
+    ) -> dict[str, tuple[float, ...]]:
+        """The cuts of the quantile scores and the values of the thresholds in a plan, at the published moment."""
+        return cuts_at(profiles, partials, plan, self.moment, self._rows_at)
+
+    def _rows_at(self, plan: FeaturePlan, moment: Moment) -> ir.Table:
+        """The feature table of a plan at an earlier moment."""
+        sources = [source.name for source in self.definitions.project.sources if source.people]
+        records = {name: self.table(f"records_{name}") for name in sources}
+        past = Past(self.definitions.project, records, self.table("identities"), self.events)
+        return past.rows_at(plan, moment)
 
     def _models_in(self, columns: Collection[str]) -> list[Model]:
         """The models among some columns; RunError if the run had another definition of one."""
@@ -293,8 +304,9 @@ class Published:
         columns = {name for item in concerned for name in (*rules[item].columns, *rules[item].aggregates)}
         models = self._models_in(columns)
         columns |= {name for item in models for name in item.features}
-        plan = needed(feature_plan(self.definitions), columns)
-        answer = self._with_cuts(plan)._explained(segment, profile_id, concerned, plan)
+        every = feature_plan(self.definitions)
+        plan = needed(every, columns, is_fitted=True)
+        answer = self._with_cuts(needed(every, columns))._explained(segment, profile_id, concerned, plan)
         parts = {"segments", *(FEATURES if plan.features else ()), *(["models"] if models else ())}
         was = {True: "a member", False: "not a member", None: "unknown, for that run does not have the segment"}[
             _one(self.table("wide"), profile_id).get(segment)
@@ -324,15 +336,14 @@ class Published:
         return found[0]
 
     def _with_cuts(self, plan: FeaturePlan) -> Published:
-        """The same snapshot, with the cuts that the quantile scores have by today's definitions."""
-        if not (self.changed & FEATURES and any(feature.quantiles for feature in plan.features)):
+        """The same snapshot, with the cuts that scores have, and the values of thresholds, by today's definitions."""
+        if not self.changed & FEATURES:
             return self
-        cuts = quantile_cuts(self.table("profiles"), self._partials(plan), plan, self.moment)
+        cuts = self._cuts(self.table("profiles"), self._partials(plan), plan)
         return replace(self, given=replace(self.snapshot, cuts=cuts))
 
     def _explained(self, segment: str, profile_id: int, concerned: list[str], plan: FeaturePlan) -> Explanation:
         rules = self.definitions.rules
-        language = self.definitions.project.language
         profiles = self.table("profiles")
         profile = self._kept(profiles.filter(profiles.profile_id == profile_id), "person")
         mine = {
@@ -353,10 +364,9 @@ class Published:
 
         now = Moments((self.moment,), durations)
         cuts: dict[str, tuple[float, ...]] = {}
-        for feature in plan.features:
-            if feature.quantiles:
-                of = feature.quantiles.of
-                cuts[of] = (*cuts.get(of, ()), *self.snapshot.cuts.get(feature.name, ()))
+        scores = [(of, feature.name) for feature in plan.features if (of := scored(feature))]
+        for column, name in (*scores, *tree.thresholds(trees)):
+            cuts[column] = (*cuts.get(column, ()), *self.snapshot.cuts.get(name, ()))
         is_hidden = _hides_recency(plan, [self.definitions.model(name) for name in outputs])
         later = turning_points(
             [cast(tree.Rule, rule) for rule in trees],
@@ -373,11 +383,21 @@ class Published:
             rules,
             rows_at,
             replace(now, moments=(self.moment, *later)),
-            print_rule=lambda rule: print_rule(rule, language, self.definitions.vocabulary),
+            print_rule=self._told,
         )
         if is_hidden and answer.looked_until is None:
             answer = replace(answer, looked_until=later[-1].local)
         return answer
+
+    def _told(self, rule: tree.Rule) -> str:
+        """A rule as people write it; with a condition on a threshold, what that threshold is."""
+        project = self.definitions.project
+        text = print_rule(rule, project.language, self.definitions.vocabulary)
+        names = () if isinstance(rule, tree.And | tree.Or | tree.Not) else tree.thresholds(rule)
+        for _, name in names:
+            value = print_value(tree.Threshold(name), project.language, self.definitions.vocabulary)
+            text += f" [{value} = {_written(self.snapshot.cuts.get(name, ()), project.language)}]"
+        return text
 
     def _model_outputs(self, plan: FeaturePlan) -> dict[str, Any]:
         """Model → function from a row to its value, for the models whose features the plan computes."""
@@ -426,6 +446,14 @@ def label_of(definitions: Definitions, segment: str) -> str:
     """What people call a segment in the project's language."""
     label = definitions.segment(segment).label if segment in definitions.rules else None
     return (label and (getattr(label, definitions.project.language) or label.fr or label.en)) or segment
+
+
+def _written(value: tuple[float, ...], language: str) -> str:
+    """The value of a threshold for people to read, to six digits."""
+    if not value:
+        return {"fr": "inconnu", "en": "unknown"}[language]
+    text = f"{value[0]:.6g}"
+    return text.replace(".", ",") if language == "fr" else text
 
 
 def _hides_recency(plan: FeaturePlan, models: Sequence[Model]) -> bool:

@@ -272,6 +272,71 @@ BROKEN = {
         [":2 segments that refer to each other in a circle: a → b → c → a"],
     ),
     "segment in itself": ("segments:\n  - {name: a, rule: abonné, parent: a}", [":2 segments that", "a → a"]),
+    # thresholds
+    "threshold of no kind": ("thresholds:\n  - {name: big, of: spend}", [":2 threshold `big` needs one of"]),
+    "threshold of two kinds": (
+        "thresholds:\n  - {name: big, of: spend, cluster: {}, quantile: {q: 0.5}}",
+        [":2 threshold `big` needs one of"],
+    ),
+    "threshold of text": (
+        "thresholds:\n  - {name: big, of: city, cluster: {}}",
+        [":2 `city` is text, and must be number here"],
+    ),
+    "threshold of nothing": (
+        "thresholds:\n  - {name: big, of: spent, cluster: {}}",
+        [":2 unknown feature or trait `spent`", "`spend`"],
+    ),
+    "threshold of a model": (
+        "models:\n  - {name: groups, kind: kmeans, features: [spend, orders_90d]}\n"
+        "thresholds:\n  - {name: big, of: groups, cluster: {}}",
+        [":4 unknown feature or trait `groups`"],
+    ),
+    "threshold of an unknown segment": (
+        "thresholds:\n  - {name: big, of: spend, quantile: {q: 0.5, segment: activ}}\n"
+        "segments:\n  - {name: active, label: {en: a}, rule: DID purchase}",
+        [":2 unknown segment `activ`", "`active`"],
+    ),
+    "threshold beyond its cuts": (
+        "thresholds:\n  - name: big\n    of: spend\n    cluster: {groups: 3, cut: 3}",
+        [":4 3 groups have 2 cuts between them"],
+    ),
+    "threshold of a segment of a model": (
+        "models:\n  - {name: groups, kind: kmeans, features: [spend, orders_90d]}\n"
+        "thresholds:\n  - {name: big, of: spend, quantile: {q: 0.5, segment: first}}\n"
+        "segments:\n  - {name: first, label: {en: a}, rule: IN SEGMENT second}\n"
+        "  - {name: second, label: {en: b}, rule: groups = 1}",
+        [":4 threshold `big` needs a model (groups)"],
+    ),
+    "circle through a threshold and a segment": (
+        "thresholds:\n  - {name: big, of: spend, quantile: {q: 0.5, segment: rich}}\n"
+        "segments:\n  - {name: rich, label: {en: r}, rule: spend > THRESHOLD(big)}",
+        [":2 features, thresholds and segments that refer to each other in a circle: big → rich → big"],
+    ),
+    "circle through a threshold and a feature": (
+        "features:\n  - {name: above, value: spend - SEUIL(big)}\nthresholds:\n  - {name: big, of: above, cluster: {}}",
+        [":2 features, thresholds and segments that refer to each other in a circle: above → big → above"],
+    ),
+    "moving average of a moving average": (
+        "features:\n  - {name: above, value: spend - THRESHOLD(usual)}\nthresholds:\n"
+        "  - {name: usual, of: spend, moving_average: {}}\n  - {name: big, of: above, moving_average: {}}",
+        [":5 threshold `big` is a moving average of another one (usual)"],
+    ),
+    "threshold of another unit": (
+        "features:\n  - {name: days, unit: days, value: RECENCY OF purchase}\n"
+        "  - {name: euros, unit: EUR, value: spend}\n"
+        "thresholds:\n  - {name: big, of: euros, cluster: {}}\n"
+        "segments:\n  - {name: s, label: {en: s}, rule: days > THRESHOLD(big)}",
+        [":7 segment `s`: “days” is in days, but the threshold “big” is in EUR"],
+    ),
+    "unknown threshold": (
+        "thresholds:\n  - {name: big, of: spend, cluster: {}}\n"
+        "segments:\n  - {name: s, label: {en: s}, rule: spend > THRESHOLD(bug)}",
+        [":4 segment `s`: “bug” is not a threshold", "Nearest: big"],
+    ),
+    "threshold and feature": (
+        "thresholds:\n  - {name: spend, of: orders_90d, cluster: {}}",
+        [":2 threshold `spend` and feature `spend` both answer"],
+    ),
 }
 
 

@@ -37,6 +37,7 @@ class Written:
     features: dict[str, Operand]
     defaults: dict[str, float | None]
     rules: dict[str, Rule]
+    thresholds: dict[str, float | None]
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Hypothesis would print thousands of lines; the assertion tells what matters."""
@@ -49,7 +50,7 @@ def numbers(names: Vocabulary) -> st.SearchStrategy[Operand]:
 
 def referring(n: int) -> st.SearchStrategy[Rule]:
     """Rules that may refer to the first ``n`` segments of the chain."""
-    leaves = st.one_of(comparisons(st.one_of(traits(NAMES), aggregates(NAMES))), dids(NAMES))
+    leaves = st.one_of(comparisons(st.one_of(traits(NAMES), aggregates(NAMES)), NAMES), dids(NAMES))
     known = replace(NAMES, segments={name: NAMES.segments[name] for name in CHAIN[:n]})
     return rules(known) if n else connected(leaves, 6)
 
@@ -63,7 +64,8 @@ def written(draw: st.DrawFn) -> Written:
     features = {f"feature_{n}": draw(value) for n, value in enumerate(VALUES)}
     defaults = {name: draw(st.sampled_from((None, 0, 2.5))) for name in features}
     segments = (*CHAIN, *(f"rule_{n}" for n in range(N_RULES)))
-    return Written(features, defaults, dict(zip(segments, map(draw, RULES), strict=True)))
+    thresholds = {name: draw(st.sampled_from((None, 1.0, 2.5, 20.0, 33.333333))) for name in NAMES.thresholds}
+    return Written(features, defaults, dict(zip(segments, map(draw, RULES), strict=True)), thresholds)
 
 
 @settings(
@@ -93,7 +95,10 @@ def engine(made: Written, world: World) -> dict[int, Row]:
     every = [*checked_values.values(), *checked_rules.values()]
     plan = FeaturePlan(
         {name: aggregate for checked in every for name, aggregate in checked.aggregates.items()},
-        tuple(model.Feature(name=name, value="-", default=made.defaults[name]) for name in made.features),
+        (
+            *(model.Threshold(name=name, of="n_children") for name in made.thresholds),
+            *(model.Feature(name=name, value="-", default=made.defaults[name]) for name in made.features),
+        ),
         {name: checked.rule for name, checked in checked_values.items()},
     )
     con = connect()
@@ -104,7 +109,8 @@ def engine(made: Written, world: World) -> dict[int, Row]:
         )
         for event, aggregates in by_event(plan.aggregates).items()
     }
-    features = feature_table(world.profiles(NAMES), partials, plan, world.moment, {})
+    cuts = {name: () if value is None else (value,) for name, value in made.thresholds.items()}
+    features = feature_table(world.profiles(NAMES), partials, plan, world.moment, cuts)
     features = con.create_table("features", features, temp=True)
     wide = wide_memberships(features, checked_rules, world.moment)
     rows = features.select("profile_id", *made.features).join(wide, "profile_id").to_pyarrow().to_pylist()
@@ -115,7 +121,7 @@ def engine(made: Written, world: World) -> dict[int, Row]:
 def plainly(made: Written, world: World, person: Row) -> Row:
     """The same for one person, by the plain evaluator."""
     events, moment = world.events_of(person["profile_id"]), world.moment
-    row = dict(person)
+    row = dict(person) | made.thresholds
     for name, value in made.features.items():
         found = value_of(value, row, events, moment, NAMES)
         row[name] = made.defaults[name] if found is None else found

@@ -58,6 +58,7 @@ def vocabulary(n_features: int = 0) -> Vocabulary:
         columns={**small.columns, "n_children": Property("n_children", "number"), **features},
         events={**small.events, "purchase": purchase},
         segments={**small.segments, "nested": SegmentName("nested")},
+        thresholds=small.thresholds,
     )
 
 

@@ -18,7 +18,8 @@ from facette.definitions import model
 from facette.definitions.language import check_value
 from facette.definitions.language.vocabulary import Event, Property, Vocabulary
 from facette.features.partials import prepare
-from facette.features.table import FeaturePlan, feature_table, needed, quantile_cuts
+from facette.features.table import FeaturePlan, feature_table, needed
+from facette.features.thresholds import cuts_at
 from facette.warehouse.connect import connect
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -91,10 +92,14 @@ def tables(people: list[Person]) -> tuple[ir.Table, ir.Table]:
     )
 
 
+def no_past(plan: FeaturePlan, moment: Moment) -> ir.Table:
+    raise AssertionError("only moving averages look at earlier moments")
+
+
 def engine(people: list[Person], asked: FeaturePlan) -> dict[int, dict[str, Any]]:
     profiles, buys = tables(people)
     partials = {"buy": prepare(buys, asked.aggregates, MOMENT)}
-    cuts = quantile_cuts(profiles, partials, asked, MOMENT)
+    cuts = cuts_at(profiles, partials, asked, MOMENT, no_past)
     rows = feature_table(profiles, partials, asked, MOMENT, cuts).to_pyarrow().to_pylist()
     ibis.get_backend(profiles).disconnect()
     return {row.pop("profile_id"): row for row in rows}

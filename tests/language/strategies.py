@@ -36,6 +36,7 @@ from facette.definitions.language.tree import (
     Since,
     Text,
     Then,
+    Threshold,
     Times,
     Truth,
 )
@@ -95,13 +96,17 @@ def small_vocabulary() -> Vocabulary:
             "vip": SegmentName("vip", {"fr": "Meilleurs clients"}),
             "cold": SegmentName("cold", {"fr": "Nouveaux prospects sans clics", "en": "New prospects"}),
         },
+        thresholds={
+            "spend_p75": Property("spend_p75", "number", {"fr": "Dépense_p75", "en": "Spend, 75 % (of all)"}),
+            "basket_norm": Property("basket_norm", "number", {"fr": "Panier habituel"}),
+        },
     )
 
 
 def rules(vocabulary: Vocabulary, max_leaves: int = 6) -> SearchStrategy[Rule]:
     """Rules about a person."""
     leaves = st.one_of(
-        comparisons(st.one_of(traits(vocabulary), aggregates(vocabulary))),
+        comparisons(st.one_of(traits(vocabulary), aggregates(vocabulary)), vocabulary),
         dids(vocabulary),
         named(vocabulary.segments).map(InSegment),
         named(vocabulary.segments).map(lambda name: Truth(Name(name))),
@@ -117,7 +122,9 @@ def wheres(event: Event) -> SearchStrategy[Rule]:
 def values(vocabulary: Vocabulary) -> SearchStrategy[Operand]:
     """Values of features: arithmetic over numbers, or one operand of any type."""
     operands = st.one_of(traits(vocabulary), aggregates(vocabulary))
-    numbers = st.one_of(operands.filter(lambda pair: pair[1].type == "number").map(lambda pair: pair[0]), numerals())
+    numbers = st.one_of(
+        operands.filter(lambda pair: pair[1].type == "number").map(lambda pair: pair[0]), numerals(vocabulary)
+    )
     arithmetic = st.recursive(
         numbers, lambda inner: st.builds(Arithmetic, st.sampled_from(("+", "-", "*", "/")), inner, inner), max_leaves=4
     )
@@ -138,12 +145,13 @@ def connected(leaves: SearchStrategy[Rule], max_leaves: int) -> SearchStrategy[R
 Subject = tuple[Operand, Property]  # what is compared, and the type and bands of its values
 
 
-def comparisons(of: SearchStrategy[Subject]) -> SearchStrategy[Rule]:
-    return of.flatmap(lambda subject: st.one_of(*_conditions(*subject)))
+def comparisons(of: SearchStrategy[Subject], vocabulary: Vocabulary | None = None) -> SearchStrategy[Rule]:
+    """With numbers, also with the thresholds of a vocabulary."""
+    return of.flatmap(lambda subject: st.one_of(*_conditions(*subject, vocabulary)))
 
 
-def _conditions(left: Operand, entry: Property) -> list[SearchStrategy[Rule]]:
-    literal, one, known = literals(entry.type), st.just(left), st.just(IsKnown(left))
+def _conditions(left: Operand, entry: Property, vocabulary: Vocabulary | None) -> list[SearchStrategy[Rule]]:
+    literal, one, known = literals(entry.type, vocabulary), st.just(left), st.just(IsKnown(left))
     listed = st.builds(OneOf, one, st.lists(literal, min_size=1, max_size=3).map(tuple))
     equal = st.builds(Compare, one, st.just("="), literal)
     if entry.type == "boolean":
@@ -164,11 +172,11 @@ def _conditions(left: Operand, entry: Property) -> list[SearchStrategy[Rule]]:
     return conditions
 
 
-def literals(value_type: str) -> SearchStrategy[Any]:
+def literals(value_type: str, vocabulary: Vocabulary | None = None) -> SearchStrategy[Any]:
     """Values to compare with, durations apart."""
     match value_type:
         case "number":
-            return numerals()
+            return numerals(vocabulary)
         case "text":
             return st.sampled_from(TEXTS).map(Text)
         case "boolean":
@@ -178,8 +186,11 @@ def literals(value_type: str) -> SearchStrategy[Any]:
     return st.one_of(days(), st.sampled_from(INSTANTS).map(Instant))
 
 
-def numerals() -> SearchStrategy[Number]:
-    return st.sampled_from(NUMBERS).map(Number)
+def numerals(vocabulary: Vocabulary | None = None) -> SearchStrategy[Number | Threshold]:
+    numbers = st.sampled_from(NUMBERS).map(Number)
+    if vocabulary is None or not vocabulary.thresholds:
+        return numbers
+    return st.one_of(numbers, numbers, named(vocabulary.thresholds).map(Threshold))
 
 
 def days() -> SearchStrategy[Date | RelativeDay]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import operator
 import unicodedata
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any
@@ -41,11 +42,13 @@ from facette.definitions.language.tree import (
     Rule,
     Since,
     Text,
+    Threshold,
     Truth,
 )
 from facette.definitions.language.vocabulary import BUILT_IN_PROPERTIES, Vocabulary, fold
 
 Row = dict[str, Any]
+"""Of a person: traits, features and thresholds (id) → value or None."""
 SIGNS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 FUNCTIONS = {
     "avg": lambda values: float(total(values) / len(values)),
@@ -62,7 +65,7 @@ def evaluate(
 ) -> bool:
     """Is the rule true of the person?
 
-    person   : trait or feature (id) → value or None
+    person   : trait, feature or threshold (id) → value or None
     events   : name, event_id, at, known_at (instants), and the event's properties by id
     segments : segment (id) → its rule as parsed
     """
@@ -82,7 +85,7 @@ def evaluate(
             case Truth(left=Name(text=name)) if answering(name, vocabulary.segments):
                 return meets(segments[only(name, vocabulary.segments).name])
         value = value_of(node.left, person, events, moment, vocabulary)
-        return holds(node, value, bands_of(node.left, vocabulary), moment)
+        return holds(settled(node, person, vocabulary), value, bands_of(node.left, vocabulary), moment)
 
     return meets(rule)
 
@@ -96,6 +99,8 @@ def value_of(node: Any, person: Row, events: list[Row], moment: Moment, vocabula
             return aggregate_value(node, events, moment, vocabulary)
         case Number(value=number):
             return number
+        case Threshold(name=name):
+            return person.get(only(name, vocabulary.thresholds).name)
         case Arithmetic(operator=sign):
             left = value_of(node.left, person, events, moment, vocabulary)
             right = value_of(node.right, person, events, moment, vocabulary)
@@ -103,6 +108,21 @@ def value_of(node: Any, person: Row, events: list[Row], moment: Moment, vocabula
                 return None
             return {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}[sign](left, right)
     raise TypeError(node)
+
+
+def settled(node: Any, person: Row, vocabulary: Vocabulary) -> Any:
+    """A condition with the values of thresholds in place of their names; an unknown one stays, and equals nothing."""
+
+    def value(literal: Any) -> Any:
+        if isinstance(literal, tuple):
+            return tuple(value(one) for one in literal)
+        if isinstance(literal, Threshold):
+            number = value_of(literal, person, [], None, vocabulary)  # type: ignore[arg-type]
+            return literal if number is None else Number(number)
+        return literal
+
+    names = [field for field in ("right", "values", "low", "high") if hasattr(node, field)]
+    return replace(node, **{name: value(getattr(node, name)) for name in names})
 
 
 # ── behaviour ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -241,6 +261,8 @@ def holds(node: Any, value: Any, bands: Any, moment: Moment) -> bool:
 def compares(value: Any, sign: str, literal: Any, bands: Any, moment: Moment) -> bool:
     compare = SIGNS[sign]
     match literal:
+        case Threshold():
+            return False
         case Number(value=plain) | Boolean(value=plain) | Instant(value=plain):
             return compare(value, plain)
         case Text(value=text) if isinstance(value, bool):

@@ -230,6 +230,43 @@ class Feature(Named):
     bands: tuple[BandDefinition, ...] = ()
 
 
+# ── thresholds ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class MovingAverage(Definition):
+    """The mean, over the last whole days, of the population's mean at the end of each of them."""
+
+    days: int = Field(default=30, ge=1, le=366, description="How many days before today.")
+
+
+class QuantileLevel(Definition):
+    """The value that a share of the population does not exceed."""
+
+    q: float = Field(gt=0, lt=1, description="The share: 0.75 for the upper quartile.")
+    segment: DefinedName | None = Field(
+        default=None, description="Among its members; in the whole population unless given."
+    )
+
+
+class NaturalBreak(Definition):
+    """A cut between groups of like values (Fisher-Jenks): midway between the nearest values of two neighbours."""
+
+    groups: int = Field(default=3, ge=2, le=20)
+    cut: int = Field(default=1, ge=1, description="Which cut, from the lowest: 1 to groups - 1.")
+
+
+class Threshold(Named):
+    """A number that every run computes anew from the population: `of` and one of the three kinds.
+
+    Rules and values name it: `spend > threshold(big_spender)`. Its unit is that of the feature.
+    """
+
+    of: DefinedName = Field(description="Feature or trait, a number.")
+    moving_average: MovingAverage | None = None
+    quantile: QuantileLevel | None = None
+    cluster: NaturalBreak | None = None
+
+
 # ── models ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -313,6 +350,7 @@ class Project(Definition):
     identifiers: tuple[Identifier, ...] = Field(default=(), description="Most trusted first.")
     sources: tuple[Source, ...] = Field(default=(), description="Most trusted first.")
     features: tuple[Feature, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
     models: tuple[Model, ...] = ()
     segments: tuple[Segment, ...] = ()
     validation: Validation = Validation()

@@ -79,6 +79,8 @@ def _columns_and_events(project: Project) -> Iterator[Thing]:
         yield _thing("event", event, path)
     for i, feature in enumerate(project.features):
         yield _thing("feature", feature, ("features", i))
+    for i, threshold in enumerate(project.thresholds):
+        yield _thing("threshold", threshold, ("thresholds", i))
     for i, model in enumerate(project.models):
         yield _thing("model", model, ("models", i))
     for i, segment in enumerate(project.segments):
@@ -131,9 +133,13 @@ def _check_inputs(project: Project, findings: Findings) -> None:
 
 # ── names that rules misread ────────────────────────────────────────────────────────────────────────────────────────
 
-_PLACES = {"event": ("event", "did_event", "then_event"), "segment": ("truth", "segment")}
+_PLACES = {
+    "event": ("event", "did_event", "then_event"),
+    "segment": ("truth", "segment"),
+    "threshold": ("threshold_name",),
+}
 """What → where its name stands in rules; columns stand before a comparison."""
-_MISREAD_PLACES = {"event": ("event", "did_event"), "segment": ("truth", "segment")}
+_MISREAD_PLACES = {"event": ("event", "did_event"), "segment": ("truth", "segment"), "threshold": ()}
 _OWN_COMPARISONS = {"name": 1, "event": 1}  # those that the rule for the place has beside the name
 _Known = dict[str, dict[str, Thing]]
 
@@ -226,7 +232,7 @@ _COLUMNS = ("identifier", "trait", "feature", "model")
 
 def _known(project: Project) -> _Known:
     """Kind of reference → folded name or label → the thing; a condition is what can stand alone: true or false."""
-    known: _Known = {kind: {} for kind in ("column", "condition", "segment", "event", "property")}
+    known: _Known = {kind: {} for kind in ("column", "condition", "segment", "event", "property", "threshold")}
     booleans = {name for _, name, field in each_trait(project) if field.type == "boolean"}
     booleans |= {feature.name for feature in project.features if _may_be_boolean(feature)}
     for thing in _columns_and_events(project):

@@ -14,7 +14,7 @@ from facette.definitions.documents import read_documents
 from facette.definitions.findings import Findings, KeyPath, Place, Places
 from facette.definitions.language.tree import Aggregate, Checked, Rule
 from facette.definitions.language.vocabulary import Property, Vocabulary
-from facette.definitions.model import Feature, Model, Project, PropensityModel, Segment
+from facette.definitions.model import Feature, Model, Project, PropensityModel, Segment, Threshold
 from facette.definitions.naming import check_names, labels
 from facette.definitions.resolution import Resolution
 from facette.definitions.shape import validate
@@ -34,6 +34,7 @@ class Definitions:
     vocabulary : what rules may name; columns are identifiers (text), traits, features and model outputs
     traits     : the traits that sources give, without identifiers
     features   : names of all features, each after those it reads
+    order      : names of all features and thresholds, each after those it needs
     values     : checked values of the features that have one, in that order
     rules      : checked rules of the segments, each after those it reads; being in the parent is part of the rule
     targets    : propensity model → checked condition on its event, or None
@@ -50,10 +51,14 @@ class Definitions:
     rules: Mapping[str, Checked]
     targets: Mapping[str, Rule | None]
     aggregates: Mapping[str, Aggregate]
+    order: tuple[str, ...]
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     def feature(self, name: str) -> Feature:
         return {item.name: item for item in self.project.features}[name]
+
+    def threshold(self, name: str) -> Threshold:
+        return {item.name: item for item in self.project.thresholds}[name]
 
     def model(self, name: str) -> Model:
         return {item.name: item for item in self.project.models}[name]
@@ -74,19 +79,37 @@ class Definitions:
 
     @property
     def features_fingerprint(self) -> str:
-        """Of all features and of the aggregates that rules need; not of the sources below them."""
-        return _fingerprint(
-            sorted(self.aggregates), *(self.feature_fingerprint(name) for name in sorted(self.features))
-        )
+        """Of all features and thresholds and of the aggregates that rules need; not of the sources below them."""
+        return _fingerprint(sorted(self.aggregates), *(self.feature_fingerprint(name) for name in sorted(self.order)))
 
     def feature_fingerprint(self, name: str) -> str:
-        """Of one feature and of the features it reads; a trait counts by its name alone."""
+        """Of one feature or threshold and of those it reads; a trait counts by its name alone."""
+        if name in self.vocabulary.thresholds:
+            return self._threshold_fingerprint(name)
         if name not in self.features:
             return name
         definition, checked = self.feature(name), self.values.get(name)
         reads = [definition.quantiles.of] if definition.quantiles else sorted(checked.columns if checked else ())
         own = [_meaning(item) for item in definition if item[0] not in ("value", "bands", *ONLY_WORDS)]
         return _fingerprint(own, repr(checked and checked.rule), *(self.feature_fingerprint(read) for read in reads))
+
+    def _threshold_fingerprint(self, name: str) -> str:
+        """Of one threshold, of what it is of, and of the rules that choose the members it is computed from."""
+        threshold = self.threshold(name)
+        rules = self.rules_below(
+            [threshold.quantile.segment] if threshold.quantile and threshold.quantile.segment else []
+        )
+        reads = sorted({threshold.of, *(column for rule in rules.values() for column in rule.columns)})
+        own = [_meaning(item) for item in threshold if item[0] not in ONLY_WORDS]
+        trees = [repr(rule.rule) for rule in rules.values()]
+        return _fingerprint(own, trees, *(self.feature_fingerprint(read) for read in reads))
+
+    def rules_below(self, segments: Iterable[str]) -> dict[str, Checked]:
+        """The rules of some segments and of all that they refer to, each after those it reads."""
+        wanted = set(segments)
+        for name in reversed([*self.rules]):
+            wanted |= self.rules[name].segments if name in wanted else set()
+        return {name: rule for name, rule in self.rules.items() if name in wanted}
 
     def model_fingerprint(self, name: str) -> str:
         """Of one model, of its checked target and of the features it reads; bands only name its output."""
@@ -144,6 +167,7 @@ def _checked(project: Project, folder: Path, findings: Findings) -> Definitions:
         rules=resolution.rules,
         targets=resolution.targets,
         aggregates=_aggregates([*resolution.values.values(), *resolution.rules.values()]),
+        order=resolution.order,
         warnings=tuple(findings.warnings),
     )
 

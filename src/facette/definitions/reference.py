@@ -161,6 +161,10 @@ hours or minutes move in steps of 5 minutes, and no age is below 0. So between t
 hours are spoken of) no membership changes unless an event or a trait arrives. A sender's clock that runs ahead by up
 to 24 hours is corrected to the instant of receipt; an event further ahead is refused. Of several values of a trait
 the project's `survivorship` decides; ties go to the most recent, then to the source listed first.
+
+`THRESHOLD(name)` stands where a number may: it is the value that the run computed from the population at its moment.
+It is compared with what is said of the person, in the same unit; not with a property of one event. An unknown
+threshold, as of a population of whom nothing is known, makes a comparison false like any unknown value.
 """
 
 JSON_EXAMPLE = "DID purchase WHERE amount > 50 IN THE LAST 30 DAYS AND NOT city = Nantes"
@@ -170,8 +174,8 @@ JSON_HEAD = """\
 Wherever a rule or a feature's value is written, its tree may stand instead: an object for every node, with its `kind`.
 [The JSON Schema](rule.schema.json) is made from the same classes as this table. A rule is an `and`, `or`, `not`,
 `compare`, `one_of`, `between`, `match`, `is_known`, `truth`, `did` or `in_segment`; an operand is a `name`,
-`aggregate`, `arithmetic` or `number`; a value is a `text`, `number`, `boolean`, `date`, `instant`, `relative_day` or
-`duration`. `{rule}` is
+`aggregate`, `arithmetic`, `number` or `threshold`; a value is a `text`, `number`, `boolean`, `date`, `instant`,
+`relative_day`, `duration` or `threshold`. `{rule}` is
 
 ```json
 {json}
@@ -202,6 +206,7 @@ RULE_FORMS: Mapping[str, Forms] = {
         "subscribed": "a boolean trait stands alone",
         "subscribed = yes": "the same; also true, oui, vrai",
         "score = high": "a band of a number, by its name or label",
+        "basket > THRESHOLD(usual_basket)": "a threshold of the project, which every run computes anew",
     },
     "Dates and instants": {
         "born_on < 1990-01-01": "before that day",
@@ -264,6 +269,7 @@ VALUE_FORMS: Forms = {
     "spend_90d": "a trait or another feature",
     "spend_90d / n_orders_90d": "division by zero gives unknown",
     "(spend_90d + 10) * 2 - n_visits": "spaces around - between names",
+    "spend_90d - THRESHOLD(usual_spend)": "a threshold of the project",
 }
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {

@@ -1,4 +1,4 @@
-"""Features, models and segments against the names that there are: checked expressions, in the order of dependence."""
+"""Features, thresholds, models and segments against the names that there are: checked, in the order of dependence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from facette.definitions.language.tree import (
     ValueType,
 )
 from facette.definitions.language.vocabulary import Band, Event, Property, SegmentName, Vocabulary, fold
-from facette.definitions.model import BandDefinition, Feature, Model, Named, Project, PropensityModel
+from facette.definitions.model import BandDefinition, Feature, Model, Named, Project, PropensityModel, Threshold
 from facette.definitions.naming import Thing, check_answers, labels
 from facette.errors import RuleError
 
@@ -29,10 +29,12 @@ from facette.errors import RuleError
 class Resolution:
     """Checks features, then models, then segments; each may name what comes before it, segments also each other.
 
-    Afterwards every mapping goes from name to result, in the order of dependence. Whatever is wrong is in ``findings``.
+    Thresholds may be named by features and segments, and be of them; only circles are refused. Afterwards every mapping
+    goes from name to result, in the order of dependence. Whatever is wrong is in ``findings``.
 
     columns  : traits, features and model outputs
     features : names of all features
+    order    : names of all features and thresholds, each after those it needs
     values   : checked values of the features that have one
     targets  : propensity model → checked condition on its event, if it has one
     rules    : checked rules of the segments
@@ -49,20 +51,25 @@ class Resolution:
         self.values: dict[str, Checked] = {}
         self.targets: dict[str, Rule | None] = {}
         self.rules: dict[str, Checked] = {}
+        self.order: tuple[str, ...] = ()
+        self.thresholds = self._thresholds()
         self._resolve_features()
+        for i, threshold in enumerate(project.thresholds):
+            self._check_threshold(threshold, ("thresholds", i))
         self._resolve_models()
         self._resolve_segments()
+        self._order_thresholds()
 
     @property
     def vocabulary(self) -> Vocabulary:
         segments = {item.name: SegmentName(item.name, labels(item.label)) for item in self.project.segments}
-        return Vocabulary(self.columns, self.events, segments)
+        return Vocabulary(self.columns, self.events, segments, self.thresholds)
 
     # ── features ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _resolve_features(self) -> None:
         definitions = {feature.name: (("features", i), feature) for i, feature in enumerate(self.project.features)}
-        needs = {name: self._needs(feature, path) for name, (path, feature) in definitions.items()}
+        needs = {name: self._needs(feature) for name, (_, feature) in definitions.items()}
         for name in self._in_order("features", needs, {name: path for name, (path, _) in definitions.items()}):
             path, feature = definitions[name]
             self._check_bands(feature.bands, (*path, "bands"))
@@ -77,7 +84,7 @@ class Resolution:
             self.columns[name] = Property(name, type_, labels(feature.label), bands(feature.bands), feature.unit)
             self.features += (name,)
 
-    def _needs(self, feature: Feature, path: KeyPath) -> list[str]:
+    def _needs(self, feature: Feature) -> list[str]:
         """The features that a feature reads; a value that cannot be parsed reads none."""
         if feature.quantiles:
             return [feature.quantiles.of]
@@ -99,7 +106,7 @@ class Resolution:
             return "number" if is_number else None
         assert feature.value is not None
         try:
-            checked = check_value(feature.value, Vocabulary(self.columns, self.events))
+            checked = check_value(feature.value, Vocabulary(self.columns, self.events, {}, self.thresholds))
         except RuleError as error:
             start, end = error.span
             outputs = self._answers([*self.project.models, *self.project.segments])
@@ -124,6 +131,72 @@ class Resolution:
                 message = f"band `{band.name}` ends where or before the previous one does"
                 self.findings.error((*path, i), message, "order the bands from low to high")
             previous = band.below
+
+    # ── thresholds ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _thresholds(self) -> dict[str, Property]:
+        """What rules and values may name; all are numbers, of the unit of what they are of."""
+        units = {name: column.unit for name, column in self.columns.items()}
+        units |= {feature.name: feature.unit for feature in self.project.features}
+        return {
+            item.name: Property(item.name, "number", labels(item.label), unit=units.get(item.of, ""))
+            for item in self.project.thresholds
+        }
+
+    def _check_threshold(self, threshold: Threshold, path: KeyPath) -> None:
+        kinds = [kind for kind in ("moving_average", "quantile", "cluster") if getattr(threshold, kind) is not None]
+        if len(kinds) != 1:
+            message = f"threshold `{threshold.name}` needs one of `moving_average`, `quantile` and `cluster`"
+            self.findings.error(path, message, "say by one of the three how it is computed")
+        self._check_column(threshold.of, (*path, "of"), ("number",))
+        if threshold.cluster and threshold.cluster.cut >= threshold.cluster.groups:
+            message = f"{threshold.cluster.groups} groups have {threshold.cluster.groups - 1} cuts between them"
+            self.findings.error((*path, "cluster", "cut"), message, "name one of these, 1 for the lowest")
+
+    def _order_thresholds(self) -> None:
+        """Refuse circles through thresholds, and thresholds that need what comes after them."""
+        paths: dict[str, KeyPath] = {item.name: ("features", i) for i, item in enumerate(self.project.features)}
+        paths |= {item.name: ("thresholds", i) for i, item in enumerate(self.project.thresholds)}
+        segments: dict[str, KeyPath] = {item.name: ("segments", i) for i, item in enumerate(self.project.segments)}
+        needs = self._needs_of_all()
+        order = self._in_order("features, thresholds and segments", needs, paths | segments)
+        self.order = tuple(name for name in order if name not in segments)
+        models = {item.name for item in self.project.models}
+        averages = {item.name for item in self.project.thresholds if item.moving_average}
+        for item in self.project.thresholds:
+            below = _below(item.name, needs)
+            if below & models and item.of not in models:
+                message = f"threshold `{item.name}` needs a model ({', '.join(sorted(below & models))})"
+                remedy = "choose a segment that reads features and traits only: models are made after thresholds"
+                self.findings.error(paths[item.name], message, remedy)
+            if item.moving_average and below & averages:
+                message = f"threshold `{item.name}` is a moving average of another one ({', '.join(below & averages)})"
+                self.findings.error(paths[item.name], message, "take the average of a feature that reads none")
+
+    def _needs_of_all(self) -> dict[str, list[str]]:
+        """Feature, threshold, or segment that a threshold is about → the names it needs, as far as they are checked."""
+        needs: dict[str, list[str]] = {}
+        definitions = {feature.name: feature for feature in self.project.features}
+        for name in self.features:
+            checked = self.values.get(name)
+            needs[name] = sorted(checked.columns) if checked else self._needs(definitions[name])
+        segments = {item.name for item in self.project.segments}
+        waiting = []
+        for i, threshold in enumerate(self.project.thresholds):
+            needs[threshold.name] = [threshold.of]
+            segment = threshold.quantile and threshold.quantile.segment
+            if segment and segment not in segments:
+                self.findings.unknown(("thresholds", i, "quantile", "segment"), "segment", segment, segments)
+            elif segment:
+                needs[threshold.name].append(segment)
+                waiting.append(segment)
+        while waiting:
+            segment = waiting.pop()
+            if segment in self.rules and segment not in needs:
+                checked = self.rules[segment]
+                needs[segment] = sorted(checked.columns | checked.segments)
+                waiting += checked.segments
+        return needs
 
     # ── models ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -224,6 +297,18 @@ def _within(parent: str | None, checked: Checked) -> Checked:
         return checked
     rule = And((InSegment(parent), cast(Rule, checked.rule)))
     return replace(checked, rule=rule, segments=checked.segments | {parent})
+
+
+def _below(name: str, needs: Mapping[str, Sequence[str]]) -> set[str]:
+    """All that something needs, at whatever depth."""
+    found: set[str] = set()
+    waiting = list(needs.get(name, ()))
+    while waiting:
+        need = waiting.pop()
+        if need not in found:
+            found.add(need)
+            waiting += needs.get(need, ())
+    return found
 
 
 def bands(definitions: Sequence[BandDefinition]) -> tuple[Band, ...]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 
-from facette.clock import Moment
 from facette.definitions import model
 from facette.definitions.language import tree
 from facette.definitions.project import Definitions
 from facette.features.partials import finalize
 from facette.warehouse.compiler import When, compile_value
+
+Feature = model.Feature | model.Threshold
+"""What is a column of the feature table: a threshold is one that is the same for everybody."""
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,29 @@ class FeaturePlan:
     """What to compute, in an order in which everything is there when it is needed.
 
     aggregates : column → aggregate (features that are one aggregate, and anonymous ones of values and rules)
-    features   : features in dependency order
+    features   : features and thresholds, in dependency order
     values     : the checked value of each feature that has one
+    rules      : the segments that thresholds are about, and those they refer to, in dependency order
     """
 
     aggregates: Mapping[str, tree.Aggregate]
-    features: tuple[model.Feature, ...]
+    features: tuple[Feature, ...]
     values: Mapping[str, tree.Operand]
+    rules: Mapping[str, tree.Checked] = field(default_factory=dict)
 
 
 def feature_plan(definitions: Definitions) -> FeaturePlan:
     """The features of a project in the order in which they can be computed."""
+    known: dict[str, Feature] = {item.name: item for item in definitions.project.features}
+    known |= {item.name: item for item in definitions.project.thresholds}
+    about = {
+        item.quantile.segment for item in definitions.project.thresholds if item.quantile and item.quantile.segment
+    }
     return FeaturePlan(
         definitions.aggregates,
-        tuple(definitions.feature(name) for name in definitions.features),
+        tuple(known[name] for name in definitions.order),
         {name: cast(tree.Operand, checked.rule) for name, checked in definitions.values.items()},
+        definitions.rules_below(about),
     )
 
 
@@ -54,8 +63,9 @@ def feature_table(
 
     profiles : profile_id, is_counted, traits …
     partials : event → its partials
-    cuts     : the quantile cuts of each quantile score, ascending (see :func:`quantile_cuts`)
-    returns  : profile_id, traits, aggregates, features
+    cuts     : the cuts of each quantile score, ascending, and the value of each threshold if it is known
+               (see :func:`facette.features.thresholds.cuts_at`)
+    returns  : profile_id, traits, aggregates, features, thresholds (the same for all)
     """
     table = _aggregated(profiles, partials, plan, moment)
     for group in _levels(plan):
@@ -63,52 +73,41 @@ def feature_table(
     return table
 
 
-def quantile_cuts(
-    profiles: ir.Table, partials: Mapping[str, ir.Table], plan: FeaturePlan, moment: Moment
-) -> dict[str, tuple[float, ...]]:
-    """The cuts of every quantile score over the counted profiles at a moment, ascending: ``groups - 1`` of them.
+def needed(plan: FeaturePlan, columns: Iterable[str], *, is_fitted: bool = False) -> FeaturePlan:
+    """The part of a plan that the given columns depend on.
 
-    Runs queries: a score may be built on another. Unknown values take no part; no known value at all gives no cuts.
-    Cost: the scored columns come into memory, 8 bytes for each value.
+    is_fitted : the cuts are there already, so that what thresholds are computed from is not needed
     """
-    cuts: dict[str, tuple[float, ...]] = {}
-    scored = [feature for feature in plan.features if feature.quantiles]
-    while len(cuts) < len(scored):
-        ready = [f for f in scored if f.name not in cuts and _quantile_inputs(f, plan) <= cuts.keys()]
-        table = feature_table(profiles, partials, _restricted(plan, ready), moment, cuts)
-        asked = {feature.name: feature.quantiles for feature in ready if feature.quantiles}
-        columns = {name: table[score.of].cast("float64") for name, score in asked.items()}
-        values = table.select(**columns).to_pyarrow()
-        cuts |= {name: _cuts(values[name].drop_null().to_numpy(), score.groups) for name, score in asked.items()}
-    return cuts
-
-
-def _cuts(values: np.ndarray, groups: int) -> tuple[float, ...]:
-    """Where ``groups`` parts of equal size meet: Hyndman & Fan, Sample Quantiles in Statistical Packages (1996), 7.
-
-    Positions are whole numbers and a rest, so that a cut on a value, or between two equal ones, is exactly that value:
-    engines round here, and everybody at the cut would change score from one run to the next.
-    """
-    values = np.sort(values)
-    cuts = []
-    for i in range(1, groups) if len(values) else ():
-        place, rest = divmod(i * (len(values) - 1), groups)
-        low, high = float(values[place]), float(values[min(place + 1, len(values) - 1)])
-        cuts.append(low + (high - low) * rest / groups)
-    return tuple(cuts)
-
-
-def needed(plan: FeaturePlan, columns: Iterable[str]) -> FeaturePlan:
-    """The part of a plan that the given columns depend on."""
     wanted = set(columns)
     for feature in reversed(plan.features):
-        if feature.name in wanted:
-            wanted |= _inputs(feature, plan)
+        if feature.name in wanted and not (is_fitted and isinstance(feature, model.Threshold)):
+            wanted |= inputs(feature, plan)
     return FeaturePlan(
         {name: aggregate for name, aggregate in plan.aggregates.items() if name in wanted},
         tuple(feature for feature in plan.features if feature.name in wanted),
         {name: value for name, value in plan.values.items() if name in wanted},
+        {name: checked for name, checked in plan.rules.items() if name in wanted},
     )
+
+
+def inputs(feature: Feature, plan: FeaturePlan) -> frozenset[str]:
+    """The columns a feature reads, or a threshold is computed from, with the segments that choose its members."""
+    if isinstance(feature, model.Feature):
+        of = scored(feature)
+        return columns_in(plan.values[feature.name]) if of is None else frozenset({of})
+    found = {feature.of}
+    if feature.quantile and feature.quantile.segment:
+        found.add(feature.quantile.segment)
+        for name in reversed([*plan.rules]):
+            if name in found:
+                checked = plan.rules[name]
+                found |= checked.columns | checked.segments | checked.aggregates.keys()
+    return frozenset(found)
+
+
+def scored(feature: Feature) -> str | None:
+    """The column that a feature is a score of; None if it is not a score."""
+    return feature.quantiles.of if isinstance(feature, model.Feature) and feature.quantiles else None
 
 
 def columns_in(value: tree.Operand) -> frozenset[str]:
@@ -137,41 +136,37 @@ def _aggregated(profiles: ir.Table, partials: Mapping[str, ir.Table], plan: Feat
     return table.select(*kept, **values)
 
 
-def _feature(
-    feature: model.Feature, plan: FeaturePlan, table: ir.Table, cuts: Mapping[str, tuple[float, ...]]
-) -> ir.Value:
-    if feature.quantiles is None:
-        column = compile_value(plan.values[feature.name], table)
-    else:
-        of = table[feature.quantiles.of]
-        above = [ibis.ifelse(of > cut, 1, 0) for cut in cuts.get(feature.name, ())]
-        score = functools.reduce(operator.add, above, ibis.literal(1, "int64")).cast("int64")
-        if feature.quantiles.reverse:
-            score = (feature.quantiles.groups + 1 - score).cast("int64")
-        column = ibis.ifelse(of.notnull(), score, ibis.null("int64"))
+def _feature(feature: Feature, plan: FeaturePlan, table: ir.Table, cuts: Mapping[str, tuple[float, ...]]) -> ir.Value:
+    if isinstance(feature, model.Threshold):
+        (value,) = cuts.get(feature.name) or (None,)
+        # As text, for engines read a number with a point as a decimal, which would make decimals of what it meets.
+        return ibis.null("float64") if value is None else ibis.literal(repr(float(value))).cast("float64")
+    column = (
+        _score(feature, feature.quantiles, table, cuts)
+        if feature.quantiles
+        else compile_value(plan.values[feature.name], table)
+    )
     return column if feature.default is None else column.fill_null(feature.default)
 
 
-def _inputs(feature: model.Feature, plan: FeaturePlan) -> frozenset[str]:
-    return columns_in(plan.values[feature.name]) if feature.quantiles is None else frozenset({feature.quantiles.of})
+def _score(
+    feature: model.Feature, by: model.Quantiles, table: ir.Table, cuts: Mapping[str, tuple[float, ...]]
+) -> ir.Value:
+    """1 and one more for each cut below the value; unknown if the value is."""
+    of = table[by.of]
+    above = [ibis.ifelse(of > cut, 1, 0) for cut in cuts.get(feature.name, ())]
+    score = functools.reduce(operator.add, above, ibis.literal(1, "int64")).cast("int64")
+    if by.reverse:
+        score = (by.groups + 1 - score).cast("int64")
+    return ibis.ifelse(of.notnull(), score, ibis.null("int64"))
 
 
-def _levels(plan: FeaturePlan) -> list[list[model.Feature]]:
+def _levels(plan: FeaturePlan) -> list[list[Feature]]:
     """Features grouped so that each group reads only columns of earlier ones: one SELECT per group."""
     depth: dict[str, int] = {}
-    groups: dict[int, list[model.Feature]] = {}
+    groups: dict[int, list[Feature]] = {}
     for feature in plan.features:
-        depth[feature.name] = 1 + max((depth.get(name, 0) for name in _inputs(feature, plan)), default=0)
+        reads = inputs(feature, plan) if isinstance(feature, model.Feature) else ()
+        depth[feature.name] = 1 + max((depth.get(name, 0) for name in reads), default=0)
         groups.setdefault(depth[feature.name], []).append(feature)
     return [groups[level] for level in sorted(groups)]
-
-
-def _quantile_inputs(feature: model.Feature, plan: FeaturePlan) -> set[str]:
-    """The quantile scores that this one is built on."""
-    part = _restricted(plan, [feature])
-    return {other.name for other in part.features if other.quantiles}
-
-
-def _restricted(plan: FeaturePlan, scored: list[model.Feature]) -> FeaturePlan:
-    """What the inputs of these quantile scores need, without the scores themselves."""
-    return needed(plan, {feature.quantiles.of for feature in scored if feature.quantiles})

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from facette.clock import Moment
 from facette.features.partials import Grown, by_event, kinds_needed, prepare, roll
-from facette.features.table import feature_table, quantile_cuts
+from facette.features.table import feature_table
+from facette.features.thresholds import cuts_at, how
 from facette.plan import Step
 from facette.stages.work import Work
 
@@ -45,10 +49,42 @@ def _first_after(table: ir.Table, due: ir.TimestampValue, moment: Moment) -> str
 
 
 def features(step: Step, work: Work) -> int:
-    """``profiles`` and partials → ``features``, with the cuts of quantile scores."""
+    """``profiles`` and partials → ``features``, and the cuts of scores; thresholds → ``thresholds``."""
     profiles = work.table("profiles")
     plan = work.plan_of_features
     states = {event: work.table(f"partials_{event}") for event in by_event(plan.aggregates)}
-    cuts = quantile_cuts(profiles, states, plan, work.moment)
+    cuts = cuts_at(profiles, states, plan, work.moment, work.past.rows_at)
     work.draft.note(cuts=cuts)
+    _keep_thresholds(cuts, work)
     return work.replace("features", feature_table(profiles, states, plan, work.moment, cuts))
+
+
+THRESHOLDS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("value", pa.float64()),
+        ("computed_at", pa.timestamp("us", "UTC")),
+        ("run", pa.string()),
+        ("how", pa.string()),
+    ]
+)
+
+
+def _keep_thresholds(cuts: Mapping[str, tuple[float, ...]], work: Work) -> None:
+    """Add what the thresholds are now to what they were; where time goes back, what came later is forgotten."""
+    before = work.optional("thresholds")
+    if before is not None and work.previous is not None and work.previous.moment.as_of > work.moment.as_of:
+        work.replace("thresholds", before.filter(before.computed_at <= work.moment.as_of))
+    rows = [
+        {
+            "name": threshold.name,
+            "value": (*cuts[threshold.name], None)[0],
+            "computed_at": work.moment.as_of,
+            "run": work.draft.run,
+            "how": how(threshold),
+        }
+        for threshold in work.project.thresholds
+    ]
+    if rows:
+        now = work.con.create_table("thresholds_now", pa.Table.from_pylist(rows, schema=THRESHOLDS), temp=True)
+        work.draft.append(work.con, "thresholds", now)

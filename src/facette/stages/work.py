@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from facette.clock import Moment
 from facette.definitions import model
 from facette.definitions.project import Definitions
-from facette.features.partials import Aggregates, by_event, kinds_needed, prepare
-from facette.features.table import FeaturePlan, feature_plan, feature_table, needed, quantile_cuts
+from facette.features.partials import Aggregates, kinds_needed
+from facette.features.past import Past
+from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.profiles.clean import LookupTable
 from facette.profiles.events import remap
-from facette.profiles.golden import golden_record
 from facette.sources.landing import Landing
 from facette.stages.landing import RAW
 from facette.warehouse.connect import read_parquet
@@ -54,6 +54,7 @@ class Work:
     merged: ir.Table | None = None
     warnings: list[str] = field(default_factory=list)
     _columns: dict[str, list[tuple[str, pa.DataType]]] = field(default_factory=dict)
+    _n_kept: int = 0
 
     @property
     def project(self) -> model.Project:
@@ -142,26 +143,21 @@ class Work:
         old, new = self.merged.select(profile_id="old_id"), self.merged.select(profile_id="new_id")
         return ibis.union(old, new, distinct=True)
 
+    @property
+    def past(self) -> Past:
+        """Profiles and features of any moment, by what this run knows; once the people are unified."""
+        return Past(self.project, self.records(), self.table("identities"), self.events)
+
     def profiles_at(self, moment: Moment) -> ir.Table:
         """Profiles with the traits that were known at a moment."""
-        kinds = self.project.identifiers
-        profiles = golden_record(self.records(), self.table("identities"), self.project, moment, kinds)
-        return profiles.rename({kind.name: f"id_{kind.name}" for kind in kinds})
+        return self.past.profiles_at(moment)
 
     def features_at(self, moment: Moment, columns: tuple[str, ...]) -> ir.Table:
         """The feature table at a moment, from what was known then; only the columns asked for."""
-        plan = needed(self.plan_of_features, columns)
-        profiles = self._kept("profiles", self.profiles_at(moment), moment)
-        partials = {
-            event: self._kept(
-                f"partials_{event}",
-                prepare(self.events(event), aggregates, moment, self.events_of(aggregates)),
-                moment,
-            )
-            for event, aggregates in by_event(plan.aggregates).items()
-        }
-        return feature_table(profiles, partials, plan, moment, quantile_cuts(profiles, partials, plan, moment))
+        past = replace(self.past, keep=self._kept)
+        return past.rows_at(needed(self.plan_of_features, columns), moment)
 
-    def _kept(self, name: str, table: ir.Table, moment: Moment) -> ir.Table:
-        """A table of a past moment, computed once."""
-        return self.con.create_table(f"{name}_{moment.as_of:%Y%m%d%H%M%S}", table, temp=True, overwrite=True)
+    def _kept(self, table: ir.Table) -> ir.Table:
+        """A table computed once."""
+        self._n_kept += 1
+        return self.con.create_table(f"kept_{self._n_kept}", table, temp=True)

@@ -39,7 +39,7 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": oper
 def compile_rule(rule: tree.Rule, row: ir.Table, moment: When) -> ir.BooleanValue:
     """The rule as a boolean column of ``row``, never null.
 
-    row : one column for each Column and each segment (boolean) that the rule names
+    row : one column for each Column, each threshold and each segment (boolean) that the rule names
     """
     moment = moment.of(row)
     match rule:
@@ -194,6 +194,8 @@ def _compare(
             return compare(column.lower(), folded(text))
         case tree.Number(value) | tree.Boolean(value):
             return compare(column, value)
+        case tree.Threshold(name):
+            return compare(column, row[name])
     raise TypeError(f"not a literal: {right!r}")
 
 

@@ -43,6 +43,7 @@ from facette.definitions.language.tree import (
     Span,
     Text,
     Then,
+    Threshold,
     Times,
     Truth,
     Unit,
@@ -244,7 +245,7 @@ class TreeBuilder:
             raise Refused("empty_name", _span(parts))
         return Name(text, span=_span(parts))
 
-    property = quantity = argument = event = did_event = then_event = segment = name
+    property = quantity = argument = event = did_event = then_event = segment = threshold_name = name
 
     # ── values ──
 
@@ -282,6 +283,9 @@ class TreeBuilder:
             return Date(date.fromisoformat(token), span=_span(parts))
         except ValueError:
             raise Refused("no_such_day", _span(parts), found=str(token)) from None
+
+    def threshold(self, parts: Parts) -> Threshold:
+        return Threshold(parts[2].text, span=_span(parts))
 
     def text(self, parts: Parts) -> Text:
         (token,) = parts

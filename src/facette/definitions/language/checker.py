@@ -31,6 +31,7 @@ from facette.definitions.language.tree import (
     Followed,
     InSegment,
     IsKnown,
+    Literal_,
     Match,
     Name,
     Next,
@@ -42,11 +43,12 @@ from facette.definitions.language.tree import (
     Rule,
     Span,
     Then,
+    Threshold,
     Times,
     Truth,
     ValueType,
 )
-from facette.definitions.language.vocabulary import Event, Property, Vocabulary
+from facette.definitions.language.vocabulary import Event, Property, Vocabulary, fold
 from facette.errors import RuleError
 
 E = TypeVar("E", bound=Entry)
@@ -158,11 +160,14 @@ class _Scope:
             case Not(item=item):
                 return Not(self.rule(item), span=span)
             case Compare(left=left, operator=operator, right=right):
-                return literals.compare(self.subject(left), operator, right, span)
+                subject = self.subject(left)
+                return literals.compare(subject, operator, self.literal(right, subject), span)
             case OneOf(left=left, values=values):
-                return literals.one_of(self.subject(left), values, span)
+                subject = self.subject(left)
+                return literals.one_of(subject, [self.literal(value, subject) for value in values], span)
             case Between(left=left, low=low, high=high):
-                return literals.between(self.subject(left), low, high, span)
+                subject = self.subject(left)
+                return literals.between(subject, self.literal(low, subject), self.literal(high, subject), span)
             case IsKnown(left=left):
                 return IsKnown(self.subject(left).column, span=span)
             case Match(left=left, how=how, text=text):
@@ -204,13 +209,39 @@ class _Scope:
                 return node, "number"
             case Arithmetic(operator=operator, left=left, right=right):
                 return Arithmetic(operator, self.number(left), self.number(right), span=node.span), "number"
+            case Threshold():
+                name = self.threshold(node).name
+                return Column(name, "number", Threshold(name, span=node.span), span=node.span), "number"
         column = self.subject(node).column
         return column, column.type
 
     def number(self, node: Operand) -> Operand:
-        if isinstance(node, Number | Arithmetic):
+        if isinstance(node, Number | Arithmetic | Threshold):
             return self.value(node)[0]
         return self.typed(node, "number", "not_number")
+
+    def literal(self, node: Literal_, subject: Subject) -> Literal_:
+        """What is compared with, a threshold by its id; it must be of the unit of the left side, if both have one."""
+        if not isinstance(node, Threshold):
+            return node
+        threshold = self.threshold(node)
+        if subject.unit and threshold.unit and fold(subject.unit) != fold(threshold.unit):
+            raise Refused(
+                "units_differ",
+                node.span,
+                name=subject.column,
+                unit=subject.unit,
+                threshold=threshold,
+                other=threshold.unit,
+            )
+        return Threshold(threshold.name, span=node.span)
+
+    def threshold(self, node: Threshold) -> Property:
+        if self.event is not None:
+            raise Refused("threshold_of_event", node.span)
+        found = _resolved(node.name, "threshold", self.vocabulary.thresholds, self.place(node.name, node.span))
+        self.columns.add(found.name)
+        return found
 
     # ── operands ──
 
@@ -226,7 +257,7 @@ class _Scope:
             case Name(text=name):
                 entry = self.property(name, left.span)
                 self.columns.add(entry.name)
-                return Subject(Column(entry.name, entry.type, left, span=left.span), entry.bands)
+                return Subject(Column(entry.name, entry.type, left, span=left.span), entry.bands, entry.unit)
             case Aggregate() if self.event is None:
                 return self.aggregate(left)
             case Aggregate():
@@ -287,7 +318,8 @@ class _Scope:
         keeps_type = node.function in ("min", "max", "first", "last")
         aggregate = Aggregate(node.function, event.name, of.name, where, node.window, span=node.span)
         column = self.lifted(aggregate, of.type if keeps_type else "number", node)
-        return Subject(column, of.bands if keeps_type else ())
+        keeps_unit = keeps_type or node.function in ("sum", "avg")
+        return Subject(column, of.bands if keeps_type else (), of.unit if keeps_unit else "")
 
     def where(self, node: Rule | None, event: Event) -> Rule | None:
         return None if node is None else _Scope(self.vocabulary, self.text, event).rule(node)

@@ -28,14 +28,14 @@ RULES: tuple[type[Any], ...] = (
     *(tree.And, tree.Or, tree.Not, tree.Compare, tree.OneOf, tree.Between, tree.Match, tree.IsKnown, tree.Truth),
     *(tree.Did, tree.InSegment),
 )
-OPERANDS: tuple[type[Any], ...] = (tree.Name, tree.Aggregate, tree.Arithmetic, tree.Number)
+OPERANDS: tuple[type[Any], ...] = (tree.Name, tree.Aggregate, tree.Arithmetic, tree.Number, tree.Threshold)
 LITERALS: tuple[type[Any], ...] = (
-    *(tree.Text, tree.Number, tree.Boolean, tree.Date, tree.Instant, tree.RelativeDay, tree.Duration),
+    *(tree.Text, tree.Number, tree.Boolean, tree.Date, tree.Instant, tree.RelativeDay, tree.Duration, tree.Threshold),
 )
 NODES: tuple[type[Any], ...] = (
     *RULES,
     *OPERANDS,
-    *(literal for literal in LITERALS if literal is not tree.Number),
+    *(literal for literal in LITERALS if literal not in OPERANDS),
     *(tree.InTheLast, tree.Since, tree.Before, tree.BetweenDays, tree.Times, tree.Then),
 )
 

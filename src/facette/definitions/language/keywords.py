@@ -26,6 +26,7 @@ class Keywords:
     then: Pair
     within: str
     of: str
+    threshold: str
     functions: Mapping[Function, str]
     how_often: Mapping[Comparison, str]
     times: str
@@ -57,6 +58,7 @@ FRENCH = Keywords(
     then=("PUIS", "SANS"),
     within="SOUS",
     of="DE",
+    threshold="SEUIL",
     functions={
         "count": "NOMBRE",
         "sum": "SOMME",
@@ -119,6 +121,7 @@ ENGLISH = Keywords(
     then=("THEN", "THEN NOT"),
     within="WITHIN",
     of="OF",
+    threshold="THRESHOLD",
     functions={
         "count": "COUNT",
         "sum": "SUM",

@@ -28,6 +28,7 @@ from facette.definitions.language.tree import (
     Rule,
     Span,
     Text,
+    Threshold,
 )
 from facette.definitions.language.vocabulary import Band, fold
 
@@ -45,10 +46,11 @@ TRUTH_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a comparison looks at, with the bands of its values."""
+    """What a comparison looks at, with the bands and the unit of its values."""
 
     column: Column
     bands: tuple[Band, ...] = ()
+    unit: str = ""
 
 
 def compare(subject: Subject, operator: Comparison, right: Literal_, span: Span) -> Rule:
@@ -102,7 +104,7 @@ def _in_band(subject: Subject, operator: Comparison, name: Text, span: Span) -> 
 def _agreeing(column: Column, literal: Literal_) -> Literal_:
     """The literal as a value of the column's type."""
     match column.type, literal:
-        case ("number", Number()) | ("text", Text()) | ("boolean", Boolean()) | ("instant", Instant()):
+        case ("number", Number() | Threshold()) | ("text", Text()) | ("boolean", Boolean()) | ("instant", Instant()):
             return literal
         case "boolean", Text(value=word) if fold(word) in TRUTH_WORDS:
             return Boolean(TRUTH_WORDS[fold(word)], span=literal.span)
@@ -131,4 +133,5 @@ _TYPES = {
     RelativeDay: "date",
     Instant: "instant",
     Duration: "duration",
+    Threshold: "number",
 }

@@ -71,13 +71,13 @@ def label_of(entry: Entry, language: Language) -> str:
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|«[^»]*»|“[^”]*”""")
 _ACCENTS = re.compile(r"[à-öø-ÿœ«»]", re.IGNORECASE)
 _FRENCH = re.compile(
-    r"\b(?:et|ou|où|non|pas|si|est|dans|parmi|entre|contient|commence|finit|a\s+fait|fait|fois|somme|moyenne|nombre|"
+    r"\b(?:et|ou|où|non|pas|si|est|dans|parmi|entre|contient|commence|finit|a\s+fait|fait|fois|seuil|somme|moyenne|nombre|"
     r"premi[eè]re?s?|derni[eè]re?s?|puis|sans|sous|depuis|avant|au|moins|plus|exactement|r[eé]cence|jours?|semaines?|mois|"
     r"ans?|ann[eé]es?|heures?|oui|vrai|faux|hier|aujourd['’]hui)\b",
     re.IGNORECASE,
 )
 _ENGLISH = re.compile(
-    r"\b(?:and|or|not|if|is|in|between|contains?|starts?|ends?|with|did|didn['’]t|does|times?|sum|average|count|first|"
+    r"\b(?:and|or|not|if|is|in|between|contains?|starts?|ends?|with|did|didn['’]t|does|times?|threshold|sum|average|count|first|"
     r"last|then|without|within|since|before|where|at|least|most|exactly|more|less|than|recency|days?|weeks?|months?|"
     r"years?|hours?|yes|no|true|false|today|yesterday)\b",
     re.IGNORECASE,
@@ -113,6 +113,7 @@ WORDS: dict[str, dict[Language, str]] = {
     "property": {"fr": "une propriété", "en": "a property"},
     "event": {"fr": "un événement", "en": "an event"},
     "segment": {"fr": "un segment", "en": "a segment"},
+    "threshold": {"fr": "un seuil", "en": "a threshold"},
     "column or segment": {"fr": "une caractéristique ou un segment", "en": "a trait, a feature or a segment"},
     "nearest": {"fr": "Le plus proche", "en": "Nearest"},
     "existing": {"fr": "Il existe", "en": "There is"},
@@ -257,6 +258,26 @@ MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
         "en": (
             "“{name}” may be {first} ({first_kind}) or {second} ({second_kind}).",
             "Use a name that means only one of them, or change one of the labels.",
+        ),
+    },
+    "units_differ": {
+        "fr": (
+            "« {name} » est en {unit}, mais le seuil « {threshold} » est en {other}.",
+            "Comparez avec un seuil de la même unité.",
+        ),
+        "en": (
+            "“{name}” is in {unit}, but the threshold “{threshold}” is in {other}.",
+            "Compare with a threshold of the same unit.",
+        ),
+    },
+    "threshold_of_event": {
+        "fr": (
+            "Un seuil se compare à une caractéristique de la personne, pas à la propriété d'un événement.",
+            "Faites-en une caractéristique, et comparez-la : MAX(…) DE … > SEUIL(…).",
+        ),
+        "en": (
+            "A threshold is compared with a trait or feature of the person, not with a property of one event.",
+            "Compare a measure instead: MAX(…) OF … > THRESHOLD(…).",
         ),
     },
     "not_boolean": {

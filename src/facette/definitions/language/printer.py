@@ -43,6 +43,7 @@ from facette.definitions.language.tree import (
     Since,
     Text,
     Then,
+    Threshold,
     Truth,
     Window,
 )
@@ -209,7 +210,7 @@ class _Printer:
                 ends = is_last or own < level
                 text = f"{self.value(left, own, False)} {operator} {self.value(right, own + 1, ends)}"
                 return f"({text})" if own < level else text
-            case Number():
+            case Number() | Threshold():
                 return self.literal(node)
         return replace(self, place="quantity").operand(node, is_last=is_last)
 
@@ -219,6 +220,8 @@ class _Printer:
                 return self.name(self.place, text, *self.operands())
             case Aggregate() as aggregate:
                 return self.aggregate(aggregate, is_last)
+            case Threshold() as threshold:
+                return self.literal(threshold)
         raise TypeError(f"not an operand of a rule: {node!r}")
 
     def literal(self, node: Literal_, place: str = "value") -> str:
@@ -238,6 +241,9 @@ class _Printer:
                 return words.days[days_ago]
             case Duration(amount=amount, unit=unit):
                 return f"{amount} {words.units[unit][amount != 1]}"
+            case Threshold(name=name):
+                thresholds = (self.vocabulary.thresholds,) if self.vocabulary else ()
+                return f"{words.threshold}({self.name('threshold_name', name, *thresholds)})"
 
     # ── names ──
 

@@ -20,6 +20,7 @@ from facette.definitions.language.tree import (
     Rule,
     Text,
     Then,
+    Threshold,
     Truth,
 )
 from facette.errors import RuleError
@@ -35,6 +36,7 @@ _READ_BACK: dict[str, tuple[str, Callable[[str], Rule | Operand]]] = {
         "DID x THEN {} WITHIN 1 DAY",
         lambda text: Did("x", then=Then(text, Duration(1, "day"))),
     ),
+    "threshold_name": ("x = THRESHOLD({})", lambda text: Compare(Name("x"), "=", Threshold(text))),
     "segment": ("IN SEGMENT {}", InSegment),
     "quantity": ("{}", Name),
     "value": ("x = {}", lambda text: Compare(Name("x"), "=", Text(text))),

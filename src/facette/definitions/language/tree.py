@@ -77,8 +77,16 @@ class Duration:
     span: Span = _span()
 
 
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """``threshold(frequency_p75)``: a number that every run computes anew from the population; may be unknown."""
+
+    name: str
+    span: Span = _span()
+
+
 Day = Date | RelativeDay
-Literal_ = Text | Number | Boolean | Date | Instant | RelativeDay | Duration
+Literal_ = Text | Number | Boolean | Date | Instant | RelativeDay | Duration | Threshold
 
 # ── windows of time over events ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,11 +160,11 @@ class Column:
 
     name: str
     type: ValueType
-    written: Name | Aggregate | Did | None = field(default=None, compare=False, repr=False)
+    written: Name | Aggregate | Did | Threshold | None = field(default=None, compare=False, repr=False)
     span: Span = _span()
 
 
-Operand = Name | Aggregate | Arithmetic | Number | Column
+Operand = Name | Aggregate | Arithmetic | Number | Threshold | Column
 
 # ── rules ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -310,7 +318,7 @@ class Checked:
 
     rule       : the boolean over one wide row; operands are Column, segments are named by id
     aggregates : column name → aggregate to compute for it (event, property and WHERE resolved to ids and Columns)
-    columns    : the other columns it reads (traits, features)
+    columns    : the other columns it reads (traits, features, thresholds)
     segments   : the segments it refers to
     type       : of the value; "boolean" for a rule
     """
@@ -320,6 +328,22 @@ class Checked:
     columns: frozenset[str]
     segments: frozenset[str]
     type: ValueType = "boolean"
+
+
+def thresholds(value: object) -> tuple[tuple[str, str], ...]:
+    """(column, threshold) of every comparison with a threshold in a checked tree, or in a collection of trees."""
+    match value:
+        case Compare(left=Column(column), right=Threshold(name)):
+            return ((column, name),)
+        case Between(left=Column(column), low=low, high=high):
+            return tuple((column, end.name) for end in (low, high) if isinstance(end, Threshold))
+        case OneOf(left=Column(column), values=values):
+            return tuple((column, one.name) for one in values if isinstance(one, Threshold))
+        case And(items=items) | Or(items=items) | (list() as items):
+            return tuple(pair for item in items for pair in thresholds(item))
+        case Not(item=item):
+            return thresholds(item)
+    return ()
 
 
 def durations(value: object) -> frozenset[tuple[int, str]]:

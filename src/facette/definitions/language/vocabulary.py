@@ -52,6 +52,7 @@ class Vocabulary:
     columns: Mapping[str, Property] = field(default_factory=dict)
     events: Mapping[str, Event] = field(default_factory=dict)
     segments: Mapping[str, SegmentName] = field(default_factory=dict)
+    thresholds: Mapping[str, Property] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=16_384)
