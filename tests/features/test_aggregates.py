@@ -130,3 +130,16 @@ def test_days_of_a_window_however_long(window: str, n_days: int) -> None:
     rows = [{"day": day, "at": datetime.combine(day, NOON.time(), UTC)} for day in days]
     asked = [f"DISTINCT(day) OF buy IN THE LAST {window}"]
     assert values(asked, rows) == values(asked, rows[:100], rows[100:]) == [n_days]
+
+
+def test_the_most_frequent_value_is_of_several_the_latest_and_then_the_smallest() -> None:
+    hour = timedelta(hours=1)
+    early = [
+        {"label": "a", "n": 1},
+        {"label": "B", "n": 2, "at": NOON - hour},
+        {"label": "b", "n": 2, "at": NOON - hour},
+    ]
+    late = [{"label": "A", "at": NOON}, {"label": "c"}, {"label": "C"}, {"label": None}]
+    asked = ["MODE(label) OF buy", "PLUS_FRÉQUENT(n) DE buy", "MODE(amount) OF buy", "MODE(label) OF buy WHERE n = 1"]
+    assert values(asked, early, late) == ["A", 2, None, "a"]
+    assert values(asked[:1], early) == ["B"]

@@ -51,7 +51,7 @@ INSTANTS = (
     datetime(2025, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
 )
 UNITS = ("minute", "hour", "day", "week", "month", "year")
-FUNCTIONS = ("count", "count_of", "recency", "sum", "avg", "min", "max", "first", "last", "distinct")
+FUNCTIONS = ("count", "count_of", "recency", "sum", "avg", "min", "max", "first", "last", "mode", "distinct")
 SUITABLE = {
     "sum": ("number",),
     "avg": ("number",),
@@ -236,7 +236,7 @@ def aggregates(vocabulary: Vocabulary) -> SearchStrategy[Subject]:
             return st.sampled_from(entries).flatmap(lambda entry: with_property(named, entry))
 
         def with_property(function: str, entry: Property) -> SearchStrategy[Subject]:
-            result = entry if function in ("min", "max", "first", "last") else number
+            result = entry if function in ("min", "max", "first", "last", "mode") else number
             aggregate = st.builds(Aggregate, st.just(function), named_so(event), named_so(entry), where, windows())
             return st.tuples(aggregate, st.just(result))
 

@@ -176,7 +176,20 @@ def aggregate_value(aggregate: Aggregate, events: list[Row], moment: Moment, voc
         return int(total(values)) if all(isinstance(value, int) for value in values) else float(total(values))
     if aggregate.function == "distinct":
         return len({same(value) for value in values})
+    if aggregate.function == "mode":
+        return most_frequent([(event["at"], property_of(event, of, moment)) for event in found])
     return FUNCTIONS[aggregate.function](values) if values else None
+
+
+def most_frequent(found: list[tuple[datetime, Any]]) -> Any:
+    """The value that most events have; of several, the one that came last; of those at one instant, the smallest."""
+    kinds: dict[Any, list[tuple[datetime, Any]]] = {}
+    for at, value in found:
+        if value is not None:
+            kinds.setdefault(same(value), []).append((at, value))
+    ranked = sorted(kinds.items(), key=lambda item: item[0])
+    ranked.sort(key=lambda item: (len(item[1]), max(at for at, _ in item[1])), reverse=True)
+    return min(value for _, value in ranked[0][1]) if ranked else None
 
 
 def matching(
@@ -328,7 +341,7 @@ def properties(event: str, vocabulary: Vocabulary) -> dict[str, Any]:
 def bands_of(left: Any, vocabulary: Vocabulary) -> Any:
     if isinstance(left, Name):
         return only(left.text, vocabulary.columns).bands
-    if left.function in ("min", "max", "first", "last"):
+    if left.function in ("min", "max", "first", "last", "mode"):
         return only(left.of, properties(left.event, vocabulary)).bands
     return ()
 

@@ -253,4 +253,6 @@ def _may_be_boolean(feature: Feature) -> bool:
         value = parse_value(feature.value or "0")
     except RuleError:
         return False
-    return isinstance(value, tree.Name) or (isinstance(value, tree.Aggregate) and value.function in ("first", "last"))
+    return isinstance(value, tree.Name) or (
+        isinstance(value, tree.Aggregate) and value.function in ("first", "last", "mode")
+    )

@@ -260,6 +260,7 @@ RULE_FORMS: Mapping[str, Forms] = {
         "MAX(amount) OF purchase > 20": "largest",
         "FIRST(channel) OF purchase = web": "of the first event",
         "LAST(channel) OF purchase = web": "of the last event",
+        "MODE(category) OF purchase = bio": "the most frequent one; of several the latest, then the smallest",
         "RECENCY OF purchase < 30": "days since the last event",
     },
 }

@@ -171,6 +171,23 @@ def _reduced(
     return Algebra({"state": prepare}, joined, lambda s, m: finalize(s["state"], m), read)
 
 
+def _most_frequent(found: ir.ArrayColumn) -> ir.Value:
+    """Of the values of all events that are meant: the most frequent, of several the latest, of those the smallest."""
+    kinds = found.map(lambda one: _comparable(one["value"])).unique()
+
+    def of(kind: ir.Value) -> ir.ArrayValue:
+        return found.filter(lambda one: _comparable(one["value"]) == kind)
+
+    counted = kinds.map(
+        lambda kind: ibis.struct(
+            {"n": of(kind).length(), "at": of(kind).map(lambda one: one["at"]).maxs(), "kind": kind}
+        )
+    )
+    most = counted.map(lambda one: ibis.struct({"n": one["n"], "at": one["at"]})).maxs()
+    chosen = counted.filter(lambda one: (one["n"] == most["n"]) & (one["at"] == most["at"]))
+    return of(chosen.map(lambda one: one["kind"]).mins()).map(lambda one: one["value"]).mins()
+
+
 ALGEBRAS: dict[tree.Function, Algebra] = {
     "count": _reduced(lambda m: m.count(), _total, lambda s, moment: s.fill_null(0)),
     "sum": _reduced(lambda m: _total(m.values()), _total, lambda s, moment: _number(s).fill_null(0), read=_exact),
@@ -184,6 +201,11 @@ ALGEBRAS: dict[tree.Function, Algebra] = {
     "max": _reduced(lambda m: _greatest(m.values()), _greatest, lambda s, moment: s),
     "first": _ranked("first"),
     "last": _ranked("last"),
+    "mode": _reduced(
+        lambda m: m.only(ibis.struct({"value": m.of, "at": m.events.at})).collect(),
+        lambda s: s.collect().flatten(),
+        lambda s, moment: _most_frequent(s),
+    ),
     "distinct": _reduced(
         lambda m: m.values().collect(distinct=True),
         lambda s: s.collect().flatten().unique(),

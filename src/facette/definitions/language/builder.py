@@ -88,6 +88,9 @@ _FUNCTIONS: dict[str, Function] = {
     "last": "last",
     "dernier": "last",
     "derniere": "last",
+    "mode": "mode",
+    "most frequent": "mode",
+    "plus frequent": "mode",
     "distinct": "distinct",
     "count distinct": "distinct",
     "nombre distinct": "distinct",
@@ -196,7 +199,7 @@ class TreeBuilder:
     def aggregate(self, parts: Parts) -> Aggregate:
         written = parts[0]
         if written.type == "FUNCTION":
-            function, of, (event, *modifiers) = _FUNCTIONS[fold(written)], parts[2].text, parts[4:]
+            function, of, (event, *modifiers) = _FUNCTIONS[fold(written).replace("_", " ")], parts[2].text, parts[4:]
         else:
             function, of, (event, *modifiers) = _WITHOUT_PROPERTY[written.type], None, parts[1:]
         where, _, window = _modifiers(modifiers)

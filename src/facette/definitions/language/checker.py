@@ -315,7 +315,7 @@ class _Scope:
             raise Refused("not_number", span, name=node.of, type=Word(of.type))
         if node.function in ("min", "max") and of.type == "boolean":
             raise Refused("no_least", span, name=node.of)
-        keeps_type = node.function in ("min", "max", "first", "last")
+        keeps_type = node.function in ("min", "max", "first", "last", "mode")
         aggregate = Aggregate(node.function, event.name, of.name, where, node.window, span=node.span)
         column = self.lifted(aggregate, of.type if keeps_type else "number", node)
         keeps_unit = keeps_type or node.function in ("sum", "avg")

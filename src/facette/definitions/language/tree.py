@@ -20,7 +20,7 @@ Span = tuple[int, int]
 Unit = Literal["minute", "hour", "day", "week", "month", "year"]
 ValueType = Literal["text", "number", "boolean", "date", "instant"]
 Comparison = Literal["=", "<", "<=", ">", ">="]
-Function = Literal["count", "sum", "avg", "min", "max", "first", "last", "distinct", "recency"]
+Function = Literal["count", "sum", "avg", "min", "max", "first", "last", "mode", "distinct", "recency"]
 
 
 def _span() -> Span:
