@@ -367,6 +367,9 @@ class Published:
         scores = [(of, feature.name) for feature in plan.features if (of := scored(feature))]
         for column, name in (*scores, *tree.thresholds(trees)):
             cuts[column] = (*cuts.get(column, ()), *self.snapshot.cuts.get(name, ()))
+        for feature in self.definitions.project.features:
+            if feature.cuts:
+                cuts[feature.cuts.of] = (*cuts.get(feature.cuts.of, ()), *feature.cuts.at)
         is_hidden = _hides_recency(plan, [self.definitions.model(name) for name in outputs])
         later = turning_points(
             [cast(tree.Rule, rule) for rule in trees],

@@ -151,9 +151,9 @@ BROKEN = {
     # features
     "value and quantiles": (
         "features:\n  - {name: a, value: '1', quantiles: {of: spend}}",
-        [":2 feature `a` needs `value` or `quantiles`, and not both"],
+        [":2 feature `a` needs one of `value`, `quantiles`, `cuts` and `trend`"],
     ),
-    "neither": ("features:\n  - name: a", [":2 feature `a` needs `value` or `quantiles`"]),
+    "neither": ("features:\n  - name: a", [":2 feature `a` needs one of `value`, `quantiles`, `cuts` and `trend`"]),
     "value that is no text": ("features:\n  - name: a\n    value: SUM(amount OF purchase", [":3 feature `a`: ", "^"]),
     "unknown column": ("features:\n  - name: a\n    value: spent / 2", [":3 feature `a`: “spent”", "^^^^^", "dépense"]),
     "unknown event": ("features:\n  - name: a\n    value: COUNT OF purchases", [":3 feature `a`: “purchases”"]),
@@ -272,6 +272,18 @@ BROKEN = {
         [":2 segments that refer to each other in a circle: a → b → c → a"],
     ),
     "segment in itself": ("segments:\n  - {name: a, rule: abonné, parent: a}", [":2 segments that", "a → a"]),
+    "trend of no window": (
+        "features:\n  - name: a\n    trend: {of: spend}",
+        [":3 `spend` is not one measure of the last days", "IN THE LAST 30 DAYS"],
+    ),
+    "cuts that fall": (
+        "features:\n  - name: a\n    cuts:\n      of: spend\n      at: [3, 3]",
+        [":5 the cuts of `a` do not ascend"],
+    ),
+    "circle through a trend": (
+        "features:\n  - {name: a, value: b}\n  - {name: b, trend: {of: a}}",
+        [":2 features that refer to each other in a circle: a → b → a"],
+    ),
     # thresholds
     "threshold of no kind": ("thresholds:\n  - {name: big, of: spend}", [":2 threshold `big` needs one of"]),
     "threshold of two kinds": (

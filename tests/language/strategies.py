@@ -20,6 +20,7 @@ from facette.definitions.language.tree import (
     Date,
     Did,
     Duration,
+    Earlier,
     InSegment,
     Instant,
     InTheLast,
@@ -249,6 +250,7 @@ def windows() -> SearchStrategy[Any]:
     return st.one_of(
         st.none(),
         st.builds(InTheLast, st.sampled_from((0, 1, 2, 7, 30)), st.sampled_from(UNITS)),
+        st.builds(Earlier, st.sampled_from((0, 1, 7, 30)), st.sampled_from((0, 1, 2, 30)), st.sampled_from(UNITS)),
         days().map(Since),
         days().map(Before),
         st.builds(BetweenDays, days(), days()),

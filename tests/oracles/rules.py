@@ -28,6 +28,7 @@ from facette.definitions.language.tree import (
     Date,
     Did,
     Duration,
+    Earlier,
     InSegment,
     Instant,
     InTheLast,
@@ -233,6 +234,9 @@ def in_window(event: Row, window: Any, moment: Moment) -> bool:
             return event["at"] >= five_minutes(moment) - timedelta(**{f"{unit}s": amount})
         case InTheLast(amount=amount, unit=unit):
             return day >= days_back(today(moment), amount, unit)
+        case Earlier(amount=amount, after=after, unit=unit):
+            longer, shorter = InTheLast(amount + after, unit), InTheLast(after, unit)
+            return in_window(event, longer, moment) and not in_window(event, shorter, moment)
         case Since(day=start):
             return day >= day_meant(start, moment)
         case Before(day=end):

@@ -218,13 +218,34 @@ class Quantiles(Definition):
     reverse: bool = Field(default=False, description="Highest score for the lowest values, as for recency.")
 
 
+class Cuts(Definition):
+    """Score a feature by fixed cuts: 1 up to the first of them, and one more for each cut that the value exceeds."""
+
+    of: DefinedName
+    at: tuple[float, ...] = Field(min_length=1, description="The cuts, ascending; a value at a cut is still below it.")
+    reverse: bool = Field(default=False, description="Highest score for the lowest values, as for recency.")
+
+
+class Trend(Definition):
+    """A measure against what it was in the window of the same length just before."""
+
+    of: DefinedName = Field(description="A feature whose value is one measure IN THE LAST n units, a number.")
+    change: Literal["ratio", "difference"] = Field(
+        default="ratio",
+        alias="as",
+        description="Relative change, (now - before) / before, unknown where before is 0; or now - before.",
+    )
+
+
 class Feature(Named):
-    """A column computed for every profile: an expression of the rule language, or a quantile score."""
+    """A column computed for every profile: an expression of the rule language, a score, or a trend."""
 
     value: ValueText | None = Field(
         default=None, description="e.g. SUM(amount) OF purchase IN THE LAST 90 DAYS, or spend_90d / n_orders_90d"
     )
     quantiles: Quantiles | None = None
+    cuts: Cuts | None = None
+    trend: Trend | None = None
     unit: str = ""
     default: float | None = Field(default=None, description="Value instead of unknown.")
     bands: tuple[BandDefinition, ...] = ()

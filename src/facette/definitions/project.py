@@ -89,7 +89,8 @@ class Definitions:
         if name not in self.features:
             return name
         definition, checked = self.feature(name), self.values.get(name)
-        reads = [definition.quantiles.of] if definition.quantiles else sorted(checked.columns if checked else ())
+        score = definition.quantiles or definition.cuts
+        reads = [score.of] if score else sorted(checked.columns if checked else ())
         own = [_meaning(item) for item in definition if item[0] not in ("value", "bands", *ONLY_WORDS)]
         return _fingerprint(own, repr(checked and checked.rule), *(self.feature_fingerprint(read) for read in reads))
 

@@ -241,6 +241,7 @@ RULE_FORMS: Mapping[str, Forms] = {
     },
     "Windows": {
         "DID visit IN THE LAST 7 DAYS": "7 full local days, and today so far",
+        "DID visit IN THE 7 DAYS BEFORE THE LAST 7 DAYS": "the 7 full days before those",
         "DID visit IN THE LAST 2 WEEKS": "14 days",
         "DID visit IN THE LAST 3 MONTHS": "from the same day number on",
         "DID visit IN THE LAST YEAR": "12 months",

@@ -8,20 +8,23 @@ from graphlib import CycleError, TopologicalSorter
 from typing import cast
 
 from facette.definitions.findings import Findings, KeyPath, suggestion
-from facette.definitions.language import check_rule, check_value, check_where, parse_value
+from facette.definitions.language import aggregate_name, check_rule, check_value, check_where, parse_value
 from facette.definitions.language.tree import (
     Aggregate,
     And,
     Arithmetic,
     Checked,
+    Column,
+    Earlier,
     InSegment,
+    InTheLast,
     Name,
     Operand,
     Rule,
     ValueType,
 )
 from facette.definitions.language.vocabulary import Band, Event, Property, SegmentName, Vocabulary, fold
-from facette.definitions.model import BandDefinition, Feature, Model, Named, Project, PropensityModel, Threshold
+from facette.definitions.model import BandDefinition, Feature, Model, Named, Project, PropensityModel, Threshold, Trend
 from facette.definitions.naming import Thing, check_answers, labels
 from facette.errors import RuleError
 
@@ -86,8 +89,8 @@ class Resolution:
 
     def _needs(self, feature: Feature) -> list[str]:
         """The features that a feature reads; a value that cannot be parsed reads none."""
-        if feature.quantiles:
-            return [feature.quantiles.of]
+        if other := feature.quantiles or feature.cuts or feature.trend:
+            return [other.of]
         try:
             written = list(names_in(parse_value(feature.value or "0"), feature.value or ""))
         except RuleError:
@@ -97,13 +100,19 @@ class Resolution:
 
     def _type_of(self, feature: Feature, path: KeyPath) -> ValueType | None:
         """The type of a feature's values; None if they cannot be computed."""
-        if (feature.value is None) == (feature.quantiles is None):
-            message = f"feature `{feature.name}` needs `value` or `quantiles`, and not both"
-            self.findings.error(path, message, "say by one of the two how it is computed")
+        kinds = [kind for kind in ("value", "quantiles", "cuts", "trend") if getattr(feature, kind) is not None]
+        if len(kinds) != 1:
+            message = f"feature `{feature.name}` needs one of `value`, `quantiles`, `cuts` and `trend`"
+            self.findings.error(path, message, "say by one of the four how it is computed")
             return None
-        if feature.quantiles:
-            is_number = self._check_column(feature.quantiles.of, (*path, "quantiles", "of"), ("number",))
+        if feature.cuts and list(feature.cuts.at) != sorted(set(feature.cuts.at)):
+            message = f"the cuts of `{feature.name}` do not ascend"
+            self.findings.error((*path, "cuts", "at"), message, "order them from low to high, each once")
+        if score := feature.quantiles or feature.cuts:
+            is_number = self._check_column(score.of, (*path, kinds[0], "of"), ("number",))
             return "number" if is_number else None
+        if feature.trend:
+            return self._type_of_trend(feature, feature.trend, (*path, "trend", "of"))
         assert feature.value is not None
         try:
             checked = check_value(feature.value, Vocabulary(self.columns, self.events, {}, self.thresholds))
@@ -117,6 +126,28 @@ class Resolution:
             return None
         self.values[feature.name] = checked
         return checked.type
+
+    def _type_of_trend(self, feature: Feature, trend: Trend, path: KeyPath) -> ValueType | None:
+        """A trend is a value like any other: of its measure, and of the same measure in the window before."""
+        if not self._check_column(trend.of, path, ("number",)):
+            return None
+        checked = self.values.get(trend.of)
+        now = checked.rule if checked else None
+        aggregate = checked.aggregates.get(now.name) if checked and isinstance(now, Column) else None
+        if not (aggregate and isinstance(now, Column) and isinstance(aggregate.window, InTheLast)):
+            message = f"`{trend.of}` is not one measure of the last days, weeks, months, hours …"
+            self.findings.error(path, message, "name a feature such as SUM(amount) OF purchase IN THE LAST 30 DAYS")
+            return None
+        window = aggregate.window
+        earlier = replace(aggregate, window=Earlier(window.amount, window.amount, window.unit))
+        before = Column(aggregate_name(earlier), "number", earlier)
+        change: Operand = Arithmetic("-", now, before)
+        if trend.change == "ratio":
+            change = Arithmetic("/", change, before)
+        self.values[feature.name] = Checked(
+            change, {now.name: aggregate, before.name: earlier}, frozenset(), frozenset(), "number"
+        )
+        return "number"
 
     def _check_bands(self, definitions: Sequence[BandDefinition], path: KeyPath) -> None:
         things = [Thing("band", band.name, band.label, (*path, i)) for i, band in enumerate(definitions)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -107,7 +107,8 @@ def inputs(feature: Feature, plan: FeaturePlan) -> frozenset[str]:
 
 def scored(feature: Feature) -> str | None:
     """The column that a feature is a score of; None if it is not a score."""
-    return feature.quantiles.of if isinstance(feature, model.Feature) and feature.quantiles else None
+    score = (feature.quantiles or feature.cuts) if isinstance(feature, model.Feature) else None
+    return score.of if score else None
 
 
 def columns_in(value: tree.Operand) -> frozenset[str]:
@@ -141,23 +142,24 @@ def _feature(feature: Feature, plan: FeaturePlan, table: ir.Table, cuts: Mapping
         (value,) = cuts.get(feature.name) or (None,)
         # As text, for engines read a number with a point as a decimal, which would make decimals of what it meets.
         return ibis.null("float64") if value is None else ibis.literal(repr(float(value))).cast("float64")
-    column = (
-        _score(feature, feature.quantiles, table, cuts)
-        if feature.quantiles
-        else compile_value(plan.values[feature.name], table)
-    )
+    if feature.quantiles:
+        by = feature.quantiles
+        column = _score(table[by.of], cuts.get(feature.name, ()), by.groups if by.reverse else None)
+    elif feature.cuts:
+        column = _score(
+            table[feature.cuts.of], feature.cuts.at, len(feature.cuts.at) + 1 if feature.cuts.reverse else None
+        )
+    else:
+        column = compile_value(plan.values[feature.name], table)
     return column if feature.default is None else column.fill_null(feature.default)
 
 
-def _score(
-    feature: model.Feature, by: model.Quantiles, table: ir.Table, cuts: Mapping[str, tuple[float, ...]]
-) -> ir.Value:
-    """1 and one more for each cut below the value; unknown if the value is."""
-    of = table[by.of]
-    above = [ibis.ifelse(of > cut, 1, 0) for cut in cuts.get(feature.name, ())]
+def _score(of: ir.NumericValue, cuts: Sequence[float], reversed_from: int | None) -> ir.IntegerValue:
+    """1 and one more for each cut below the value, or that from ``reversed_from`` down; unknown if the value is."""
+    above = [ibis.ifelse(of > cut, 1, 0) for cut in cuts]
     score = functools.reduce(operator.add, above, ibis.literal(1, "int64")).cast("int64")
-    if by.reverse:
-        score = (by.groups + 1 - score).cast("int64")
+    if reversed_from is not None:
+        score = (reversed_from + 1 - score).cast("int64")
     return ibis.ifelse(of.notnull(), score, ibis.null("int64"))
 
 

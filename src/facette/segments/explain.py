@@ -336,6 +336,9 @@ def _compared(leaf: tree.Rule) -> Iterator[tree.Literal_ | tree.InTheLast]:
     match leaf:
         case tree.FirstIn(_, tree.InTheLast() as window):
             yield window
+        case tree.FirstIn(_, tree.Earlier(amount, after, unit)):
+            yield tree.InTheLast(after, unit)
+            yield tree.InTheLast(amount + after, unit)
         case tree.FirstIn(_, tree.Since(day) | tree.Before(day)):
             yield day
         case tree.FirstIn(_, tree.BetweenDays(first, last)):
@@ -348,6 +351,9 @@ def _window_days(window: tree.Window | None, day: date) -> Iterator[date]:
     match window:
         case tree.InTheLast(amount, unit) if unit in CALENDAR_UNITS:
             yield _day_out(day, amount, unit)
+        case tree.Earlier(amount, after, unit) if unit in CALENDAR_UNITS:
+            yield _day_out(day, after, unit)
+            yield _day_out(day, amount + after, unit)
         case tree.Before(tree.RelativeDay(ago)) | tree.Since(tree.RelativeDay(ago)):
             yield _later(day, timedelta(days=ago + 1))
         case tree.BetweenDays(first, last):
@@ -360,6 +366,9 @@ def _window_days(window: tree.Window | None, day: date) -> Iterator[date]:
 def _window_instants(window: tree.Window | None, at: datetime) -> Iterator[datetime]:
     if isinstance(window, tree.InTheLast) and window.unit not in CALENDAR_UNITS:
         yield _later(at, _clock(window.amount, window.unit))
+    if isinstance(window, tree.Earlier) and window.unit not in CALENDAR_UNITS:
+        yield _later(at, _clock(window.after, window.unit))
+        yield _later(at, _clock(window.amount + window.after, window.unit))
 
 
 # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────

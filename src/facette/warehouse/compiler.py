@@ -89,6 +89,12 @@ def in_window(window: tree.Window | None, events: ir.Table, moment: When) -> ir.
             return events.day >= moment.day_ago(amount, unit)
         case tree.InTheLast(amount, unit):
             return events.at >= instant(moment.step_ago(amount, unit))
+        case tree.Earlier(amount, after, unit) if unit in CALENDAR_UNITS:
+            start, end = moment.day_ago(amount + after, unit), moment.day_ago(after, unit)
+            return (events.day >= start) & (events.day < end)
+        case tree.Earlier(amount, after, unit):
+            first, last = instant(moment.step_ago(amount + after, unit)), instant(moment.step_ago(after, unit))
+            return (events.at >= first) & (events.at < last)
         case tree.Since(day):
             return events.day >= day_of(day, moment)
         case tree.Before(day):
@@ -245,6 +251,11 @@ def _instant_in_window(column: ir.Value, window: tree.Window, moment: Bound) -> 
             return _compare_day(column, "instant", ">=", moment.day_ago(amount, unit), moment)
         case tree.InTheLast(amount, unit):
             return column >= instant(moment.step_ago(amount, unit))
+        case tree.Earlier(amount, after, unit):
+            longer, shorter = (tree.InTheLast(length, unit) for length in (amount + after, after))
+            # Both are false of an unknown instant, also once the second is turned round.
+            since = _instant_in_window(column, longer, moment)
+            return since & ~_instant_in_window(column, shorter, moment)
         case tree.Since(day):
             return _compare_day(column, "instant", ">=", day_of(day, moment), moment)
         case tree.Before(day):

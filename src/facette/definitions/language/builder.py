@@ -25,6 +25,7 @@ from facette.definitions.language.tree import (
     Day,
     Did,
     Duration,
+    Earlier,
     Function,
     InSegment,
     Instant,
@@ -224,6 +225,13 @@ class TreeBuilder:
         _, *amount, unit = parts
         return InTheLast(*_length(amount[0] if amount else None, unit), span=_span(parts))
 
+    def earlier(self, parts: Parts) -> Earlier:
+        _, amount, unit, _, *after, last_unit = parts
+        (length, name), (skipped, last) = _length(amount, unit), _length(after[0] if after else None, last_unit)
+        if name != last:
+            raise Refused("one_unit", _span([last_unit]))
+        return Earlier(length, skipped, name, span=_span(parts))
+
     def since(self, parts: Parts) -> Since:
         return Since(parts[1], span=_span(parts))
 
@@ -318,7 +326,7 @@ def _modifiers(parts: Parts) -> tuple[Rule | None, Times | None, Window | None]:
             if times is not None:
                 raise Refused("said_twice", part.span)
             times = part
-        elif isinstance(part, InTheLast | Since | Before | BetweenDays):
+        elif isinstance(part, InTheLast | Earlier | Since | Before | BetweenDays):
             if window is not None:
                 raise Refused("said_twice", part.span)
             window = part

@@ -36,7 +36,7 @@ NODES: tuple[type[Any], ...] = (
     *RULES,
     *OPERANDS,
     *(literal for literal in LITERALS if literal not in OPERANDS),
-    *(tree.InTheLast, tree.Since, tree.Before, tree.BetweenDays, tree.Times, tree.Then),
+    *(tree.InTheLast, tree.Earlier, tree.Since, tree.Before, tree.BetweenDays, tree.Times, tree.Then),
 )
 
 

@@ -32,6 +32,7 @@ class Keywords:
     times: str
     in_the_last: Mapping[Unit, str]
     in_the_last_one: Mapping[Unit, str]
+    earlier: str
     since: str
     before: str
     truth: Pair
@@ -89,6 +90,7 @@ FRENCH = Keywords(
         "month": "DANS LE DERNIER MOIS",
         "year": "DANS LA DERNIÈRE ANNÉE",
     },
+    earlier="DANS LES {} {} AVANT {}",
     since="DEPUIS",
     before="AVANT",
     truth=("non", "oui"),
@@ -153,6 +155,7 @@ ENGLISH = Keywords(
         "month": "IN THE LAST MONTH",
         "year": "IN THE LAST YEAR",
     },
+    earlier="IN THE {} {} BEFORE {}",
     since="SINCE",
     before="BEFORE",
     truth=("no", "yes"),

@@ -214,6 +214,10 @@ MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
         "fr": ("Cette durée dépasse {limit} ans.", "Écrivez une durée plus courte."),
         "en": ("This duration is longer than {limit} years.", "Write a shorter one."),
     },
+    "one_unit": {
+        "fr": ("Les deux périodes ne sont pas dans la même unité.", "Écrivez les deux en jours, par exemple."),
+        "en": ("The two windows are not in the same unit.", "Write both in days, for instance."),
+    },
     "said_twice": {
         "fr": ("Ceci est déjà dit pour cet événement.", "Gardez un seul nombre de fois et une seule période."),
         "en": ("This has already been said of this event.", "Keep one number of times and one window."),

@@ -11,6 +11,7 @@ from facette.definitions.language.tree import (
     Aggregate,
     And,
     Duration,
+    Earlier,
     Instant,
     InTheLast,
     Match,
@@ -56,6 +57,9 @@ def _meaning(node: object) -> str:  # noqa: PLR0911 - one per kind
         case InTheLast(amount=amount, unit=unit) | Duration(amount=amount, unit=unit):
             factor, finer = _FINER.get(unit, (1, unit))
             return f"{type(node).__name__}({amount * factor} {finer})"
+        case Earlier(amount=amount, after=after, unit=unit):
+            factor, finer = _FINER.get(unit, (1, unit))
+            return f"Earlier({amount * factor}, {after * factor} {finer})"
         case And(items=items) | Or(items=items):
             return f"{type(node).__name__}({', '.join(sorted({_meaning(item) for item in items}))})"
         case OneOf(left=left, values=values):

@@ -25,6 +25,7 @@ from facette.definitions.language.tree import (
     Date,
     Did,
     Duration,
+    Earlier,
     FirstIn,
     InSegment,
     Instant,
@@ -151,7 +152,7 @@ class _Printer:
         is_open = node.where is not None and node.times is None and node.window is None and node.then is None
         if node.where is not None:
             closes = node.times is not None or node.then is not None
-            closes = closes or isinstance(node.window, InTheLast | Since | Before)
+            closes = closes or isinstance(node.window, InTheLast | Earlier | Since | Before)
             parts.append(inside.where(node.where, is_open or (closes and not isinstance(node.where, And | Or))))
         if node.times is not None:
             parts.append(f"{words.how_often[node.times.operator]} {node.times.amount} {words.times}")
@@ -178,7 +179,9 @@ class _Printer:
             argument = inside.name("argument", node.of, *inside.operands())
             parts = [f"{words.functions[node.function]}({argument})", words.of, event]
         if node.where is not None:
-            closes = isinstance(node.window, InTheLast | Since | Before) and not isinstance(node.where, And | Or)
+            closes = isinstance(node.window, InTheLast | Earlier | Since | Before) and not isinstance(
+                node.where, And | Or
+            )
             parts.append(inside.where(node.where, closes or (is_last and node.window is None)))
         if node.window is not None:
             parts.append(self.window(node.window))
@@ -194,6 +197,9 @@ class _Printer:
             case InTheLast(amount=amount, unit=unit):
                 form = words.in_the_last_one if amount == 1 else words.in_the_last
                 return form[unit].format(amount)
+            case Earlier(amount=amount, after=after, unit=unit):
+                last = words.in_the_last[unit].format(after).split(" ", 1)[1]
+                return words.earlier.format(amount, words.units[unit][True].upper(), last)
             case Since(day=day):
                 return f"{words.since} {self.literal(day)}"
             case Before(day=day):

@@ -119,7 +119,17 @@ class BetweenDays:
     span: Span = _span()
 
 
-Window = InTheLast | Since | Before | BetweenDays
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """``IN THE 30 DAYS BEFORE THE LAST 7 DAYS``: amount 30, after 7; what IN THE LAST 37 DAYS has and 7 has not."""
+
+    amount: int
+    after: int
+    unit: Unit
+    span: Span = _span()
+
+
+Window = InTheLast | Earlier | Since | Before | BetweenDays
 
 # ── operands: what a comparison looks at ────────────────────────────────────────────────────────────────────────────
 
@@ -351,6 +361,8 @@ def durations(value: object) -> frozenset[tuple[int, str]]:
     match value:
         case Duration(amount, unit) | InTheLast(amount, unit):
             return frozenset({(amount, unit)})
+        case Earlier(amount, after, unit):
+            return frozenset({(after, unit), (amount + after, unit)})
         case RelativeDay(days_ago):
             return frozenset({(days_ago, "day")})
         case Column():
