@@ -213,14 +213,24 @@ def dids(vocabulary: Vocabulary) -> SearchStrategy[Did]:
         where = st.none() | wheres(event)
         often = st.builds(Did, named_so(event), where, times, windows())
         first = st.builds(Did, named_so(event), where, st.none(), windows(), st.just(True))
-        second = st.sampled_from(list(vocabulary.events.values())).flatmap(then)
+        second = st.sampled_from(list(vocabulary.events.values())).flatmap(lambda second: then(event, second))
         sequence = st.builds(Did, named_so(event), where, st.none(), windows(), st.just(False), second)
         return st.one_of(often, first, sequence)
 
-    def then(event: Event) -> SearchStrategy[Then]:
-        return st.builds(Then, named_so(event), ages("instant"), st.none() | wheres(event), st.booleans())
+    def then(first: Event, event: Event) -> SearchStrategy[Then]:
+        parts = (named_so(event), ages("instant"), st.none() | wheres(event), st.booleans())
+        return st.one_of(st.builds(Then, *parts), keys(first, event).flatmap(lambda on: st.builds(Then, *parts, *on)))
 
     return st.sampled_from(list(vocabulary.events.values())).flatmap(of)
+
+
+def keys(first: Event, second: Event) -> SearchStrategy[tuple[SearchStrategy[str], SearchStrategy[str | None]]]:
+    """Properties of one type, one of each event; of two events of a kind, perhaps one property."""
+    mine, other = ({**BUILT_IN_PROPERTIES, **event.properties}.values() for event in (first, second))
+    pairs = [(one, another) for one in mine for another in other if one.type == another.type]
+    single = st.sampled_from(pairs).map(lambda pair: (named_so(pair[0]), st.none()))
+    several = st.sampled_from(pairs).map(lambda pair: (named_so(pair[0]), named_so(pair[1])))
+    return st.one_of(single, several) if first.name == second.name else several
 
 
 def aggregates(vocabulary: Vocabulary) -> SearchStrategy[Subject]:

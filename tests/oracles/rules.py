@@ -148,6 +148,12 @@ def one_after_another(node: Did, events: list[Row], moment: Moment, vocabulary: 
     def in_time(first: Row, second: Row) -> bool:
         if first is second or second["at"] < first["at"]:
             return False
+        if then.on is not None:
+            on = only(then.on, properties(node.event, vocabulary)).name
+            other = only(then.other or then.on, properties(then.event, vocabulary)).name
+            key, found = property_of(first, on, moment), property_of(second, other, moment)
+            if key is None or found is None or same(key) != same(found):
+                return False
         if delay.unit in ("minute", "hour"):
             return second["at"] - first["at"] <= timedelta(**{f"{delay.unit}s": delay.amount})
         return days_back(local_day(second["at"], moment), delay.amount, delay.unit) <= local_day(first["at"], moment)

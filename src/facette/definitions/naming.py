@@ -219,6 +219,8 @@ def _references(node: object, kind: str = "column") -> Iterator[tuple[str, str]]
             yield "event", node.event
             yield from _references(where, "property")
             yield from _references(then)
+            if then is not None and then.on is not None:
+                yield from (("property", name) for name in (then.on, then.other) if name)
         case tree.Then(event=event, where=where) | tree.Aggregate(event=event, where=where):
             yield "event", event
             yield from _references(where, "property")

@@ -235,6 +235,12 @@ RULE_FORMS: Mapping[str, Forms] = {
         "FIRST DID purchase IN THE LAST 30 DAYS": "the first time ever lies in the window",
         "DID visit THEN purchase WITHIN 7 DAYS": "some visit, and a purchase at the same instant or within 7 days",
         "DID visit THEN NOT purchase WITHIN 7 DAYS": "some visit without one, more than 7 days ago",
+        "DID add THEN NOT purchase ON basket WITHIN 2 DAYS": (
+            "some basket added to that was not bought; an unknown basket is none"
+        ),
+        "DID add THEN purchase ON basket = order_id WHERE amount > 50 WITHIN 2 DAYS": (
+            "the same value under another name"
+        ),
         "DID visit WHERE page = cart THEN purchase WHERE amount > 50 WITHIN 2 HOURS IN THE LAST 30 DAYS": (
             "both lie in the window"
         ),

@@ -40,7 +40,7 @@ def with_next(
     cost    : one sort of both kinds of event for each ``next``
     """
     for prefix, following in nexts.items():
-        found = _first_after(events, candidates(tables[following.event], following, moment), following.event == name)
+        found = _first_after(events, candidates(tables[following.event], following, moment), name, following)
         found = found.select(
             _profile="profile_id",
             _event="event_id",
@@ -65,31 +65,44 @@ def is_candidate(events: ir.Table, following: tree.Next, moment: When) -> ir.Boo
     return condition
 
 
-def _first_after(events: ir.Table, others: ir.Table, is_same_kind: bool) -> ir.Table:
+def _first_after(events: ir.Table, others: ir.Table, name: str, following: tree.Next) -> ir.Table:
     """profile_id, event_id, next_at, next_day: the first of ``others`` at the same instant or later, never the event.
 
     At each instant the others are put before the events, so that what comes after an event in the order is strictly
-    later; those at the same instant are counted apart.
+    later; those at the same instant are counted apart. Where a property must be equal, each of its values is on its
+    own, and an unknown one equals nothing.
     """
     keys = ["profile_id", "event_id", "at", "day"]
-    first = events.select(*keys, is_other=ibis.literal(False))
-    second = others.select(*keys, is_other=ibis.literal(True))
+    first = events.select(*keys, _key=_key(events, following.on), is_other=ibis.literal(False))
+    second = others.select(*keys, _key=_key(others, following.other), is_other=ibis.literal(True))
+    second = second.filter(second._key.notnull())
+    alone = ["profile_id", "_key"]
     row = ibis.union(first, second)
     at = ibis.ifelse(row.is_other, row["at"], ibis.null(row["at"].type()))
     day = ibis.ifelse(row.is_other, row["day"], ibis.null("date"))
     itself = ibis.ifelse(row.is_other, row.event_id, ibis.null("string"))
-    later = ibis.window(group_by="profile_id", order_by=["at", ibis.desc("is_other")], rows=(1, None))
-    beside = ibis.window(group_by=["profile_id", "at"])
+    later = ibis.window(group_by=alone, order_by=["at", ibis.desc("is_other")], rows=(1, None))
+    beside = ibis.window(group_by=[*alone, "at"])
     # An event can be among those at its own instant; it is the only one there if the least and greatest id are its own.
     least, greatest = itself.min().over(beside), itself.max().over(beside)
     others_beside = greatest.notnull()
-    if is_same_kind:
+    if following.event == name:
         others_beside &= (least != row.event_id) | (greatest != row.event_id)
     row = row.mutate(
         next_at=ibis.ifelse(others_beside, row["at"], at.min().over(later)),
         next_day=ibis.ifelse(others_beside, row["day"], day.min().over(later)),
     )
-    return row.filter(~row.is_other).drop("is_other", "at", "day")
+    return row.filter(~row.is_other).drop("is_other", "at", "day", "_key")
+
+
+def _key(events: ir.Table, name: str | None) -> ir.Value:
+    """What must be equal of both events, texts in any case; the same of all if nothing must."""
+    if name is None:
+        return ibis.literal(True)
+    column = events[name]
+    if column.type().is_string():
+        return column.lower()
+    return column.cast("float64") if column.type().is_numeric() else column
 
 
 def _followed_in(node: object) -> Iterator[tree.Followed]:

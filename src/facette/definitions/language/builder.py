@@ -207,10 +207,12 @@ class TreeBuilder:
         return Aggregate(function, event.text, of, where, window, span=_span(parts))
 
     def then(self, parts: Parts) -> Then:
-        kind, event, *where, amount, unit = parts
+        kind, event, *between, amount, unit = parts
         delay = Duration(*_length(amount, unit), span=_span([amount, unit]))
-        (where,) = where or [None]
-        return Then(event.text, delay, where, kind.type == "THEN_NOT", span=_span(parts))
+        keys = [part.text for part in between if isinstance(part, Name)]
+        (where,) = [part for part in between if not isinstance(part, Name)] or [None]
+        on, other = (*keys, None, None)[:2]
+        return Then(event.text, delay, where, kind.type == "THEN_NOT", on, other, span=_span(parts))
 
     def where(self, parts: Parts) -> Rule:
         (rule,) = parts
@@ -256,7 +258,7 @@ class TreeBuilder:
             raise Refused("empty_name", _span(parts))
         return Name(text, span=_span(parts))
 
-    property = quantity = argument = event = did_event = then_event = segment = threshold_name = name
+    property = quantity = argument = event = did_event = then_event = key = segment = threshold_name = name
 
     # ── values ──
 

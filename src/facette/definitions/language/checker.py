@@ -291,11 +291,22 @@ class _Scope:
         if node.times is not None or node.is_first:
             raise Refused("then_times", node.times.span if node.times else node.span)
         second = self.event_called(then.event, then.span)
-        following = Next(second.name, self.where(then.where, second), node.window)
+        on, other = self.keys(then, event, second)
+        following = Next(second.name, self.where(then.where, second), node.window, on, other)
         followed = Followed(following, then.delay, then.is_absent, span=then.span)
         both = followed if where is None else And((where, followed), span=node.span)
         count = Aggregate("count", event.name, None, both, node.window, span=node.span)
         return Compare(self.lifted(count, "number", node), ">=", Number(1), span=node.span)
+
+    def keys(self, then: Then, event: Event, second: Event) -> tuple[str | None, str | None]:
+        """The properties of two events that must be equal."""
+        if then.on is None:
+            return None, None
+        on = _property(then.on, event, self.place(then.on, then.span))
+        other = _property(then.other or then.on, second, self.place(then.other or then.on, then.span))
+        if on.type != other.type:
+            raise Refused("keys_differ", then.span, name=on, type=Word(on.type), second=other, other=Word(other.type))
+        return on.name, other.name
 
     def aggregate(self, node: Aggregate) -> Subject:
         called_so = self.called_like(node)

@@ -24,6 +24,7 @@ class Keywords:
     first_did: Pair
     where: str
     then: Pair
+    on: str
     within: str
     of: str
     threshold: str
@@ -57,6 +58,7 @@ FRENCH = Keywords(
     first_did=("A FAIT POUR LA PREMIÈRE FOIS", "N'A PAS FAIT POUR LA PREMIÈRE FOIS"),
     where="OÙ",
     then=("PUIS", "SANS"),
+    on="SUR",
     within="SOUS",
     of="DE",
     threshold="SEUIL",
@@ -122,6 +124,7 @@ ENGLISH = Keywords(
     first_did=("FIRST DID", "NOT FIRST DID"),
     where="WHERE",
     then=("THEN", "THEN NOT"),
+    on="ON",
     within="WITHIN",
     of="OF",
     threshold="THRESHOLD",

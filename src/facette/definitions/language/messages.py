@@ -328,6 +328,10 @@ MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
         "fr": ("Une suite (PUIS, SANS) ne se compte pas, et n'a pas de première fois.", "Retirez le nombre de fois."),
         "en": ("A sequence (THEN) is not counted, and has no first time.", "Remove the number of times, or FIRST."),
     },
+    "keys_differ": {
+        "fr": ("« {name} » est {type}, mais « {second} » est {other}.", "Employez deux propriétés du même type."),
+        "en": ("“{name}” is {type}, but “{second}” is {other}.", "Use two properties of one type."),
+    },
     "first_times": {
         "fr": ("La première fois n'arrive qu'une fois.", "Retirez le nombre de fois."),
         "en": ("A first time happens only once.", "Remove the number of times."),

@@ -157,15 +157,23 @@ class _Printer:
         if node.times is not None:
             parts.append(f"{words.how_often[node.times.operator]} {node.times.amount} {words.times}")
         if node.then is not None:
-            parts.append(self.then(node.then))
+            parts.append(self.then(node.then, inside))
         if node.window is not None:
             parts.append(self.window(node.window))
         text = " ".join(parts)
         return f"({text})" if is_open and not is_last else text
 
-    def then(self, node: Then) -> str:
+    def then(self, node: Then, before: _Printer) -> str:
         event, inside = self.event_called("then_event", node.event)
         parts = [self.words.then[node.is_absent], event]
+        if node.on is not None and node.other is not None:
+            on, other = (
+                before.name("key", node.on, *before.operands()),
+                inside.name("key", node.other, *inside.operands()),
+            )
+            parts += [self.words.on, on, "=", other]
+        elif node.on is not None:
+            parts += [self.words.on, self.name("key", node.on)]  # as written, for it names a property of both
         if node.where is not None:
             parts.append(inside.where(node.where, not isinstance(node.where, And | Or)))
         return " ".join([*parts, self.words.within, self.literal(node.delay)])

@@ -37,6 +37,10 @@ _READ_BACK: dict[str, tuple[str, Callable[[str], Rule | Operand]]] = {
         lambda text: Did("x", then=Then(text, Duration(1, "day"))),
     ),
     "threshold_name": ("x = THRESHOLD({})", lambda text: Compare(Name("x"), "=", Threshold(text))),
+    "key": (
+        "DID x THEN y ON {} WITHIN 1 DAY",
+        lambda text: Did("x", then=Then("y", Duration(1, "day"), on=text)),
+    ),
     "segment": ("IN SEGMENT {}", InSegment),
     "quantity": ("{}", Name),
     "value": ("x = {}", lambda text: Compare(Name("x"), "=", Text(text))),

@@ -257,12 +257,18 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """``THEN purchase WHERE … WITHIN 7 DAYS``, after an event; is_absent for ``THEN NOT``."""
+    """``THEN purchase WHERE … WITHIN 7 DAYS``, after an event; is_absent for ``THEN NOT``.
+
+    on, other : ``ON basket = basket_id``: a property of the first event that must equal one of this; without ``other``,
+                the one of that name
+    """
 
     event: str
     delay: Duration
     where: Rule | None = None
     is_absent: bool = False
+    on: str | None = None
+    other: str | None = None
     span: Span = _span()
 
 
@@ -290,11 +296,16 @@ class FirstIn:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """Checked: the first event that comes after another one, among those that meet ``where`` and lie in ``window``."""
+    """Checked: the first event that comes after another one, among those that meet ``where`` and lie in ``window``.
+
+    on, other : a property of the event before, and the property of this one that must equal it, if any must
+    """
 
     event: str
     where: Rule | None = None
     window: Window | None = None
+    on: str | None = None
+    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
