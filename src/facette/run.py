@@ -136,6 +136,7 @@ def planned(definitions: Definitions, *, as_of: datetime | date | None = None, i
         "as_of": moment.local,
         "published": published.run if published else None,
         "sources": {name: asdict(arrival) for name, arrival in arrivals.items()},
+        "live": {name: asdict(live) for name, live in definitions.live.items()},
         "steps": [asdict(step) for step in plan(definitions, published, moment, arrivals, is_full=is_full)],
     }
 

@@ -272,6 +272,14 @@ BROKEN = {
         [":2 segments that refer to each other in a circle: a → b → c → a"],
     ),
     "segment in itself": ("segments:\n  - {name: a, rule: abonné, parent: a}", [":2 segments that", "a → a"]),
+    "live score": (
+        "features:\n  - name: a\n    quantiles: {of: spend}\n    live: required",
+        [":4 feature `a` cannot be kept live: its cuts are computed from the whole population"],
+    ),
+    "live feature of a score": (
+        "features:\n  - {name: a, quantiles: {of: spend}}\n  - {name: b, live: required, value: a + 1}",
+        [":3 feature `b` cannot be kept live: it reads a, which waits"],
+    ),
     "trend of no window": (
         "features:\n  - name: a\n    trend: {of: spend}",
         [":3 `spend` is not one measure of the last days", "IN THE LAST 30 DAYS"],

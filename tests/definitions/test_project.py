@@ -208,3 +208,23 @@ def test_a_rule_may_be_written_as_json(tmp_path: Path) -> None:
     wrong = rule.replace(", operator: '>'", "")
     (problem,) = problems(tmp_path, more=more.format("spend * 2", wrong))
     assert problem.startswith("more.yml:2 `rule`: Value error, This is not a rule as JSON. operator: Field required.")
+
+
+def test_which_features_can_be_kept_live(tmp_path: Path) -> None:
+    text = """\
+features:
+  - {name: band, live: required, cuts: {of: spend, at: [50]}}
+  - {name: trend, live: required, trend: {of: orders_90d}}
+  - {name: kinds, live: required, value: DISTINCT(category) OF purchase}
+  - {name: usual, live: required, value: MODE(category) OF purchase}
+  - {name: fifth, quantiles: {of: spend}}
+  - {name: above, value: spend - THRESHOLD(big)}
+thresholds:
+  - {name: big, of: spend, quantile: {q: 0.9}}
+"""
+    live = loaded(tmp_path, more=text).live
+    waits = {name: item.reason for name, item in live.items() if not item.is_live}
+    assert waits.keys() == {"fifth", "above", "big"}
+    assert waits["above"] == "it reads big, which waits for the next run"
+    assert "grows with every different value" in live["kinds"].reason
+    assert "grows with every event" in live["usual"].reason

@@ -247,6 +247,9 @@ class Feature(Named):
     cuts: Cuts | None = None
     trend: Trend | None = None
     unit: str = ""
+    live: Literal["required"] | None = Field(
+        default=None, description="`required`: refuse a definition that cannot be kept up to date event by event."
+    )
     default: float | None = Field(default=None, description="Value instead of unknown.")
     bands: tuple[BandDefinition, ...] = ()
 

@@ -14,6 +14,7 @@ from facette.definitions.documents import read_documents
 from facette.definitions.findings import Findings, KeyPath, Place, Places
 from facette.definitions.language.tree import Aggregate, Checked, Rule
 from facette.definitions.language.vocabulary import Property, Vocabulary
+from facette.definitions.live import Live, liveness
 from facette.definitions.model import Feature, Model, Project, PropensityModel, Segment, Threshold
 from facette.definitions.naming import check_names, labels
 from facette.definitions.resolution import Resolution
@@ -21,8 +22,8 @@ from facette.definitions.shape import validate
 from facette.definitions.source_checks import check_settings, check_sources, events_of, traits_of
 from facette.errors import DefinitionError, Problem
 
-ONLY_WORDS = ("label", "description", "unit")
-"""Keys that change what people read, never what is computed."""
+ONLY_WORDS = ("label", "description", "unit", "live")
+"""Keys that change what people read or what is refused, never what is computed."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Definitions:
     rules      : checked rules of the segments, each after those it reads; being in the parent is part of the rule
     targets    : propensity model → checked condition on its event, or None
     aggregates : column → aggregate that values and rules need computed
+    live       : feature or threshold → whether it can be kept up to date event by event
     warnings   : what holds together but is probably not meant
     """
 
@@ -52,6 +54,7 @@ class Definitions:
     targets: Mapping[str, Rule | None]
     aggregates: Mapping[str, Aggregate]
     order: tuple[str, ...]
+    live: Mapping[str, Live]
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     def feature(self, name: str) -> Feature:
@@ -156,6 +159,11 @@ def _checked(project: Project, folder: Path, findings: Findings) -> Definitions:
     traits = traits_of(project, findings)
     resolution = Resolution(project, identifiers | traits, events_of(project, findings), findings)
     _warn(project, findings)
+    live = liveness(project, resolution.order, resolution.values)
+    for i, feature in enumerate(project.features):
+        if feature.live and feature.name in live and not live[feature.name].is_live:
+            message = f"feature `{feature.name}` cannot be kept live: {live[feature.name].reason}"
+            findings.error(("features", i, "live"), message, "leave `live` out, or compute it otherwise")
     if findings.errors:
         raise DefinitionError(findings.errors)
     return Definitions(
@@ -169,6 +177,7 @@ def _checked(project: Project, folder: Path, findings: Findings) -> Definitions:
         targets=resolution.targets,
         aggregates=_aggregates([*resolution.values.values(), *resolution.rules.values()]),
         order=resolution.order,
+        live=live,
         warnings=tuple(findings.warnings),
     )
 
