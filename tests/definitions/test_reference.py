@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from facette.definitions.model import Project
+from facette.definitions.project import load
+from facette.definitions.project_starter import write_starter
 from facette.definitions.reference import definitions_markdown, language_markdown, rule_schema_text, write_pages
 from facette.definitions.schema import json_schema
 
@@ -41,3 +44,15 @@ def test_the_schema_is_for_one_file_of_several() -> None:
     assert "required" not in schema
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == set(Project.model_fields)
+
+
+def test_the_examples_of_the_page_about_features_are_a_project(tmp_path: Path) -> None:
+    write_starter(tmp_path)
+    page = (DOCS / "features.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    for n, block in enumerate(blocks):
+        (tmp_path / f"page{n}.yml").write_text(block, encoding="utf-8")
+    definitions = load(tmp_path)
+    assert {"loyalty", "spend_trend"} <= set(definitions.features)
+    assert set(definitions.vocabulary.thresholds) == {"frequency_p75", "usual_monetary", "large", "median_of_frequent"}
+    assert not [problem for problem in definitions.warnings if problem.file.startswith("page")]
