@@ -51,7 +51,7 @@ EVENTS = """
     JOIN owners ON kind IN ('account_id', 'client_id') AND value = coalesce(account_id, client_id);
 
     CREATE TABLE visits AS
-    SELECT true_person, started_at AS at, local_day(started_at) AS day, device, page_views,
+    SELECT true_person, started_at AS at, local_day(started_at) AS day, device, page_views, category,
            hour(timezone('Europe/Paris', started_at)) AS hour
     FROM (SELECT DISTINCT ON (session_id) * FROM web WHERE started_at < $until)
     JOIN owners ON kind = 'cookie' AND value = cookie;
@@ -83,6 +83,9 @@ FEATURES = """
                count(*) FILTER (line = 1 AND day >= $today - 365) AS n_orders_365d,
                coalesce(sum(amount), 0) AS spend,
                coalesce(sum(amount) FILTER (day >= $today - 90), 0) AS spend_90d,
+               coalesce(sum(amount) FILTER (day >= $today - 90), 0)
+                   / nullif(coalesce(sum(amount) FILTER (day >= $today - 180 AND day < $today - 90), 0), 0) - 1
+                   AS spend_trend,
                coalesce(sum(amount) FILTER (day >= $today - 365), 0) AS spend_365d,
                coalesce(sum(amount) FILTER (family = 'luxe' AND day >= $today - 365), 0) AS luxury_spend_365d,
                sum(discount) AS discounts,
@@ -140,7 +143,8 @@ FEATURES = """
 FEATURE_NAMES = (
     "recency_purchase", "first_purchase_on", "n_orders", "n_orders_30d", "n_orders_90d", "n_orders_365d", "spend",
     "spend_90d", "spend_365d", "luxury_spend_365d", "discounts", "n_categories_365d", "recent_order_share",
-    "average_basket", "discount_share", "last_interaction", "n_visits_30d", "n_visits_90d", "n_visit_days_90d",
+    "average_basket", "spend_trend", "discount_share", "last_interaction", "n_visits_30d", "n_visits_90d",
+    "n_visit_days_90d",
     "page_views_30d", "n_mobile_visits_365d", "mobile_share_365d", "n_evening_visits_90d", "n_emails_90d",
     "n_opens_90d", "open_rate_90d", "n_ad_clicks_90d", "ad_cost_365d", "satisfaction", "motive", "ads_consent",
     "recent_engagement", "unsubscribed", "postcode",
@@ -165,6 +169,15 @@ SEGMENTS = {
     "newcomers": "first_purchase_on >= $today - 90",
     "lapsing": "lines_12m >= 3 AND lines_90d = 0",
     "browsing_without_buying": "n_visits_30d >= 2 AND coalesce(lines_30d, 0) = 0",
+    "left_without": """
+        true_person IN (
+            SELECT true_person FROM visits
+            WHERE day >= $today - 30 AND day < $today - 7 AND NOT EXISTS (
+                FROM lines WHERE lines.true_person = visits.true_person AND lines.category = visits.category
+                AND lines.at >= visits.at AND lines.day <= visits.day + 7
+            )
+        )
+    """,
     "mobile_evening": "mobile_share_365d > 0.5 AND n_evening_visits_90d >= 3",
     "silent_readers": "opens_60d > 0 AND clicks_60d = 0",
     "at_risk_detractors": "satisfaction < 7 AND spend_365d > 200",
@@ -172,6 +185,10 @@ SEGMENTS = {
     "paris": "postcode LIKE '75%'",
     "reachable_by_ads": "ads_consent AND unsubscribed IS NOT TRUE AND score >= 40",
 }
+
+
+def is_added_up(name: str) -> bool:
+    return name.startswith(ADDED_UP) and not name.endswith("_trend")
 
 
 def opened(data: Path, today: date) -> duckdb.DuckDBPyConnection:
@@ -183,7 +200,7 @@ def opened(data: Path, today: date) -> duckdb.DuckDBPyConnection:
         db.execute(statement.replace("$data", f"'{data}'"))
     for statement in filter(str.strip, EVENTS.split(";\n")):
         db.execute(statement.replace("$until", f"timezone('Europe/Paris', TIMESTAMP '{today}' + INTERVAL 1 DAY)"))
-    zero = ", ".join(f"coalesce({name}, 0) AS {name}" for name in FEATURE_NAMES if name.startswith(ADDED_UP))
+    zero = ", ".join(f"coalesce({name}, 0) AS {name}" for name in FEATURE_NAMES if is_added_up(name))
     db.execute(f"CREATE TABLE expected AS SELECT * REPLACE ({zero}) FROM ({FEATURES})".replace("$today", day(today)))
     return db
 
