@@ -287,6 +287,25 @@ def test_the_two_rules_of_the_marketing_team_find_whom_they_mean(
     assert len(meant) >= 100
 
 
+def test_thresholds_are_those_of_the_feature_table(found: duckdb.DuckDBPyConnection) -> None:
+    values = dict(found.sql("SELECT name, value FROM thresholds").fetchall())
+    (expected,) = found.sql("""
+        SELECT quantile_cont(spend_365d::DOUBLE, 0.9) FROM features
+        WHERE profile_id IN (SELECT profile_id FROM memberships WHERE segment = 'active')
+    """).fetchall()[0]
+    assert values["spend_p90"] == pytest.approx(expected)
+    meant = people_of(
+        found,
+        f"""
+        SELECT profile_id FROM features
+        WHERE spend_365d > {values["spend_p90"]!r} OR average_basket > {values["large_basket"]!r}
+    """,
+    )
+    assert people_of(found, "SELECT profile_id FROM memberships WHERE segment = 'big_spenders'") == meant
+    assert len(meant) >= 100
+    assert 0 < values["usual_visits"] < 30
+
+
 # ── one more day ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
