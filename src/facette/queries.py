@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast
 
 import ibis
@@ -29,10 +29,9 @@ from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed, quantile_cuts
 from facette.plan import changed_parts
 from facette.profiles.events import remap
-from facette.segments.clusters import FittedKMeans, assign
+from facette.segments.evaluation import Known, columns_of, model_output, rule_row, rules_below
 from facette.segments.explain import Explanation, explain, turning_points
 from facette.segments.membership import wide_memberships, wide_row
-from facette.segments.scores import FittedPropensity, score
 from facette.warehouse.compiler import compile_rule, visible
 from facette.warehouse.connect import connect
 from facette.warehouse.moments import Moments
@@ -131,30 +130,17 @@ class Published:
     def _row(self, checked: tree.Checked) -> ir.Table:
         """What a rule is evaluated on: the columns and segments that it names, by today's definitions."""
         self._refuse_changed_sources()
-        rules = self._rules_below(checked) if self.changed & MEMBERSHIPS else {}
-        columns = {name for item in (checked, *rules.values()) for name in (*item.columns, *item.aggregates)}
-        plan = feature_plan(self.definitions)
-        plan = replace(plan, aggregates={**plan.aggregates, **checked.aggregates})
-        is_stale = bool(self.changed & FEATURES)
-        known = self.table("profiles") if is_stale else self.table("features").mutate(is_counted=True)
-        plan = needed(plan, columns.difference(known.columns))
-        partials = self._partials(plan)
-        row = feature_table(known, partials, plan, self.moment, quantile_cuts(known, partials, plan, self.moment))
-        models = [item.name for item in self._models_in(columns)]
+        rules = rules_below(self.definitions.rules, checked.segments) if self.changed & MEMBERSHIPS else {}
+        concerned = (checked, *rules.values())
+        models = [item.name for item in self._models_in(columns_of(concerned))]
+        known = self.table("profiles") if self.changed & FEATURES else self.table("features").mutate(is_counted=True)
         if models:
-            row = wide_row(row, self.table("scored").select("profile_id", *models))
+            known = wide_row(known, self.table("scored").select("profile_id", *models))
+        row = rule_row(Known(self.moment, known, self.events, {}), self.definitions, concerned)
         if checked.segments:
             wide = wide_memberships(row, rules, self.moment) if rules else self.table("wide")
             row = wide_row(row, wide.select("profile_id", *checked.segments))
         return row
-
-    def _rules_below(self, checked: tree.Checked) -> dict[str, tree.Checked]:
-        """The rules of the segments that a rule refers to, and of those that they refer to, in order."""
-        rules = self.definitions.rules
-        wanted = set(checked.segments)
-        for name in reversed([*rules]):
-            wanted |= rules[name].segments if name in wanted else set()
-        return {name: rule for name, rule in rules.items() if name in wanted}
 
     def _partials(self, plan: FeaturePlan) -> dict[str, ir.Table]:
         return {
@@ -387,14 +373,7 @@ class Published:
             row = self._fitted.get(item.name)
             if not (set(item.features) <= there and self._is_fitted(item)):
                 continue
-            if row is None:
-                outputs[item.name] = lambda table: ibis.null("float64")
-            elif item.kind == "kmeans":
-                clusters = FittedKMeans.from_json(row["parameters"], row["metrics"])
-                outputs[item.name] = lambda table, clusters=clusters: assign(clusters, table)
-            else:
-                propensity = FittedPropensity.from_json(row["parameters"], row["metrics"])
-                outputs[item.name] = lambda table, propensity=propensity: score(propensity, table)
+            outputs[item.name] = partial(model_output, item, row)
         return outputs
 
     def _local(self, at: datetime) -> datetime:

@@ -56,6 +56,15 @@ def golden_record(
     )
 
 
+def profiles_at(
+    records: Mapping[str, ir.Table], identities: ir.Table, project: model.Project, moment: Moment
+) -> ir.Table:
+    """The golden record as the table ``profiles`` has it: its identifiers are called by their kinds."""
+    kinds = project.identifiers
+    profiles = golden_record(records, identities, project, moment, kinds)
+    return profiles.rename({kind.name: f"id_{kind.name}" for kind in kinds})
+
+
 def _identified(
     identities: ir.Table, project: model.Project, kinds: Sequence[model.Identifier], moment: Moment
 ) -> ir.Table:

@@ -20,7 +20,7 @@ from facette.features.partials import Aggregates, by_event, kinds_needed, prepar
 from facette.features.table import FeaturePlan, feature_plan, feature_table, needed, quantile_cuts
 from facette.profiles.clean import LookupTable
 from facette.profiles.events import remap
-from facette.profiles.golden import golden_record
+from facette.profiles.golden import profiles_at
 from facette.sources.landing import Landing
 from facette.stages.landing import RAW
 from facette.warehouse.connect import read_parquet
@@ -144,9 +144,7 @@ class Work:
 
     def profiles_at(self, moment: Moment) -> ir.Table:
         """Profiles with the traits that were known at a moment."""
-        kinds = self.project.identifiers
-        profiles = golden_record(self.records(), self.table("identities"), self.project, moment, kinds)
-        return profiles.rename({kind.name: f"id_{kind.name}" for kind in kinds})
+        return profiles_at(self.records(), self.table("identities"), self.project, moment)
 
     def features_at(self, moment: Moment, columns: tuple[str, ...]) -> ir.Table:
         """The feature table at a moment, from what was known then; only the columns asked for."""
