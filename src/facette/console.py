@@ -120,10 +120,23 @@ def _show_run(answer: dict[str, Any]) -> None:
         out.print(f"… and {len(outcome.notes) - SHOWN_NOTES} more notes (all with --json)")
     out.print()
     _show_segments(answer["segments"])
+    _show_redefined(outcome.redefined, {row["segment"]: row for row in answer["segments"]})
     if outcome.is_published:
         seconds = sum(figures.seconds for figures in outcome.stages)
         out.print(f"\nPublished run {outcome.run} as of {_when(outcome.as_of)} in {seconds:.1f} s.", soft_wrap=True)
     out.print(f"Report: {answer['report']}", soft_wrap=True)
+
+
+def _show_redefined(reasons: dict[str, str], rows: dict[str, dict[str, Any]]) -> None:
+    if reasons:
+        out.print("\nRedefined segments, who entered (+) and left (−) by that, and who by events and time:")
+    for name, reason in reasons.items():
+        row = rows[name]
+        by = {
+            cause: f"+{row[f'entered_by_{cause}']:,} −{row[f'left_by_{cause}']:,}" for cause in ("definition", "events")
+        }
+        told = f"by definition {by['definition']}, by events and time {by['events']}"
+        out.print(f"  {name}: {escape(reason)}; {told}", soft_wrap=True)
 
 
 def _show_segments(rows: list[dict[str, Any]]) -> None:
@@ -158,6 +171,8 @@ def _show_plan(answer: dict[str, Any]) -> None:
     for step in answer["steps"]:
         table.add_row(step["stage"], step["action"], escape(step["reason"]))
     out.print(table)
+    for name, reason in answer["redefined"].items():
+        out.print(f"redefined: {name}: {escape(reason)}", soft_wrap=True)
 
 
 def _show_problems(problems: list[dict[str, Any]]) -> None:

@@ -31,7 +31,7 @@ from facette.plan import changed_parts
 from facette.profiles.events import remap
 from facette.segments.evaluation import Known, columns_of, model_output, rule_row, rules_below
 from facette.segments.explain import Explanation, explain, turning_points
-from facette.segments.membership import wide_memberships, wide_row
+from facette.segments.membership import CAUSES, wide_memberships, wide_row
 from facette.warehouse.compiler import compile_rule, visible
 from facette.warehouse.connect import connect
 from facette.warehouse.moments import Moments
@@ -89,7 +89,10 @@ class Published:
     # ── segments ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def segments(self) -> list[dict[str, Any]]:
-        """Every published segment: name, label, members, share, entered, left, verdict, reason; largest first."""
+        """Every published segment: name, label, members, share, entered, left, verdict, reason; largest first.
+
+        Of one that the run redefined also how many entered and left by its definition, and how many by events and time.
+        """
         language = self.definitions.project.language
         sizes = self.table("sizes")
         latest = sizes.filter(sizes.run == self.snapshot.run).to_pyarrow().to_pylist()
@@ -106,6 +109,7 @@ class Published:
                     "share": row["members"] / row["population"] if row["population"] else 0.0,
                     "entered": row["entered"],
                     "left": row["left"],
+                    **{cause: row.get(cause) for cause in CAUSES},
                     "verdict": verdict.get("verdict"),
                     "reason": verdict.get(f"reason_{language}"),
                 }

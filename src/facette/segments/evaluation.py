@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import ibis
@@ -70,8 +70,13 @@ def row_plan(known: Known, definitions: Definitions, rules: Collection[tree.Chec
     columns |= {name for item in _models(known, definitions, rules) for name in item.features}
     plan = feature_plan(definitions)
     own = {name: aggregate for rule in rules for name, aggregate in rule.aggregates.items()}
-    plan = replace(plan, aggregates={**plan.aggregates, **own})
-    return needed(plan, columns.difference(known.profiles.columns))
+    there = set(known.profiles.columns)
+    lacking = FeaturePlan(
+        {name: item for name, item in {**plan.aggregates, **own}.items() if name not in there},
+        tuple(feature for feature in plan.features if feature.name not in there),
+        plan.values,
+    )
+    return needed(lacking, columns - there)
 
 
 def events_scanned(plan: FeaturePlan) -> set[str]:

@@ -38,6 +38,7 @@ class Work:
     events_in  : event → the events that this run cleaned, their person unknown yet
     arrived    : event → the same once their person is known
     merged   : old_id, new_id of profiles that this run joined
+    redefined : segment → why it no longer means what it meant in the run before
     warnings : what the user should know although the run goes on
     """
 
@@ -52,6 +53,7 @@ class Work:
     events_in: dict[str, ir.Table] = field(default_factory=dict)
     arrived: dict[str, ir.Table] = field(default_factory=dict)
     merged: ir.Table | None = None
+    redefined: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     _columns: dict[str, list[tuple[str, pa.DataType]]] = field(default_factory=dict)
 
@@ -159,6 +161,10 @@ class Work:
             for event, aggregates in by_event(plan.aggregates).items()
         }
         return feature_table(profiles, partials, plan, moment, quantile_cuts(profiles, partials, plan, moment))
+
+    def temporary(self, table: ir.Table) -> ir.Table:
+        """A table computed once, for this run alone."""
+        return self.con.create_table(ibis.util.gen_name("temporary"), table, temp=True)
 
     def _kept(self, name: str, table: ir.Table, moment: Moment) -> ir.Table:
         """A table of a past moment, computed once."""
