@@ -119,6 +119,29 @@ def preview(rule: str, project: Folder = HERE, json_: Json = False) -> None:
     _show(json_, _published(project).preview(rule), "preview")
 
 
+@app.command(name="what-if")
+def what_if(
+    segment: str,
+    rule: Annotated[
+        str | None, typer.Option("--rule", help="Another rule for it; without, the files against what is published.")
+    ] = None,
+    as_of: AsOf = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="From what was known at this instant; --as-of unless given.")
+    ] = None,
+    project: Folder = HERE,
+    json_: Json = False,
+) -> None:
+    """Show who would enter and who would leave SEGMENT by another rule, now or at a past instant."""
+    from facette.console import RunDisplay
+    from facette.what_if import what_if as ask
+
+    instants = {"as_of": _instant(as_of), "known_at": _instant(known_at, "--known-at")}
+    with RunDisplay(is_quiet=json_) as display:
+        answer = ask(_published(project), segment, display, rule=rule, **instants)
+    _show(json_, answer, "what_if")
+
+
 @app.command()
 def import_condition(
     file: Annotated[Path, typer.Argument(help="JSON file with the condition; - for standard input.")],
@@ -184,7 +207,7 @@ def _published(project: Path) -> Any:
     return Published(_load(project))
 
 
-def _instant(text: str | None) -> datetime | date | None:
+def _instant(text: str | None, option: str = "--as-of") -> datetime | date | None:
     if text is None:
         return None
     for kind in (date, datetime):
@@ -193,7 +216,7 @@ def _instant(text: str | None) -> datetime | date | None:
         except ValueError:
             continue
     raise RunError(
-        f"--as-of {text} is neither a day nor an instant.", remedy="Write it as 2026-11-22 or 2026-11-22T08:00Z."
+        f"{option} {text} is neither a day nor an instant.", remedy="Write it as 2026-11-22 or 2026-11-22T08:00Z."
     )
 
 

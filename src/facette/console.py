@@ -191,6 +191,96 @@ def _show_preview(answer: dict[str, Any]) -> None:
     out.print(f"{share} as of {_when(answer['as_of'])}")
 
 
+def _show_what_if(answer: dict[str, Any]) -> None:
+    language = answer["language"]
+    words = WHAT_IF[language]
+    at = _when(answer["as_of"])
+    known = "" if answer["known_at"] == answer["as_of"] else words["known"].format(at=_when(answer["known_at"]))
+    out.print(f"\n[bold]{escape(answer['label'])}[/] ({answer['segment']}), {at}{known}", soft_wrap=True)
+    _show_warning(answer)
+    for key in ("before", "after"):
+        rule = answer["rule"][key]
+        told = escape(rule[language]) if rule else words["nobody"]
+        out.print(f"{words[f'{key}_published' if answer['is_published'] else key]}{told}", soft_wrap=True)
+    table = Table("", box=None, pad_edge=False)
+    for kind in ("members", "would_be", "entering", "leaving", "staying"):
+        table.add_column(words[kind], justify="right")
+    for row in (answer, *answer["downstream"]):
+        figures = [_count(row[kind], language) for kind in ("entering", "leaving", "staying")]
+        shares = [
+            f"{_count(row[kind], language)} ({_percent(row[share], language)})"
+            for kind, share in (("members", "share"), ("would_be", "would_be_share"))
+        ]
+        table.add_row(escape(row["segment"]), *shares, *figures)
+    out.print(table)
+    if answer["downstream"]:
+        out.print(words["downstream"].format(segments=", ".join(row["segment"] for row in answer["downstream"])))
+    for side in ("entering", "leaving"):
+        for person in answer["samples"][side]:
+            pairs = {**person["identifiers"], **person["traits"], **person["read"]}
+            told = ", ".join(f"{name}={_value(value)}" for name, value in pairs.items() if value is not None)
+            out.print(f"  {words['signs'][side]} {person['profile_id']}  [dim]{escape(told)}[/]", soft_wrap=True)
+    for item in answer["models"]:
+        later = words["later"] if item["is_later"] else ""
+        told = words["model"].format(name=item["name"], version=item["version"], at=_when(item["fitted_at"]))
+        out.print(told + later, soft_wrap=True)
+    cost = answer["cost"]
+    memory = cost["memory_bytes"]
+    held = "" if memory is None else words["memory"].format(n=_count(-(-memory // 1_000_000), language))
+    seconds = f"{cost['seconds']:.1f}".replace(".", "," if language == "fr" else ".")
+    out.print(words["cost"].format(rows=_count(cost["rows"], language), seconds=seconds) + held, soft_wrap=True)
+
+
+def _count(number: int, language: str) -> str:
+    return f"{number:,}".replace(",", "\u202f") if language == "fr" else f"{number:,}"
+
+
+def _percent(share: float, language: str) -> str:
+    return f"{share * 100:.1f}\u202f%".replace(".", ",") if language == "fr" else f"{share:.1%}"
+
+
+WHAT_IF: dict[str, dict[str, Any]] = {
+    "fr": {
+        "known": ", d'après ce qui était connu le {at}",
+        "before": "règle actuelle : ",
+        "after": "et si :          ",
+        "before_published": "règle publiée :      ",
+        "after_published": "règle des fichiers : ",
+        "nobody": "aucune, le segment est nouveau",
+        "members": "membres",
+        "would_be": "deviendraient",
+        "entering": "entreraient",
+        "leaving": "sortiraient",
+        "staying": "resteraient",
+        "downstream": "D'autres segments changeraient aussi : {segments}.",
+        "signs": {"entering": "[green]+[/]", "leaving": "[red]−[/]"},
+        "model": "Modèle {name}, version {version}, appris le {at}",
+        "later": " — donc après cet instant, d'un avenir qu'il ne pouvait pas connaître",
+        "cost": "Coût : {rows} lignes lues, {seconds} s",
+        "memory": ", au plus {n} Mo en mémoire",
+    },
+    "en": {
+        "known": ", from what was known at {at}",
+        "before": "rule now: ",
+        "after": "what if:  ",
+        "before_published": "published rule:    ",
+        "after_published": "rule of the files: ",
+        "nobody": "none, the segment is new",
+        "members": "members",
+        "would_be": "would be",
+        "entering": "would enter",
+        "leaving": "would leave",
+        "staying": "would stay",
+        "downstream": "These segments would change too: {segments}.",
+        "signs": {"entering": "[green]+[/]", "leaving": "[red]−[/]"},
+        "model": "Model {name}, version {version}, fitted at {at}",
+        "later": " — so after this instant, from a future that it could not know",
+        "cost": "Cost: {rows} rows read, {seconds} s",
+        "memory": ", at most {n} MB in memory",
+    },
+}
+
+
 def _show_profile(answer: dict[str, Any]) -> None:
     out.print(f"[bold]Profile {answer['profile_id']}[/]" + ("" if answer["is_counted"] else " (not in the population)"))
     _show_warning(answer)
@@ -271,6 +361,7 @@ SHOWN: dict[str, Callable[[Any], None]] = {
     "problems": _show_problems,
     "preview": _show_preview,
     "rule": lambda answer: out.print(escape(answer["rule"]), soft_wrap=True),
+    "what_if": _show_what_if,
     "profile": _show_profile,
     "explanation": _show_explanation,
     "schema": lambda answer: out.print(

@@ -76,10 +76,14 @@ class Published:
 
     def events(self, event: str) -> ir.Table:
         """The events of a kind that are visible at the published moment, under the published profile ids."""
+        table = self.all_events(event)
+        return table.filter(visible(table, self.moment))
+
+    def all_events(self, event: str) -> ir.Table:
+        """All events of a kind, also those not visible yet, under the published profile ids."""
         table = self.table(f"events_{event}")
         merged = self.store.optional_table(self.con, self.snapshot, "merged")
-        table = table if merged is None else remap(table, merged)
-        return table.filter(visible(table, self.moment))
+        return table if merged is None else remap(table, merged)
 
     @cached_property
     def changed(self) -> set[str]:
@@ -118,7 +122,7 @@ class Published:
 
     def preview(self, rule: str) -> dict[str, Any]:
         """How many profiles a rule matches at the published moment, without a run; it may be written as JSON."""
-        checked = check_rule(self._text(rule), self.definitions.vocabulary)
+        checked = check_rule(self.text_of(rule), self.definitions.vocabulary)
         row = self._row(checked)
         matches = compile_rule(checked.rule, row, self.moment)  # type: ignore[arg-type]
         answer = row.aggregate(n=matches.cast("int64").sum().fill_null(0).cast("int64"), population=row.count())
@@ -133,10 +137,10 @@ class Published:
 
     def _row(self, checked: tree.Checked) -> ir.Table:
         """What a rule is evaluated on: the columns and segments that it names, by today's definitions."""
-        self._refuse_changed_sources()
+        self.refuse_changed_sources()
         rules = rules_below(self.definitions.rules, checked.segments) if self.changed & MEMBERSHIPS else {}
         concerned = (checked, *rules.values())
-        models = [item.name for item in self._models_in(columns_of(concerned))]
+        models = [item.name for item in self.models_in(columns_of(concerned))]
         known = self.table("profiles") if self.changed & FEATURES else self.table("features").mutate(is_counted=True)
         if models:
             known = wide_row(known, self.table("scored").select("profile_id", *models))
@@ -157,7 +161,7 @@ class Published:
             for event, aggregates in by_event(plan.aggregates).items()
         }
 
-    def _models_in(self, columns: Collection[str]) -> list[Model]:
+    def models_in(self, columns: Collection[str]) -> list[Model]:
         """The models among some columns; RunError if the run had another definition of one."""
         found = [item for item in self.definitions.project.models if item.name in columns]
         for item in found:
@@ -172,28 +176,31 @@ class Published:
         """Whether what was published of a model is what today's definitions ask for."""
         if not self.changed & (FEATURES | {"models"}):
             return True
-        row = self._fitted.get(item.name)
+        row = self.fitted.get(item.name)
         return row is not None and row["fingerprint"] == self.definitions.model_fingerprint(item.name)
 
     @cached_property
-    def _fitted(self) -> dict[str, dict[str, Any]]:
+    def fitted(self) -> dict[str, dict[str, Any]]:
+        """Model → its row of the table ``models``."""
         return {row["name"]: row for row in self.table("models").to_pyarrow().to_pylist()}
 
-    def _refuse_changed_sources(self) -> None:
+    def refuse_changed_sources(self) -> None:
+        """RunError if today's definitions read the sources otherwise than the published run did."""
         if "sources" in self.changed:
             raise RunError(
                 f"The sources changed since the published run {self.snapshot.run}.",
                 remedy="Run `facette run`, which reads them; `facette plan` shows what it will do.",
             )
 
-    def _warning(self, parts: Collection[str], told: str) -> str:
+    def warning(self, parts: Collection[str], told: str) -> str:
         """What to say with an answer that such parts of the definitions concern; empty while they are the run's."""
         changed = [part for part in ("sources", "features", "models", "segments") if part in self.changed & set(parts)]
         since = f"The definitions have changed since the published run {self.snapshot.run} ({', '.join(changed)})"
         return f"{since}; {told}" if changed else ""
 
     @staticmethod
-    def _text(rule: str) -> str:
+    def text_of(rule: str) -> str:
+        """A rule's text; it may be written as JSON."""
         try:
             data = json.loads(rule) if rule.lstrip().startswith("{") else rule
         except json.JSONDecodeError as error:
@@ -261,7 +268,7 @@ class Published:
                 for row in members.select("segment", "entered_at").to_pyarrow().to_pylist()
             ],
             "timeline": self._timeline(profile_id)[:TIMELINE],
-            "warning": self._warning({"sources", *MEMBERSHIPS}, "this is the person as published."),
+            "warning": self.warning({"sources", *MEMBERSHIPS}, "this is the person as published."),
         }
 
     def explain(self, asked: str, segment: str) -> dict[str, Any]:
@@ -270,8 +277,8 @@ class Published:
         segment : its name, or its label in any language
         """
         rules = self.definitions.rules
-        segment = self._segment(segment)
-        self._refuse_changed_sources()
+        segment = self.segment_named(segment)
+        self.refuse_changed_sources()
         profile_id = self.find(asked)
         if not _one(self.table("profiles"), profile_id)["is_counted"]:
             raise NotFoundError(
@@ -281,7 +288,7 @@ class Published:
         language = self.definitions.project.language
         concerned = list(_with_references(segment, rules))
         columns = {name for item in concerned for name in (*rules[item].columns, *rules[item].aggregates)}
-        models = self._models_in(columns)
+        models = self.models_in(columns)
         columns |= {name for item in models for name in item.features}
         plan = needed(feature_plan(self.definitions), columns)
         answer = self._with_cuts(plan)._explained(segment, profile_id, concerned, plan)
@@ -299,10 +306,10 @@ class Published:
             "looked_until": answer.looked_until,
             "rule": print_rule(cast(tree.Rule, rules[segment].rule), language, self.definitions.vocabulary),
             "reason": answer.reason.as_dict(),
-            "warning": self._warning(parts, f"this is what they say now. The published membership is: {was}."),
+            "warning": self.warning(parts, f"this is what they say now. The published membership is: {was}."),
         }
 
-    def _segment(self, asked: str) -> str:
+    def segment_named(self, asked: str) -> str:
         """The segment that answers to a name or label, as in a rule."""
         found = [entry.name for entry in answering(asked, self.definitions.vocabulary.segments)]
         if not found:
@@ -374,7 +381,7 @@ class Published:
         there = {feature.name for feature in plan.features} | set(self.definitions.traits)
         outputs: dict[str, Any] = {}
         for item in self.definitions.project.models:
-            row = self._fitted.get(item.name)
+            row = self.fitted.get(item.name)
             if not (set(item.features) <= there and self._is_fitted(item)):
                 continue
             outputs[item.name] = partial(model_output, item, row)

@@ -47,8 +47,9 @@ def rule_row(known: Known, definitions: Definitions, rules: Collection[tree.Chec
     cost    : one scan of each kind of event that the rules need something of (see :func:`events_scanned`)
     """
     plan = row_plan(known, definitions, rules)
+    keep = known.keep if any(feature.quantiles for feature in plan.features) else lambda table: table
     partials = {
-        event: known.keep(
+        event: keep(
             prepare(
                 known.events(event),
                 aggregates,
