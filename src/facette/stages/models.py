@@ -14,6 +14,7 @@ from facette.segments.evaluation import model_output
 from facette.segments.scores import FittedPropensity, fit_propensity
 from facette.segments.training import is_due, past_moments, training_set
 from facette.stages.work import Work
+from facette.warehouse.compiler import visible
 
 
 def models(step: Step, work: Work) -> int:
@@ -79,6 +80,7 @@ def _fit_clusters(item: model.KMeansModel, before: dict | None, table: ir.Table)
 
 def _fit_score(item: model.PropensityModel, work: Work) -> FittedPropensity:
     target = work.events(item.target)
+    target = target.filter(visible(target, work.moment))
     first_day = target.aggregate(day=target.day.min()).to_pyarrow().to_pylist()[0]["day"]
     if first_day is None:
         raise ModelError(
