@@ -32,7 +32,7 @@ RULES = (
         "n_orders >= 12 OR (average_365d < 40 AND NOT n_categories > 4) OR largest IS UNKNOWN",
         "f.n_orders >= 12 OR (f.average_365d < 40 AND NOT f.n_categories > 4) OR f.largest IS NULL",
     ),
-    ("IN SEGMENT s00 AND NOT IN SEGMENT s33", "w.s00 AND NOT w.s33"),
+    ("IN SEGMENT s0_0 AND NOT IN SEGMENT s3_3", "w.s0_0 AND NOT w.s3_3"),
     ("DID purchase AT LEAST 3 TIMES IN THE LAST 90 DAYS AND spend > 200", "f.n_orders_90d >= 3 AND f.spend > 200"),
 )
 
@@ -49,7 +49,7 @@ def definitions() -> dict[str, object]:
         "identifiers": [{"name": "customer"}],
         "sources": [{"name": "shop", "kind": "file", "path": "events", "events": [events]}],
         "features": [{"name": name, "value": value} for name, value in FEATURES],
-        "segments": [{"name": name, "label": {"en": name}, "rule": rule} for name, rule, _ in rules()],
+        "segments": [{"name": name, "label": {"en": name}, "rule": rule} for name, rule, _ in rules(50)],
     }
 
 
