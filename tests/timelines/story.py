@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from facette.definitions import model
 from facette.definitions.project import Definitions, define
@@ -374,7 +374,10 @@ def read(path: Path) -> list[Story]:
         for key in ("traits", "events"):
             if key in shared and key in written:
                 joined[key] = {**shared[key], **written[key]}
-        stories.append(Story.model_validate(joined))
+        try:
+            stories.append(Story.model_validate(joined))
+        except ValidationError as error:
+            raise ValueError(f"{path.name}::{written.get('name')}: {error}") from error
     names = [story.name for story in stories]
     if doubled := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"{path.name} has two stories named {sorted(doubled)}")
