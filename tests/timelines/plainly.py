@@ -71,12 +71,17 @@ def _rule(text: str, parent: str | None) -> Rule:
 
 
 def _events_of(identifiers: list[str], happenings: Sequence[Happening]) -> list[Row]:
-    found: dict[tuple[str, str], Row] = {}
+    found: dict[object, Row] = {}
     for number, each in enumerate(happenings):
         if set(each.identifiers.values()) & set(identifiers):
-            own = each.id or f"{number}"
-            event = {"name": each.event, "event_id": own, "at": each.at, "known_at": each.known_at, **each.properties}
-            found.setdefault((each.event, own), event)
+            event = {
+                "name": each.event,
+                "event_id": each.id or f"{number}",
+                "at": each.at,
+                "known_at": each.known_at,
+                **each.properties,
+            }
+            found.setdefault((each.event, each.id) if each.id else repr(each), event)
     return list(found.values())
 
 
