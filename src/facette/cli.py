@@ -29,6 +29,7 @@ AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Evaluate at this instant (ISO 8601), or at the end of this day.")
 ]
 Full = Annotated[bool, typer.Option("--full", help="Compute everything anew.")]
+Spoken = Annotated[str | None, typer.Option("--language", help="fr or en; the project's unless given.")]
 HERE = Path()
 
 
@@ -177,16 +178,17 @@ def explain(
     profile_: Annotated[str, typer.Argument(metavar="PROFILE")],
     segment: str,
     project: Folder = HERE,
+    language: Spoken = None,
     json_: Json = False,
 ) -> None:
-    """Say why PROFILE is or is not in SEGMENT, and when that changes by itself."""
-    _show(json_, _published(project).explain(profile_, segment), "explanation")
+    """Say why PROFILE is or is not in SEGMENT: what decided it, when it changes by itself, what would change it."""
+    _show(json_, _published(project).explain(profile_, segment, language), "explanation")
 
 
 @app.command()
 def report(
     project: Folder = HERE,
-    language: Annotated[str | None, typer.Option("--language", help="fr or en; the project's unless given.")] = None,
+    language: Spoken = None,
     json_: Json = False,
 ) -> None:
     """Write the HTML report of the published run again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,11 +19,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
+from facette.definitions.model import Language
 from facette.errors import DefinitionError, FacetteError, RuleError
+from facette.segments.sentences import say, value_text
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 SHOWN_NOTES = 3
+SHOWN_EVENTS = 5
+SHOWN_WAYS = 5
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 
 
 def to_json(answer: Any) -> str:
@@ -302,16 +308,37 @@ def _show_profile(answer: dict[str, Any]) -> None:
 
 
 def _show_explanation(answer: dict[str, Any]) -> None:
-    verdict = "is a member of" if answer["is_member"] else "is not a member of"
-    out.print(f"Profile {answer['profile_id']} {verdict} {escape(answer['label'])} as of {_when(answer['as_of'])}.")
+    language = answer["language"]
+    verdict = "member" if answer["is_member"] else "no_member"
+    as_of = value_text(answer["as_of"], language)
+    out.print(
+        escape(say(verdict, language, profile=answer["profile_id"], segment=answer["label"], as_of=as_of)),
+        soft_wrap=True,
+    )
     _show_warning(answer)
-    out.print(_tree(answer["reason"]))
-    if answer["changes_at"]:
-        out.print(f"If nothing happens, this changes at {_when(answer['changes_at'])}.")
-    elif answer["looked_until"]:
-        out.print(f"Time alone does not change this before {_when(answer['looked_until'])}.")
-    else:
-        out.print("Time alone does not change this.")
+    out.print(_tree(answer["reason"], language, set()))
+    for key, at in (("changes", answer["changes_at"]), ("looked", answer["looked_until"]), ("stays", "")):
+        if at is not None:
+            out.print(say(key, language, at=at and value_text(at, language)))
+            break
+    _show_ways(answer["to_flip"], answer["is_member"], language)
+
+
+def _show_ways(flips: dict[str, Any], is_member: bool, language: Language) -> None:
+    ways = flips["ways"]
+    if ways:
+        out.print(say("leave" if is_member else "enter", language))
+    elif flips["is_complete"]:
+        out.print(say("no_way", language))
+    for number, way in enumerate(ways[:SHOWN_WAYS]):
+        if number:
+            out.print(f"  {say('other_way', language)}")
+        for change in way:
+            out.print(f"  • {escape(change['text'])}", soft_wrap=True)
+    if len(ways) > SHOWN_WAYS:
+        out.print(f"  {say('ways_more', language, n=len(ways) - SHOWN_WAYS)}")
+    if not flips["is_complete"]:
+        out.print(f"  {say('ways_unsure', language)}")
 
 
 def _show_warning(answer: dict[str, Any]) -> None:
@@ -319,16 +346,61 @@ def _show_warning(answer: dict[str, Any]) -> None:
         out.print(escape(answer["warning"]), style="yellow", soft_wrap=True)
 
 
-def _tree(reason: dict[str, Any], parent: Tree | None = None) -> Tree:
+def _tree(reason: dict[str, Any], language: Language, told: set[str], parent: Tree | None = None) -> Tree:
+    """The rule with what each condition saw; the events behind an aggregate only the first time.
+
+    told : the aggregates whose events have been shown
+    """
     mark = "[green]✔[/]" if reason["is_met"] else "[red]✘[/]"
-    text = reason["kind"].upper() if reason["kind"] in ("and", "or", "not") else escape(reason["text"])
-    seen = f"  [dim]saw {escape(_value(reason['value']))}[/]" if reason["kind"] == "condition" else ""
-    flips = f"  [yellow]until {_when(reason['changes_at'])}[/]" if reason["changes_at"] else ""
+    text = say(reason["kind"], language) if reason["kind"] in ("and", "or", "not") else escape(reason["text"])
+    is_condition = reason["kind"] == "condition"
+    seen = f"  [dim]{escape(say('saw', language, value=_read(reason['value'], language)))}[/]" if is_condition else ""
+    flips = f"  [yellow]{say('until', language, at=_when(reason['changes_at']))}[/]" if reason["changes_at"] else ""
     line = f"{mark} {text}{seen}{flips}"
     node = Tree(line) if parent is None else parent.add(line)
+    for decisive in reason["decided_by"]:
+        if decisive["events"]:
+            _add_events(node, decisive, reason, language, is_known=decisive["aggregate"] in told)
+            told.add(decisive["aggregate"])
     for item in reason["items"]:
-        _tree(item, node)
+        _tree(item, language, told, node)
     return node
+
+
+def _add_events(
+    node: Tree, decisive: dict[str, Any], reason: dict[str, Any], language: Language, *, is_known: bool
+) -> None:
+    """The first of the events that decided an aggregate; under its name, if that is not the condition's."""
+    if is_known:
+        node.add(f"[dim]{escape(say('above', language, aggregate=decisive['aggregate']))}[/]")
+        return
+    if len(reason["decided_by"]) > 1 or not reason["text"].startswith(decisive["aggregate"]):
+        value = _read(decisive["value"], language)
+        key = "events" if decisive["n_events"] > 1 else "one_event"
+        told = say(key, language, aggregate=decisive["aggregate"], value=value, n=decisive["n_events"])
+        node = node.add(f"[dim]{escape(told)}[/]")
+    for event in decisive["events"][:SHOWN_EVENTS]:
+        told = f"{_minute(event['at'])} {decisive['event']} {event['event_id']}"
+        if decisive["property"] and decisive["property"] != "at":
+            told += f" {decisive['property']}={_read(event['value'], language)}"
+        after = event["followed_by"]
+        if after:
+            told += f" {say('then', language)} {_minute(after['at'])} {after['event']} {after['event_id']}"
+        node.add(f"[dim]{escape(told)}[/]")
+    if decisive["n_events"] > SHOWN_EVENTS:
+        node.add(f"[dim]{say('more', language, n=decisive['n_events'] - SHOWN_EVENTS)}[/]")
+
+
+def _minute(text: str) -> str:
+    """A local instant without its zone, which the answer begins with."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M}"
+
+
+def _read(value: Any, language: Language) -> str:
+    """A value of an answer, in which instants are text."""
+    if isinstance(value, str) and INSTANT.fullmatch(value):
+        return _when(value)
+    return value_text(value, language)
 
 
 def _value(value: Any) -> str:

@@ -8,7 +8,7 @@ published profiles and events: what the run did not compute is computed here. On
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -22,19 +22,20 @@ from facette.definitions.findings import suggestion
 from facette.definitions.language import check_rule, print_rule, tree
 from facette.definitions.language.json_form import rule_text
 from facette.definitions.language.names import answering
-from facette.definitions.model import Model
+from facette.definitions.model import Language, Model
 from facette.definitions.project import Definitions
-from facette.errors import NotFoundError, RuleError, RunError
+from facette.errors import FacetteError, NotFoundError, RuleError, RunError
 from facette.features.partials import by_event, kinds_needed, prepare
-from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed, quantile_cuts
+from facette.features.table import FeaturePlan, feature_plan, needed, quantile_cuts
 from facette.plan import changed_parts
 from facette.profiles.events import remap
 from facette.segments.evaluation import Known, columns_of, model_output, rule_row, rules_below
-from facette.segments.explain import Explanation, explain, turning_points
+from facette.segments.explain import explain_person, flips_as_dict
 from facette.segments.membership import CAUSES, wide_memberships, wide_row
+from facette.segments.person import Person
+from facette.segments.sentences import LANGUAGES, Words
 from facette.warehouse.compiler import compile_rule, visible
 from facette.warehouse.connect import connect
-from facette.warehouse.moments import Moments
 from facette.warehouse.published import Snapshot, Store
 
 TIMELINE = 50
@@ -84,6 +85,17 @@ class Published:
         table = self.table(f"events_{event}")
         merged = self.store.optional_table(self.con, self.snapshot, "merged")
         return table if merged is None else remap(table, merged)
+
+    def _events_of(self, event: str, profile_id: int) -> ir.Table:
+        """The same of one profile; only what stands under its id, or under one that became part of it, is read."""
+        table = self.table(f"events_{event}")
+        merged = self.store.optional_table(self.con, self.snapshot, "merged")
+        if merged is None:
+            table = _of(table, profile_id)
+        else:
+            olds = merged.filter(merged.new_id == profile_id).old_id.to_pyarrow().to_pylist()
+            table = _of(remap(table.filter(table.profile_id.isin([profile_id, *olds])), merged), profile_id)
+        return table.filter(visible(table, self.moment))
 
     @cached_property
     def changed(self) -> set[str]:
@@ -271,12 +283,15 @@ class Published:
             "warning": self.warning({"sources", *MEMBERSHIPS}, "this is the person as published."),
         }
 
-    def explain(self, asked: str, segment: str) -> dict[str, Any]:
-        """Why a person is or is not in a segment: the rule as a tree, and when each verdict flips by itself.
+    def explain(self, asked: str, segment: str, language: str | None = None) -> dict[str, Any]:
+        """Why a person is or is not in a segment: the rule as a tree with what each condition saw, the events that
+        decided it and when its verdict flips by itself; and the smallest changes that would flip the segment.
 
-        segment : its name, or its label in any language
+        segment  : its name, or its label in any language
+        language : of the texts; the project's unless given
         """
         rules = self.definitions.rules
+        speaks = self._speaks(language)
         segment = self.segment_named(segment)
         self.refuse_changed_sources()
         profile_id = self.find(asked)
@@ -285,13 +300,14 @@ class Published:
                 f"Profile {profile_id} is not in the population, so it is in no segment.",
                 remedy="See `population` in facette.yml.",
             )
-        language = self.definitions.project.language
-        concerned = list(_with_references(segment, rules))
-        columns = {name for item in concerned for name in (*rules[item].columns, *rules[item].aggregates)}
+        concerned = {item: rules[item] for item in _with_references(segment, rules)}
+        columns = {name for rule in concerned.values() for name in (*rule.columns, *rule.aggregates)}
         models = self.models_in(columns)
         columns |= {name for item in models for name in item.features}
         plan = needed(feature_plan(self.definitions), columns)
-        answer = self._with_cuts(plan)._explained(segment, profile_id, concerned, plan)
+        person = self._with_cuts(plan)._person(profile_id, plan)
+        words = Words(speaks, self.definitions.vocabulary, self.moment.zone)
+        answer = explain_person(person, segment, concerned, self.moment, words, ask=self.con.to_pyarrow)
         parts = {"segments", *(FEATURES if plan.features else ()), *(["models"] if models else ())}
         was = {True: "a member", False: "not a member", None: "unknown, for that run does not have the segment"}[
             _one(self.table("wide"), profile_id).get(segment)
@@ -299,15 +315,23 @@ class Published:
         return {
             "profile_id": profile_id,
             "segment": segment,
-            "label": label_of(self.definitions, segment),
+            "label": label_of(self.definitions, segment, speaks),
+            "language": speaks,
             "as_of": self.moment.local,
             "is_member": answer.reason.is_met,
             "changes_at": answer.reason.changes_at,
             "looked_until": answer.looked_until,
-            "rule": print_rule(cast(tree.Rule, rules[segment].rule), language, self.definitions.vocabulary),
+            "rule": words.rule(cast(tree.Rule, rules[segment].rule)),
             "reason": answer.reason.as_dict(),
+            "to_flip": flips_as_dict(answer.flips, words),
             "warning": self.warning(parts, f"this is what they say now. The published membership is: {was}."),
         }
+
+    def _speaks(self, language: str | None) -> Language:
+        asked = language or self.definitions.project.language
+        if asked not in LANGUAGES:
+            raise FacetteError(f"Explanations do not speak “{asked}”.", remedy=f"Choose {' or '.join(LANGUAGES)}.")
+        return asked
 
     def segment_named(self, asked: str) -> str:
         """The segment that answers to a name or label, as in a rule."""
@@ -327,54 +351,18 @@ class Published:
         cuts = quantile_cuts(self.table("profiles"), self._partials(plan), plan, self.moment)
         return replace(self, given=replace(self.snapshot, cuts=cuts))
 
-    def _explained(self, segment: str, profile_id: int, concerned: list[str], plan: FeaturePlan) -> Explanation:
-        rules = self.definitions.rules
-        language = self.definitions.project.language
-        profiles = self.table("profiles")
-        profile = self._kept(profiles.filter(profiles.profile_id == profile_id), "person")
-        mine = {
-            event: self._kept(_of(self.events(event), profile_id), f"mine_{event}")
-            for event in by_event(plan.aggregates).keys() | kinds_needed(plan.aggregates)
-        }
-
-        aggregates = by_event(plan.aggregates)
-        trees = [rules[name].rule for name in concerned]
-        durations = tree.durations([*trees, *plan.aggregates.values()])
+    def _person(self, profile_id: int, plan: FeaturePlan) -> Person:
+        """One profile, with its events of the kinds that a plan is about, in memory."""
+        kinds = by_event(plan.aggregates).keys() | kinds_needed(plan.aggregates)
         outputs = self._model_outputs(plan)
-
-        def rows_at(moments: Moments) -> ir.Table:
-            spread = {event: moments.spread(table) for event, table in mine.items()}
-            partials = {event: prepare(spread[event], group, moments, spread) for event, group in aggregates.items()}
-            rows = feature_table(moments.spread(profile), partials, plan, moments, self.snapshot.cuts)
-            return rows.mutate(**{name: make(rows) for name, make in outputs.items()})
-
-        now = Moments((self.moment,), durations)
-        cuts: dict[str, tuple[float, ...]] = {}
-        for feature in plan.features:
-            if feature.quantiles:
-                of = feature.quantiles.of
-                cuts[of] = (*cuts.get(of, ()), *self.snapshot.cuts.get(feature.name, ()))
-        is_hidden = _hides_recency(plan, [self.definitions.model(name) for name in outputs])
-        later = turning_points(
-            [cast(tree.Rule, rule) for rule in trees],
-            plan.aggregates,
-            {event: table.to_pyarrow().to_pylist() for event, table in mine.items()},
-            rows_at(now).to_pyarrow().to_pylist()[0],
-            self.moment,
-            values=plan.values,
-            cuts=cuts,
-            is_every_midnight=is_hidden,
+        return Person(
+            self._kept(_of(self.table("profiles"), profile_id), "person"),
+            {kind: self._kept(self._events_of(kind, profile_id), f"mine_{kind}") for kind in kinds},
+            plan,
+            self.snapshot.cuts,
+            outputs,
+            {name: self.definitions.model(name).features for name in outputs},
         )
-        answer = explain(
-            cast(tree.Rule, rules[segment].rule),
-            rules,
-            rows_at,
-            replace(now, moments=(self.moment, *later)),
-            print_rule=lambda rule: print_rule(rule, language, self.definitions.vocabulary),
-        )
-        if is_hidden and answer.looked_until is None:
-            answer = replace(answer, looked_until=later[-1].local)
-        return answer
 
     def _model_outputs(self, plan: FeaturePlan) -> dict[str, Any]:
         """Model → function from a row to its value, for the models whose features the plan computes."""
@@ -400,7 +388,7 @@ class Published:
         for event in self.definitions.vocabulary.events:
             if not self.snapshot.tables.get(f"events_{event}"):
                 continue
-            latest = _of(self.events(event), profile_id).order_by(ibis.desc("at")).limit(TIMELINE)
+            latest = self._events_of(event, profile_id).order_by(ibis.desc("at")).limit(TIMELINE)
             for row in (
                 latest.drop("profile_id", "event_id", "known_at", "day", "hour", "weekday").to_pyarrow().to_pylist()
             ):
@@ -412,21 +400,10 @@ class Published:
         return sorted(found, key=lambda row: row["at"], reverse=True)
 
 
-def label_of(definitions: Definitions, segment: str) -> str:
-    """What people call a segment in the project's language."""
+def label_of(definitions: Definitions, segment: str, language: Language | None = None) -> str:
+    """What people call a segment, in the project's language unless another one is given."""
     label = definitions.segment(segment).label if segment in definitions.rules else None
-    return (label and (getattr(label, definitions.project.language) or label.fr or label.en)) or segment
-
-
-def _hides_recency(plan: FeaturePlan, models: Sequence[Model]) -> bool:
-    """Whether a number of days since something is part of a formula or a model, so that any midnight may matter."""
-    days = {name for name, aggregate in plan.aggregates.items() if aggregate.function == "recency"}
-    for name, value in plan.values.items():
-        if isinstance(value, tree.Column) and value.name in days:
-            days.add(name)
-        elif columns_in(value) & days:
-            return True
-    return any(days.intersection(model.features) for model in models)
+    return (label and (getattr(label, language or definitions.project.language) or label.fr or label.en)) or segment
 
 
 def _one(table: ir.Table, profile_id: int) -> dict[str, Any]:

@@ -138,10 +138,12 @@ def test_segments_profile_and_explain(facette: Facette, project: Path) -> None:
     assert person["identifiers"][0] == {"kind": "customer_id", "value": "C001"}
 
     for segment in [row["segment"] for row in listed]:
-        said = facette("explain", "C001", segment, "--project", project)
+        said = facette("explain", "C001", segment, "--project", project).out
         answer = facette("explain", "C001", segment, "--project", project, "--json").json
-        assert f"{'is' if answer['is_member'] else 'is not'} a member of" in said.out
-        assert ("✔" if answer["is_member"] else "✘") in said.out
+        assert f"Le profil 2 {'est' if answer['is_member'] else 'n’est pas'} dans ".replace("’", "'") in said
+        assert ("✔" if answer["is_member"] else "✘") in said
+        changes = [change["text"] for way in answer["to_flip"]["ways"] for change in way]
+        assert changes and all(change in said for change in changes)
 
 
 def test_a_segment_is_explained_by_its_label(facette: Facette, project: Path) -> None:
