@@ -210,17 +210,26 @@ def _numbers(conditions: Iterable[tree.Rule]) -> list[Any]:
         return [0.0]
     found = [*ends]
     for low, high in zip([-math.inf, *ends], [*ends, math.inf], strict=True):
-        inside = [value for value in (*_beside(low, 1), *_beside(high, -1)) if low < value < high]
+        finest = max(_decimals(low), _decimals(high))
+        near = [
+            next((value for n in (_decimals(end), finest) if low < (value := _beside(end, sign, n)) < high), None)
+            for end, sign in ((low, 1), (high, -1))
+        ]
+        inside = [value for value in near if value is not None]
         found += inside or ([low + (high - low) / 2] if low < low + (high - low) / 2 < high else [])
     return found
 
 
-def _beside(end: float, sign: int) -> Iterator[float]:
-    """The next number with as few decimals; of large ones, the next there is."""
-    if math.isfinite(end):
-        decimals = max(CENTS, -int(Decimal(repr(end)).normalize().as_tuple().exponent))
-        near = round(end + sign * 10.0**-decimals, decimals)
-        yield near if near != end else math.nextafter(end, sign * math.inf)
+def _decimals(number: float) -> int:
+    return max(CENTS, -int(Decimal(repr(number)).normalize().as_tuple().exponent)) if math.isfinite(number) else CENTS
+
+
+def _beside(end: float, sign: int, decimals: int) -> float:
+    """The next number with so many decimals; of large ones, the next there is."""
+    if not math.isfinite(end):
+        return end
+    near = round(end + sign * 10.0**-decimals, decimals)
+    return near if near != end else math.nextafter(end, sign * math.inf)
 
 
 def _all_numbers(conditions: Iterable[tree.Rule]) -> set[float]:
