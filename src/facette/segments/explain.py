@@ -115,7 +115,7 @@ def explain_person(
         person.rows_at,
         replace(now, moments=(moment, *later)),
         print_rule=words.rule,
-        deciding=_deciding(person, rules, row, moment, words),
+        deciding=what_decided(person, rules, row, moment, words),
     )
     if is_hidden and answer.looked_until is None:
         answer = replace(answer, looked_until=later[-1].local)
@@ -218,10 +218,14 @@ def flips_as_dict(flips: Flips, words: Words) -> dict[str, Any]:
     return {"ways": [[told(change) for change in way] for way in flips.ways], "is_complete": flips.is_complete}
 
 
-def _deciding(
+def what_decided(
     person: Person, rules: Rules, row: Mapping[str, Any], moment: Moment, words: Words
 ) -> dict[str, list[Decisive]]:
-    """Column of a condition → the events that decided each of the aggregates behind it."""
+    """Column of a condition → the events that decided each of the aggregates behind it.
+
+    rules : whose conditions are meant
+    row   : the person's wide row
+    """
     asked_of = [condition for each in rules.values() for condition in leaves(cast(tree.Rule, each.rule))]
     columns = {column.name: column for column in map(column_of, asked_of) if column}
     every = [*columns.values(), *(one for value in person.plan.values.values() for one in _columns(value))]
