@@ -209,9 +209,9 @@ def flips_as_dict(flips: Flips, words: Words) -> dict[str, Any]:
             "column": change.column.name,
             "text": words.change(change),
             "conditions": [{"text": words.rule(rule), "has_to_be": is_met} for rule, is_met in change.conditions],
-            "now": _plain(change.now),
-            "value": _plain(region.value),
-            **{key: _plain(end) for key, end in {"at_least": None, "at_most": None, **ends}.items()},
+            "now": _plain(words.local(change.now)),
+            "value": _plain(words.local(region.value)),
+            **{key: _plain(words.local(ends.get(key))) for key in ("at_least", "at_most")},
             "is_by_hand": not change.is_given,
         }
 

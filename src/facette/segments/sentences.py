@@ -98,7 +98,7 @@ def value_text(value: Any, language: Language) -> str:
 
 @dataclass(frozen=True)
 class Words:
-    """A language, with the labels of a project."""
+    """A language, with the labels and the time zone of a project."""
 
     language: Language
     vocabulary: Vocabulary
@@ -112,6 +112,10 @@ class Words:
         if isinstance(column.written, tree.Did):
             return self.rule(replace(column.written, times=None))
         return print_value(column, self.language, self.vocabulary)
+
+    def local(self, value: Any) -> Any:
+        """Instants in the project's time zone, everything else as it is."""
+        return Moment(value, self.zone).local if isinstance(value, datetime) else value
 
     def change(self, change: Change) -> str:
         """What has to become true, and by which value: “spend > 100: at least 100.01 instead of 73.2”."""
@@ -147,7 +151,7 @@ class Words:
         return self._say("count_more" if more > 0 else "count_fewer", n=abs(more))
 
     def _value(self, value: Any) -> str:
-        return value_text(Moment(value, self.zone).local if isinstance(value, datetime) else value, self.language)
+        return value_text(self.local(value), self.language)
 
     def _say(self, key: str, **values: object) -> str:
         return say(key, self.language, **values)
