@@ -257,7 +257,7 @@ def test_the_events_of_every_way_to_speak_of_behaviour(text: str) -> None:
     assert sum(check_all(one_person(random.Random(f"{text} {seed}")), rule) for seed in range(6)) > 0
 
 
-@settings(QUICK, max_examples=40)
+@settings(QUICK, max_examples=25)
 @given(rule=connected(BEHAVIOUR, 4), seed=st.integers(0, 2**32))
 def test_the_events_of_any_behaviour(rule: Rule, seed: int) -> None:
     check_all(one_person(random.Random(seed)), rule)
@@ -286,7 +286,7 @@ def test_of_many_events_the_latest_are_told(monkeypatch: pytest.MonkeyPatch) -> 
 # ── what happens ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@settings(QUICK, max_examples=15)
+@settings(QUICK, max_examples=8)
 @given(chain=st.lists(connected(SOON, 2), min_size=2, max_size=2), rule=connected(SOON, 2), seed=st.integers(0, 2**32))
 def test_an_explanation_agrees_with_the_plain_evaluator(chain: list[Rule], rule: Rule, seed: int) -> None:
     """Now, at the instant of the flip that is told, just before it, and at some instants between."""

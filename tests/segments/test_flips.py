@@ -60,7 +60,7 @@ def on_one_trait(entry: Any) -> st.SearchStrategy[tuple[str, list[Rule]]]:
     return st.tuples(st.just(entry.name), st.lists(comparisons(subject), min_size=1, max_size=4))
 
 
-@settings(QUICK, max_examples=80)
+@settings(QUICK, max_examples=50)
 @given(made=st.sampled_from(list(NAMES.columns.values())).flatmap(on_one_trait), seed=st.integers(0, 2**32))
 def test_every_value_lies_in_a_region(made: tuple[str, list[Rule]], seed: int) -> None:
     name, rules = made
@@ -262,7 +262,7 @@ def test_what_a_model_says_is_changed_only_if_nothing_else_helps() -> None:
 # ── any rule about anybody, by the engine ───────────────────────────────────────────────────────────────────────────
 
 
-@settings(QUICK, max_examples=14)
+@settings(QUICK, max_examples=8)
 @given(
     segments=st.lists(connected(ANY, 4), min_size=3, max_size=3),
     asked=st.lists(rules(NAMES, 8), min_size=15, max_size=15),
