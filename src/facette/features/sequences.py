@@ -39,7 +39,6 @@ def with_next(
     returns : the same, with <next>__at and <next>__day (local), null where nothing follows
     cost    : one sort of both kinds of event for each ``next``
     """
-    events = events.select(*events.columns)  # Ibis would add our join to one that the events come from, and cannot
     for prefix, following in nexts.items():
         found = _first_after(events, candidates(tables[following.event], following, moment), following.event == name)
         found = found.select(
