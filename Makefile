@@ -27,6 +27,7 @@ bench: .venv/test.stamp
 	$(BIN)/python benchmarks/batch.py $(ARGS)
 	$(BIN)/python benchmarks/startup.py $(ARGS)
 	$(BIN)/python benchmarks/language.py $(ARGS)
+	$(BIN)/python benchmarks/preview.py $(ARGS)
 
 docs: .venv/test.stamp
 	$(BIN)/python -m facette.definitions.reference docs

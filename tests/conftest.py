@@ -9,6 +9,10 @@ import pytest
 from tests.cases import COMPARED
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--real-runs", action="store_true", help="tell every story of tests/timelines through real runs")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: needs Chromium (apt-get install --yes chromium)")
 

@@ -29,6 +29,7 @@ AsOf = Annotated[
     str | None, typer.Option("--as-of", help="Evaluate at this instant (ISO 8601), or at the end of this day.")
 ]
 Full = Annotated[bool, typer.Option("--full", help="Compute everything anew.")]
+Spoken = Annotated[str | None, typer.Option("--language", help="fr or en; the project's unless given.")]
 HERE = Path()
 
 
@@ -119,6 +120,29 @@ def preview(rule: str, project: Folder = HERE, json_: Json = False) -> None:
     _show(json_, _published(project).preview(rule), "preview")
 
 
+@app.command(name="what-if")
+def what_if(
+    segment: str,
+    rule: Annotated[
+        str | None, typer.Option("--rule", help="Another rule for it; without, the files against what is published.")
+    ] = None,
+    as_of: AsOf = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="From what was known at this instant; --as-of unless given.")
+    ] = None,
+    project: Folder = HERE,
+    json_: Json = False,
+) -> None:
+    """Show who would enter and who would leave SEGMENT by another rule, now or at a past instant."""
+    from facette.console import RunDisplay
+    from facette.what_if import what_if as ask
+
+    instants = {"as_of": _instant(as_of), "known_at": _instant(known_at, "--known-at")}
+    with RunDisplay(is_quiet=json_) as display:
+        answer = ask(_published(project), segment, display, rule=rule, **instants)
+    _show(json_, answer, "what_if")
+
+
 @app.command()
 def import_condition(
     file: Annotated[Path, typer.Argument(help="JSON file with the condition; - for standard input.")],
@@ -154,16 +178,17 @@ def explain(
     profile_: Annotated[str, typer.Argument(metavar="PROFILE")],
     segment: str,
     project: Folder = HERE,
+    language: Spoken = None,
     json_: Json = False,
 ) -> None:
-    """Say why PROFILE is or is not in SEGMENT, and when that changes by itself."""
-    _show(json_, _published(project).explain(profile_, segment), "explanation")
+    """Say why PROFILE is or is not in SEGMENT: what decided it, when it changes by itself, what would change it."""
+    _show(json_, _published(project).explain(profile_, segment, language), "explanation")
 
 
 @app.command()
 def report(
     project: Folder = HERE,
-    language: Annotated[str | None, typer.Option("--language", help="fr or en; the project's unless given.")] = None,
+    language: Spoken = None,
     json_: Json = False,
 ) -> None:
     """Write the HTML report of the published run again."""
@@ -184,7 +209,7 @@ def _published(project: Path) -> Any:
     return Published(_load(project))
 
 
-def _instant(text: str | None) -> datetime | date | None:
+def _instant(text: str | None, option: str = "--as-of") -> datetime | date | None:
     if text is None:
         return None
     for kind in (date, datetime):
@@ -193,7 +218,7 @@ def _instant(text: str | None) -> datetime | date | None:
         except ValueError:
             continue
     raise RunError(
-        f"--as-of {text} is neither a day nor an instant.", remedy="Write it as 2026-11-22 or 2026-11-22T08:00Z."
+        f"{option} {text} is neither a day nor an instant.", remedy="Write it as 2026-11-22 or 2026-11-22T08:00Z."
     )
 
 

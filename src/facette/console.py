@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,11 +19,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
+from facette.definitions.model import Language
 from facette.errors import DefinitionError, FacetteError, RuleError
+from facette.segments.sentences import say, value_text
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 SHOWN_NOTES = 3
+SHOWN_EVENTS = 5
+SHOWN_WAYS = 5
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 
 
 def to_json(answer: Any) -> str:
@@ -120,10 +126,23 @@ def _show_run(answer: dict[str, Any]) -> None:
         out.print(f"… and {len(outcome.notes) - SHOWN_NOTES} more notes (all with --json)")
     out.print()
     _show_segments(answer["segments"])
+    _show_redefined(outcome.redefined, {row["segment"]: row for row in answer["segments"]})
     if outcome.is_published:
         seconds = sum(figures.seconds for figures in outcome.stages)
         out.print(f"\nPublished run {outcome.run} as of {_when(outcome.as_of)} in {seconds:.1f} s.", soft_wrap=True)
     out.print(f"Report: {answer['report']}", soft_wrap=True)
+
+
+def _show_redefined(reasons: dict[str, str], rows: dict[str, dict[str, Any]]) -> None:
+    if reasons:
+        out.print("\nRedefined segments, who entered (+) and left (−) by that, and who by events and time:")
+    for name, reason in reasons.items():
+        row = rows[name]
+        by = {
+            cause: f"+{row[f'entered_by_{cause}']:,} −{row[f'left_by_{cause}']:,}" for cause in ("definition", "events")
+        }
+        told = f"by definition {by['definition']}, by events and time {by['events']}"
+        out.print(f"  {name}: {escape(reason)}; {told}", soft_wrap=True)
 
 
 def _show_segments(rows: list[dict[str, Any]]) -> None:
@@ -158,6 +177,8 @@ def _show_plan(answer: dict[str, Any]) -> None:
     for step in answer["steps"]:
         table.add_row(step["stage"], step["action"], escape(step["reason"]))
     out.print(table)
+    for name, reason in answer["redefined"].items():
+        out.print(f"redefined: {name}: {escape(reason)}", soft_wrap=True)
 
 
 def _show_problems(problems: list[dict[str, Any]]) -> None:
@@ -174,6 +195,96 @@ def _show_preview(answer: dict[str, Any]) -> None:
     out.print(f"fr: {escape(answer['rule']['fr'])}\nen: {escape(answer['rule']['en'])}", soft_wrap=True)
     share = f"{answer['members']:,} of {answer['population']:,} profiles ({answer['share']:.1%})"
     out.print(f"{share} as of {_when(answer['as_of'])}")
+
+
+def _show_what_if(answer: dict[str, Any]) -> None:
+    language = answer["language"]
+    words = WHAT_IF[language]
+    at = _when(answer["as_of"])
+    known = "" if answer["known_at"] == answer["as_of"] else words["known"].format(at=_when(answer["known_at"]))
+    out.print(f"\n[bold]{escape(answer['label'])}[/] ({answer['segment']}), {at}{known}", soft_wrap=True)
+    _show_warning(answer)
+    for key in ("before", "after"):
+        rule = answer["rule"][key]
+        told = escape(rule[language]) if rule else words["nobody"]
+        out.print(f"{words[f'{key}_published' if answer['is_published'] else key]}{told}", soft_wrap=True)
+    table = Table("", box=None, pad_edge=False)
+    for kind in ("members", "would_be", "entering", "leaving", "staying"):
+        table.add_column(words[kind], justify="right")
+    for row in (answer, *answer["downstream"]):
+        figures = [_count(row[kind], language) for kind in ("entering", "leaving", "staying")]
+        shares = [
+            f"{_count(row[kind], language)} ({_percent(row[share], language)})"
+            for kind, share in (("members", "share"), ("would_be", "would_be_share"))
+        ]
+        table.add_row(escape(row["segment"]), *shares, *figures)
+    out.print(table)
+    if answer["downstream"]:
+        out.print(words["downstream"].format(segments=", ".join(row["segment"] for row in answer["downstream"])))
+    for side in ("entering", "leaving"):
+        for person in answer["samples"][side]:
+            pairs = {**person["identifiers"], **person["traits"], **person["read"]}
+            told = ", ".join(f"{name}={_value(value)}" for name, value in pairs.items() if value is not None)
+            out.print(f"  {words['signs'][side]} {person['profile_id']}  [dim]{escape(told)}[/]", soft_wrap=True)
+    for item in answer["models"]:
+        later = words["later"] if item["is_later"] else ""
+        told = words["model"].format(name=item["name"], version=item["version"], at=_when(item["fitted_at"]))
+        out.print(told + later, soft_wrap=True)
+    cost = answer["cost"]
+    memory = cost["memory_bytes"]
+    held = "" if memory is None else words["memory"].format(n=_count(-(-memory // 1_000_000), language))
+    seconds = f"{cost['seconds']:.1f}".replace(".", "," if language == "fr" else ".")
+    out.print(words["cost"].format(rows=_count(cost["rows"], language), seconds=seconds) + held, soft_wrap=True)
+
+
+def _count(number: int, language: str) -> str:
+    return f"{number:,}".replace(",", "\u202f") if language == "fr" else f"{number:,}"
+
+
+def _percent(share: float, language: str) -> str:
+    return f"{share * 100:.1f}\u202f%".replace(".", ",") if language == "fr" else f"{share:.1%}"
+
+
+WHAT_IF: dict[str, dict[str, Any]] = {
+    "fr": {
+        "known": ", d'après ce qui était connu le {at}",
+        "before": "règle actuelle : ",
+        "after": "et si :          ",
+        "before_published": "règle publiée :      ",
+        "after_published": "règle des fichiers : ",
+        "nobody": "aucune, le segment est nouveau",
+        "members": "membres",
+        "would_be": "deviendraient",
+        "entering": "entreraient",
+        "leaving": "sortiraient",
+        "staying": "resteraient",
+        "downstream": "D'autres segments changeraient aussi : {segments}.",
+        "signs": {"entering": "[green]+[/]", "leaving": "[red]−[/]"},
+        "model": "Modèle {name}, version {version}, appris le {at}",
+        "later": " — donc après cet instant, d'un avenir qu'il ne pouvait pas connaître",
+        "cost": "Coût : {rows} lignes lues, {seconds} s",
+        "memory": ", au plus {n} Mo en mémoire",
+    },
+    "en": {
+        "known": ", from what was known at {at}",
+        "before": "rule now: ",
+        "after": "what if:  ",
+        "before_published": "published rule:    ",
+        "after_published": "rule of the files: ",
+        "nobody": "none, the segment is new",
+        "members": "members",
+        "would_be": "would be",
+        "entering": "would enter",
+        "leaving": "would leave",
+        "staying": "would stay",
+        "downstream": "These segments would change too: {segments}.",
+        "signs": {"entering": "[green]+[/]", "leaving": "[red]−[/]"},
+        "model": "Model {name}, version {version}, fitted at {at}",
+        "later": " — so after this instant, from a future that it could not know",
+        "cost": "Cost: {rows} rows read, {seconds} s",
+        "memory": ", at most {n} MB in memory",
+    },
+}
 
 
 def _show_profile(answer: dict[str, Any]) -> None:
@@ -197,16 +308,37 @@ def _show_profile(answer: dict[str, Any]) -> None:
 
 
 def _show_explanation(answer: dict[str, Any]) -> None:
-    verdict = "is a member of" if answer["is_member"] else "is not a member of"
-    out.print(f"Profile {answer['profile_id']} {verdict} {escape(answer['label'])} as of {_when(answer['as_of'])}.")
+    language = answer["language"]
+    verdict = "member" if answer["is_member"] else "no_member"
+    as_of = value_text(answer["as_of"], language)
+    out.print(
+        escape(say(verdict, language, profile=answer["profile_id"], segment=answer["label"], as_of=as_of)),
+        soft_wrap=True,
+    )
     _show_warning(answer)
-    out.print(_tree(answer["reason"]))
-    if answer["changes_at"]:
-        out.print(f"If nothing happens, this changes at {_when(answer['changes_at'])}.")
-    elif answer["looked_until"]:
-        out.print(f"Time alone does not change this before {_when(answer['looked_until'])}.")
-    else:
-        out.print("Time alone does not change this.")
+    out.print(_tree(answer["reason"], language, set()))
+    for key, at in (("changes", answer["changes_at"]), ("looked", answer["looked_until"]), ("stays", "")):
+        if at is not None:
+            out.print(say(key, language, at=at and value_text(at, language)))
+            break
+    _show_ways(answer["to_flip"], answer["is_member"], language)
+
+
+def _show_ways(flips: dict[str, Any], is_member: bool, language: Language) -> None:
+    ways = flips["ways"]
+    if ways:
+        out.print(say("leave" if is_member else "enter", language))
+    elif flips["is_complete"]:
+        out.print(say("no_way", language))
+    for number, way in enumerate(ways[:SHOWN_WAYS]):
+        if number:
+            out.print(f"  {say('other_way', language)}")
+        for change in way:
+            out.print(f"  • {escape(change['text'])}", soft_wrap=True)
+    if len(ways) > SHOWN_WAYS:
+        out.print(f"  {say('ways_more', language, n=len(ways) - SHOWN_WAYS)}")
+    if not flips["is_complete"]:
+        out.print(f"  {say('ways_unsure', language)}")
 
 
 def _show_warning(answer: dict[str, Any]) -> None:
@@ -214,16 +346,61 @@ def _show_warning(answer: dict[str, Any]) -> None:
         out.print(escape(answer["warning"]), style="yellow", soft_wrap=True)
 
 
-def _tree(reason: dict[str, Any], parent: Tree | None = None) -> Tree:
+def _tree(reason: dict[str, Any], language: Language, told: set[str], parent: Tree | None = None) -> Tree:
+    """The rule with what each condition saw; the events behind an aggregate only the first time.
+
+    told : the aggregates whose events have been shown
+    """
     mark = "[green]✔[/]" if reason["is_met"] else "[red]✘[/]"
-    text = reason["kind"].upper() if reason["kind"] in ("and", "or", "not") else escape(reason["text"])
-    seen = f"  [dim]saw {escape(_value(reason['value']))}[/]" if reason["kind"] == "condition" else ""
-    flips = f"  [yellow]until {_when(reason['changes_at'])}[/]" if reason["changes_at"] else ""
+    text = say(reason["kind"], language) if reason["kind"] in ("and", "or", "not") else escape(reason["text"])
+    is_condition = reason["kind"] == "condition"
+    seen = f"  [dim]{escape(say('saw', language, value=_read(reason['value'], language)))}[/]" if is_condition else ""
+    flips = f"  [yellow]{say('until', language, at=_when(reason['changes_at']))}[/]" if reason["changes_at"] else ""
     line = f"{mark} {text}{seen}{flips}"
     node = Tree(line) if parent is None else parent.add(line)
+    for decisive in reason["decided_by"]:
+        if decisive["events"]:
+            _add_events(node, decisive, reason, language, is_known=decisive["aggregate"] in told)
+            told.add(decisive["aggregate"])
     for item in reason["items"]:
-        _tree(item, node)
+        _tree(item, language, told, node)
     return node
+
+
+def _add_events(
+    node: Tree, decisive: dict[str, Any], reason: dict[str, Any], language: Language, *, is_known: bool
+) -> None:
+    """The first of the events that decided an aggregate; under its name, if that is not the condition's."""
+    if is_known:
+        node.add(f"[dim]{escape(say('above', language, aggregate=decisive['aggregate']))}[/]")
+        return
+    if len(reason["decided_by"]) > 1 or not reason["text"].startswith(decisive["aggregate"]):
+        value = _read(decisive["value"], language)
+        key = "events" if decisive["n_events"] > 1 else "one_event"
+        told = say(key, language, aggregate=decisive["aggregate"], value=value, n=decisive["n_events"])
+        node = node.add(f"[dim]{escape(told)}[/]")
+    for event in decisive["events"][:SHOWN_EVENTS]:
+        told = f"{_minute(event['at'])} {decisive['event']} {event['event_id']}"
+        if decisive["property"] and decisive["property"] != "at":
+            told += f" {decisive['property']}={_read(event['value'], language)}"
+        after = event["followed_by"]
+        if after:
+            told += f" {say('then', language)} {_minute(after['at'])} {after['event']} {after['event_id']}"
+        node.add(f"[dim]{escape(told)}[/]")
+    if decisive["n_events"] > SHOWN_EVENTS:
+        node.add(f"[dim]{say('more', language, n=decisive['n_events'] - SHOWN_EVENTS)}[/]")
+
+
+def _minute(text: str) -> str:
+    """A local instant without its zone, which the answer begins with."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M}"
+
+
+def _read(value: Any, language: Language) -> str:
+    """A value of an answer, in which instants are text."""
+    if isinstance(value, str) and INSTANT.fullmatch(value):
+        return _when(value)
+    return value_text(value, language)
 
 
 def _value(value: Any) -> str:
@@ -256,6 +433,7 @@ SHOWN: dict[str, Callable[[Any], None]] = {
     "problems": _show_problems,
     "preview": _show_preview,
     "rule": lambda answer: out.print(escape(answer["rule"]), soft_wrap=True),
+    "what_if": _show_what_if,
     "profile": _show_profile,
     "explanation": _show_explanation,
     "schema": lambda answer: out.print(

@@ -14,6 +14,8 @@ from typing import Literal, get_args
 from facette.clock import CLOCK_UNITS, Moment
 from facette.definitions.language import tree
 from facette.definitions.project import Definitions
+from facette.definitions.redefined import redefined, rewritten
+from facette.errors import DefinitionError
 from facette.warehouse.published import Snapshot
 
 Stage = Literal["clean", "people", "events", "partials", "features", "models", "segments", "validation"]
@@ -101,6 +103,25 @@ def changed_parts(definitions: Definitions, published: Snapshot) -> set[str]:
     """The parts of the definitions that are not as they were when the snapshot was made."""
     before = published.fingerprints
     return {part for part, now in fingerprints(definitions).items() if before.get(part) != now}
+
+
+def as_published(definitions: Definitions, published: Snapshot) -> Definitions | None:
+    """Today's project with the features, models and segments that a snapshot was made with.
+
+    None if the snapshot does not say, or if they do not go together with today's sources.
+    """
+    if not published.definitions:
+        return None
+    try:
+        return rewritten(definitions, published.definitions)
+    except DefinitionError:
+        return None
+
+
+def redefinitions(definitions: Definitions, published: Snapshot | None) -> dict[str, str]:
+    """Segment → why it no longer means what it meant in a snapshot; empty where that is not known."""
+    before = as_published(definitions, published) if published else None
+    return redefined(definitions, before) if before else {}
 
 
 def _hash(parts: object) -> str:

@@ -8,10 +8,10 @@ published profiles and events: what the run did not compute is computed here. On
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast
 
 import ibis
@@ -19,25 +19,25 @@ import ibis.expr.types as ir
 
 from facette.clock import Moment
 from facette.definitions.findings import suggestion
-from facette.definitions.language import check_rule, print_rule, print_value, tree
+from facette.definitions.language import check_rule, print_rule, tree
 from facette.definitions.language.json_form import rule_text
 from facette.definitions.language.names import answering
-from facette.definitions.model import Model
+from facette.definitions.model import Language, Model
 from facette.definitions.project import Definitions
-from facette.errors import NotFoundError, RuleError, RunError
+from facette.errors import FacetteError, NotFoundError, RuleError, RunError
 from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.past import Past
-from facette.features.table import FeaturePlan, columns_in, feature_plan, feature_table, needed, scored
+from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.features.thresholds import cuts_at
 from facette.plan import changed_parts
 from facette.profiles.events import remap
-from facette.segments.clusters import FittedKMeans, assign
-from facette.segments.explain import Explanation, explain, turning_points
-from facette.segments.membership import wide_memberships, wide_row
-from facette.segments.scores import FittedPropensity, score
+from facette.segments.evaluation import Known, columns_of, model_output, rule_row, rules_below
+from facette.segments.explain import explain_person, flips_as_dict
+from facette.segments.membership import CAUSES, wide_memberships, wide_row
+from facette.segments.person import Person
+from facette.segments.sentences import LANGUAGES, Words
 from facette.warehouse.compiler import compile_rule, visible
 from facette.warehouse.connect import connect
-from facette.warehouse.moments import Moments
 from facette.warehouse.published import Snapshot, Store
 
 TIMELINE = 50
@@ -79,9 +79,24 @@ class Published:
 
     def events(self, event: str) -> ir.Table:
         """The events of a kind that are visible at the published moment, under the published profile ids."""
+        table = self.all_events(event)
+        return table.filter(visible(table, self.moment))
+
+    def all_events(self, event: str) -> ir.Table:
+        """All events of a kind, also those not visible yet, under the published profile ids."""
         table = self.table(f"events_{event}")
         merged = self.store.optional_table(self.con, self.snapshot, "merged")
-        table = table if merged is None else remap(table, merged)
+        return table if merged is None else remap(table, merged)
+
+    def _events_of(self, event: str, profile_id: int) -> ir.Table:
+        """The same of one profile; only what stands under its id, or under one that became part of it, is read."""
+        table = self.table(f"events_{event}")
+        merged = self.store.optional_table(self.con, self.snapshot, "merged")
+        if merged is None:
+            table = _of(table, profile_id)
+        else:
+            olds = merged.filter(merged.new_id == profile_id).old_id.to_pyarrow().to_pylist()
+            table = _of(remap(table.filter(table.profile_id.isin([profile_id, *olds])), merged), profile_id)
         return table.filter(visible(table, self.moment))
 
     @cached_property
@@ -92,7 +107,10 @@ class Published:
     # ── segments ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def segments(self) -> list[dict[str, Any]]:
-        """Every published segment: name, label, members, share, entered, left, verdict, reason; largest first."""
+        """Every published segment: name, label, members, share, entered, left, verdict, reason; largest first.
+
+        Of one that the run redefined also how many entered and left by its definition, and how many by events and time.
+        """
         language = self.definitions.project.language
         sizes = self.table("sizes")
         latest = sizes.filter(sizes.run == self.snapshot.run).to_pyarrow().to_pylist()
@@ -109,6 +127,7 @@ class Published:
                     "share": row["members"] / row["population"] if row["population"] else 0.0,
                     "entered": row["entered"],
                     "left": row["left"],
+                    **{cause: row.get(cause) for cause in CAUSES},
                     "verdict": verdict.get("verdict"),
                     "reason": verdict.get(f"reason_{language}"),
                 }
@@ -117,7 +136,7 @@ class Published:
 
     def preview(self, rule: str) -> dict[str, Any]:
         """How many profiles a rule matches at the published moment, without a run; it may be written as JSON."""
-        checked = check_rule(self._text(rule), self.definitions.vocabulary)
+        checked = check_rule(self.text_of(rule), self.definitions.vocabulary)
         row = self._row(checked)
         matches = compile_rule(checked.rule, row, self.moment)  # type: ignore[arg-type]
         answer = row.aggregate(n=matches.cast("int64").sum().fill_null(0).cast("int64"), population=row.count())
@@ -132,27 +151,18 @@ class Published:
 
     def _row(self, checked: tree.Checked) -> ir.Table:
         """What a rule is evaluated on: the columns and segments that it names, by today's definitions."""
-        self._refuse_changed_sources()
-        rules = self._rules_below(checked) if self.changed & MEMBERSHIPS else {}
-        columns = {name for item in (checked, *rules.values()) for name in (*item.columns, *item.aggregates)}
-        plan = feature_plan(self.definitions)
-        plan = replace(plan, aggregates={**plan.aggregates, **checked.aggregates})
-        is_stale = bool(self.changed & FEATURES)
-        known = self.table("profiles") if is_stale else self.table("features").mutate(is_counted=True)
-        plan = needed(plan, columns.difference(known.columns))
-        partials = self._partials(plan)
-        row = feature_table(known, partials, plan, self.moment, self._cuts(known, partials, plan))
-        models = [item.name for item in self._models_in(columns)]
+        self.refuse_changed_sources()
+        rules = rules_below(self.definitions.rules, checked.segments) if self.changed & MEMBERSHIPS else {}
+        concerned = (checked, *rules.values())
+        models = [item.name for item in self.models_in(columns_of(concerned))]
+        known = self.table("profiles") if self.changed & FEATURES else self.table("features").mutate(is_counted=True)
         if models:
-            row = wide_row(row, self.table("scored").select("profile_id", *models))
+            known = wide_row(known, self.table("scored").select("profile_id", *models))
+        row = rule_row(Known(self.moment, known, self.events, {}, rows_at=self.rows_at), self.definitions, concerned)
         if checked.segments:
             wide = wide_memberships(row, rules, self.moment) if rules else self.table("wide")
             row = wide_row(row, wide.select("profile_id", *checked.segments))
         return row
-
-    def _rules_below(self, checked: tree.Checked) -> dict[str, tree.Checked]:
-        """The rules of the segments that a rule refers to, and of those that they refer to, in order."""
-        return self.definitions.rules_below(checked.segments)
 
     def _partials(self, plan: FeaturePlan) -> dict[str, ir.Table]:
         return {
@@ -165,20 +175,13 @@ class Published:
             for event, aggregates in by_event(plan.aggregates).items()
         }
 
-    def _cuts(
-        self, profiles: ir.Table, partials: Mapping[str, ir.Table], plan: FeaturePlan
-    ) -> dict[str, tuple[float, ...]]:
-        """The cuts of the quantile scores and the values of the thresholds in a plan, at the published moment."""
-        return cuts_at(profiles, partials, plan, self.moment, self._rows_at)
-
-    def _rows_at(self, plan: FeaturePlan, moment: Moment) -> ir.Table:
-        """The feature table of a plan at an earlier moment."""
+    def rows_at(self, plan: FeaturePlan, moment: Moment) -> ir.Table:
+        """The feature table of a plan at an earlier moment, from what was known then."""
         sources = [source.name for source in self.definitions.project.sources if source.people]
         records = {name: self.table(f"records_{name}") for name in sources}
-        past = Past(self.definitions.project, records, self.table("identities"), self.events)
-        return past.rows_at(plan, moment)
+        return Past(self.definitions.project, records, self.table("identities"), self.events).rows_at(plan, moment)
 
-    def _models_in(self, columns: Collection[str]) -> list[Model]:
+    def models_in(self, columns: Collection[str]) -> list[Model]:
         """The models among some columns; RunError if the run had another definition of one."""
         found = [item for item in self.definitions.project.models if item.name in columns]
         for item in found:
@@ -193,28 +196,31 @@ class Published:
         """Whether what was published of a model is what today's definitions ask for."""
         if not self.changed & (FEATURES | {"models"}):
             return True
-        row = self._fitted.get(item.name)
+        row = self.fitted.get(item.name)
         return row is not None and row["fingerprint"] == self.definitions.model_fingerprint(item.name)
 
     @cached_property
-    def _fitted(self) -> dict[str, dict[str, Any]]:
+    def fitted(self) -> dict[str, dict[str, Any]]:
+        """Model → its row of the table ``models``."""
         return {row["name"]: row for row in self.table("models").to_pyarrow().to_pylist()}
 
-    def _refuse_changed_sources(self) -> None:
+    def refuse_changed_sources(self) -> None:
+        """RunError if today's definitions read the sources otherwise than the published run did."""
         if "sources" in self.changed:
             raise RunError(
                 f"The sources changed since the published run {self.snapshot.run}.",
                 remedy="Run `facette run`, which reads them; `facette plan` shows what it will do.",
             )
 
-    def _warning(self, parts: Collection[str], told: str) -> str:
+    def warning(self, parts: Collection[str], told: str) -> str:
         """What to say with an answer that such parts of the definitions concern; empty while they are the run's."""
         changed = [part for part in ("sources", "features", "models", "segments") if part in self.changed & set(parts)]
         since = f"The definitions have changed since the published run {self.snapshot.run} ({', '.join(changed)})"
         return f"{since}; {told}" if changed else ""
 
     @staticmethod
-    def _text(rule: str) -> str:
+    def text_of(rule: str) -> str:
+        """A rule's text; it may be written as JSON."""
         try:
             data = json.loads(rule) if rule.lstrip().startswith("{") else rule
         except json.JSONDecodeError as error:
@@ -282,31 +288,39 @@ class Published:
                 for row in members.select("segment", "entered_at").to_pyarrow().to_pylist()
             ],
             "timeline": self._timeline(profile_id)[:TIMELINE],
-            "warning": self._warning({"sources", *MEMBERSHIPS}, "this is the person as published."),
+            "warning": self.warning({"sources", *MEMBERSHIPS}, "this is the person as published."),
         }
 
-    def explain(self, asked: str, segment: str) -> dict[str, Any]:
-        """Why a person is or is not in a segment: the rule as a tree, and when each verdict flips by itself.
+    def explain(self, asked: str, segment: str, language: str | None = None) -> dict[str, Any]:
+        """Why a person is or is not in a segment: the rule as a tree with what each condition saw, the events that
+        decided it and when its verdict flips by itself; and the smallest changes that would flip the segment.
 
-        segment : its name, or its label in any language
+        segment  : its name, or its label in any language
+        language : of the texts; the project's unless given
         """
         rules = self.definitions.rules
-        segment = self._segment(segment)
-        self._refuse_changed_sources()
+        speaks = self._speaks(language)
+        segment = self.segment_named(segment)
+        self.refuse_changed_sources()
         profile_id = self.find(asked)
         if not _one(self.table("profiles"), profile_id)["is_counted"]:
             raise NotFoundError(
                 f"Profile {profile_id} is not in the population, so it is in no segment.",
                 remedy="See `population` in facette.yml.",
             )
-        language = self.definitions.project.language
-        concerned = list(_with_references(segment, rules))
-        columns = {name for item in concerned for name in (*rules[item].columns, *rules[item].aggregates)}
-        models = self._models_in(columns)
+        concerned = {item: rules[item] for item in _with_references(segment, rules)}
+        columns = {name for rule in concerned.values() for name in (*rule.columns, *rule.aggregates)}
+        models = self.models_in(columns)
         columns |= {name for item in models for name in item.features}
         every = feature_plan(self.definitions)
         plan = needed(every, columns, is_fitted=True)
-        answer = self._with_cuts(needed(every, columns))._explained(segment, profile_id, concerned, plan)
+        person = self._with_cuts(needed(every, columns))._person(profile_id, plan)
+        concerned = {
+            name: replace(rule, rule=tree.valued(cast(tree.Rule, rule.rule), person.cuts))
+            for name, rule in concerned.items()
+        }
+        words = Words(speaks, self.definitions.vocabulary, self.moment.zone)
+        answer = explain_person(person, segment, concerned, self.moment, words, ask=self.con.to_pyarrow)
         parts = {"segments", *(FEATURES if plan.features else ()), *(["models"] if models else ())}
         was = {True: "a member", False: "not a member", None: "unknown, for that run does not have the segment"}[
             _one(self.table("wide"), profile_id).get(segment)
@@ -314,17 +328,25 @@ class Published:
         return {
             "profile_id": profile_id,
             "segment": segment,
-            "label": label_of(self.definitions, segment),
+            "label": label_of(self.definitions, segment, speaks),
+            "language": speaks,
             "as_of": self.moment.local,
             "is_member": answer.reason.is_met,
             "changes_at": answer.reason.changes_at,
             "looked_until": answer.looked_until,
-            "rule": print_rule(cast(tree.Rule, rules[segment].rule), language, self.definitions.vocabulary),
+            "rule": words.rule(cast(tree.Rule, rules[segment].rule)),
             "reason": answer.reason.as_dict(),
-            "warning": self._warning(parts, f"this is what they say now. The published membership is: {was}."),
+            "to_flip": flips_as_dict(answer.flips, words),
+            "warning": self.warning(parts, f"this is what they say now. The published membership is: {was}."),
         }
 
-    def _segment(self, asked: str) -> str:
+    def _speaks(self, language: str | None) -> Language:
+        asked = language or self.definitions.project.language
+        if asked not in LANGUAGES:
+            raise FacetteError(f"Explanations do not speak “{asked}”.", remedy=f"Choose {' or '.join(LANGUAGES)}.")
+        return asked
+
+    def segment_named(self, asked: str) -> str:
         """The segment that answers to a name or label, as in a rule."""
         found = [entry.name for entry in answering(asked, self.definitions.vocabulary.segments)]
         if not found:
@@ -339,85 +361,31 @@ class Published:
         """The same snapshot, with the cuts that scores have, and the values of thresholds, by today's definitions."""
         if not self.changed & FEATURES:
             return self
-        cuts = self._cuts(self.table("profiles"), self._partials(plan), plan)
+        cuts = cuts_at(self.table("profiles"), self._partials(plan), plan, self.moment, self.rows_at)
         return replace(self, given=replace(self.snapshot, cuts=cuts))
 
-    def _explained(self, segment: str, profile_id: int, concerned: list[str], plan: FeaturePlan) -> Explanation:
-        rules = self.definitions.rules
-        profiles = self.table("profiles")
-        profile = self._kept(profiles.filter(profiles.profile_id == profile_id), "person")
-        mine = {
-            event: self._kept(_of(self.events(event), profile_id), f"mine_{event}")
-            for event in by_event(plan.aggregates).keys() | kinds_needed(plan.aggregates)
-        }
-
-        aggregates = by_event(plan.aggregates)
-        trees = [rules[name].rule for name in concerned]
-        durations = tree.durations([*trees, *plan.aggregates.values()])
+    def _person(self, profile_id: int, plan: FeaturePlan) -> Person:
+        """One profile, with its events of the kinds that a plan is about, in memory."""
+        kinds = by_event(plan.aggregates).keys() | kinds_needed(plan.aggregates)
         outputs = self._model_outputs(plan)
-
-        def rows_at(moments: Moments) -> ir.Table:
-            spread = {event: moments.spread(table) for event, table in mine.items()}
-            partials = {event: prepare(spread[event], group, moments, spread) for event, group in aggregates.items()}
-            rows = feature_table(moments.spread(profile), partials, plan, moments, self.snapshot.cuts)
-            return rows.mutate(**{name: make(rows) for name, make in outputs.items()})
-
-        now = Moments((self.moment,), durations)
-        cuts: dict[str, tuple[float, ...]] = {}
-        scores = [(of, feature.name) for feature in plan.features if (of := scored(feature))]
-        for column, name in (*scores, *tree.thresholds(trees)):
-            cuts[column] = (*cuts.get(column, ()), *self.snapshot.cuts.get(name, ()))
-        for feature in self.definitions.project.features:
-            if feature.cuts:
-                cuts[feature.cuts.of] = (*cuts.get(feature.cuts.of, ()), *feature.cuts.at)
-        is_hidden = _hides_recency(plan, [self.definitions.model(name) for name in outputs])
-        later = turning_points(
-            [cast(tree.Rule, rule) for rule in trees],
-            plan.aggregates,
-            {event: table.to_pyarrow().to_pylist() for event, table in mine.items()},
-            rows_at(now).to_pyarrow().to_pylist()[0],
-            self.moment,
-            values=plan.values,
-            cuts=cuts,
-            is_every_midnight=is_hidden,
+        return Person(
+            self._kept(_of(self.table("profiles"), profile_id), "person"),
+            {kind: self._kept(self._events_of(kind, profile_id), f"mine_{kind}") for kind in kinds},
+            plan,
+            self.snapshot.cuts,
+            outputs,
+            {name: self.definitions.model(name).features for name in outputs},
         )
-        answer = explain(
-            cast(tree.Rule, rules[segment].rule),
-            rules,
-            rows_at,
-            replace(now, moments=(self.moment, *later)),
-            print_rule=self._told,
-        )
-        if is_hidden and answer.looked_until is None:
-            answer = replace(answer, looked_until=later[-1].local)
-        return answer
-
-    def _told(self, rule: tree.Rule) -> str:
-        """A rule as people write it; with a condition on a threshold, what that threshold is."""
-        project = self.definitions.project
-        text = print_rule(rule, project.language, self.definitions.vocabulary)
-        names = () if isinstance(rule, tree.And | tree.Or | tree.Not) else tree.thresholds(rule)
-        for _, name in names:
-            value = print_value(tree.Threshold(name), project.language, self.definitions.vocabulary)
-            text += f" [{value} = {_written(self.snapshot.cuts.get(name, ()), project.language)}]"
-        return text
 
     def _model_outputs(self, plan: FeaturePlan) -> dict[str, Any]:
         """Model → function from a row to its value, for the models whose features the plan computes."""
         there = {feature.name for feature in plan.features} | set(self.definitions.traits)
         outputs: dict[str, Any] = {}
         for item in self.definitions.project.models:
-            row = self._fitted.get(item.name)
+            row = self.fitted.get(item.name)
             if not (set(item.features) <= there and self._is_fitted(item)):
                 continue
-            if row is None:
-                outputs[item.name] = lambda table: ibis.null("float64")
-            elif item.kind == "kmeans":
-                clusters = FittedKMeans.from_json(row["parameters"], row["metrics"])
-                outputs[item.name] = lambda table, clusters=clusters: assign(clusters, table)
-            else:
-                propensity = FittedPropensity.from_json(row["parameters"], row["metrics"])
-                outputs[item.name] = lambda table, propensity=propensity: score(propensity, table)
+            outputs[item.name] = partial(model_output, item, row)
         return outputs
 
     def _local(self, at: datetime) -> datetime:
@@ -433,7 +401,7 @@ class Published:
         for event in self.definitions.vocabulary.events:
             if not self.snapshot.tables.get(f"events_{event}"):
                 continue
-            latest = _of(self.events(event), profile_id).order_by(ibis.desc("at")).limit(TIMELINE)
+            latest = self._events_of(event, profile_id).order_by(ibis.desc("at")).limit(TIMELINE)
             for row in (
                 latest.drop("profile_id", "event_id", "known_at", "day", "hour", "weekday").to_pyarrow().to_pylist()
             ):
@@ -445,29 +413,10 @@ class Published:
         return sorted(found, key=lambda row: row["at"], reverse=True)
 
 
-def label_of(definitions: Definitions, segment: str) -> str:
-    """What people call a segment in the project's language."""
+def label_of(definitions: Definitions, segment: str, language: Language | None = None) -> str:
+    """What people call a segment, in the project's language unless another one is given."""
     label = definitions.segment(segment).label if segment in definitions.rules else None
-    return (label and (getattr(label, definitions.project.language) or label.fr or label.en)) or segment
-
-
-def _written(value: tuple[float, ...], language: str) -> str:
-    """The value of a threshold for people to read, to six digits."""
-    if not value:
-        return {"fr": "inconnu", "en": "unknown"}[language]
-    text = f"{value[0]:.6g}"
-    return text.replace(".", ",") if language == "fr" else text
-
-
-def _hides_recency(plan: FeaturePlan, models: Sequence[Model]) -> bool:
-    """Whether a number of days since something is part of a formula or a model, so that any midnight may matter."""
-    days = {name for name, aggregate in plan.aggregates.items() if aggregate.function == "recency"}
-    for name, value in plan.values.items():
-        if isinstance(value, tree.Column) and value.name in days:
-            days.add(name)
-        elif columns_in(value) & days:
-            return True
-    return any(days.intersection(model.features) for model in models)
+    return (label and (getattr(label, language or definitions.project.language) or label.fr or label.en)) or segment
 
 
 def _one(table: ir.Table, profile_id: int) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 
 from facette.clock import Moment, start_of_day
 from facette.definitions.project import Definitions
+from facette.definitions.redefined import written
 from facette.errors import FacetteError, RunError
-from facette.plan import Step, fingerprints, plan
+from facette.plan import Step, fingerprints, plan, redefinitions
 from facette.stages import perform
 from facette.stages.landing import expect, extract
 from facette.stages.profiles import IdentitySplitError
@@ -55,6 +56,7 @@ class Outcome:
     is_published : False when nothing had changed and the published run stands
     warnings     : what may not be as the user wants it
     notes        : what was found out while reading, such as encodings
+    redefined    : segment → why it no longer means what it meant in the run before
     """
 
     run: str
@@ -63,6 +65,7 @@ class Outcome:
     stages: list[StageFigures]
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    redefined: dict[str, str] = field(default_factory=dict)
 
 
 def moment_of(definitions: Definitions, as_of: datetime | date | None, now: datetime) -> Moment:
@@ -138,6 +141,7 @@ def planned(definitions: Definitions, *, as_of: datetime | date | None = None, i
         "sources": {name: asdict(arrival) for name, arrival in arrivals.items()},
         "live": {name: asdict(live) for name, live in definitions.live.items()},
         "steps": [asdict(step) for step in plan(definitions, published, moment, arrivals, is_full=is_full)],
+        "redefined": redefinitions(definitions, published),
     }
 
 
@@ -163,10 +167,11 @@ def _run(
         state = work()
         anew = plan(definitions, None, moment, arrivals)
         _perform(tuple(replace(step, reason="new links took a profile apart") for step in anew), state, watch)
-    snapshot = replace(state.draft.snapshot, fingerprints=fingerprints(definitions))
+    snapshot = state.draft.snapshot
+    snapshot = replace(snapshot, fingerprints=fingerprints(definitions), definitions=written(definitions))
     store.publish(replace(snapshot, published_at=datetime.now(UTC).isoformat()))
     store.sweep()
-    return Outcome(name, moment.local, True, watch.stages, state.warnings, notes)
+    return Outcome(name, moment.local, True, watch.stages, state.warnings, notes, state.redefined)
 
 
 def _perform(steps: tuple[Step, ...], work: Work, watch: _Watch) -> None:

@@ -138,10 +138,12 @@ def test_segments_profile_and_explain(facette: Facette, project: Path) -> None:
     assert person["identifiers"][0] == {"kind": "customer_id", "value": "C001"}
 
     for segment in [row["segment"] for row in listed]:
-        said = facette("explain", "C001", segment, "--project", project)
+        said = facette("explain", "C001", segment, "--project", project).out
         answer = facette("explain", "C001", segment, "--project", project, "--json").json
-        assert f"{'is' if answer['is_member'] else 'is not'} a member of" in said.out
-        assert ("✔" if answer["is_member"] else "✘") in said.out
+        assert f"Le profil 2 {'est' if answer['is_member'] else 'n’est pas'} dans ".replace("’", "'") in said
+        assert ("✔" if answer["is_member"] else "✘") in said
+        changes = [change["text"] for way in answer["to_flip"]["ways"] for change in way]
+        assert changes and all(change in said for change in changes)
 
 
 def test_a_segment_is_explained_by_its_label(facette: Facette, project: Path) -> None:
@@ -177,6 +179,24 @@ def test_questions_before_the_edited_definitions_are_run(facette: Facette, proje
         True,
         True,
     )
+
+
+def test_what_if_and_the_run_that_does_it(facette: Facette, project: Path) -> None:
+    asked = ("what-if", "meilleurs clients", "--project", project)
+    said = facette(*asked, "--rule", "score de dépense = élevé", "--json").json
+    assert (said["segment"], said["members"], said["entering"], said["leaving"]) == ("vip", 7, said["would_be"] - 7, 0)
+    assert {"rows", "seconds", "memory_bytes"} == said["cost"].keys()
+    assert said["samples"]["entering"][0]["identifiers"].keys() == {"customer_id", "email"}
+    french = facette(*asked, "--rule", "score de dépense = élevé").out
+    assert "deviendraient" in french
+    assert "les deux règles pour tous" in french
+    edit(project / "facette.yml", "language: fr", "language: en")
+    edit(project / "segments.yml", "rule: score de dépense = élevé ET panier moyen >= 40", "rule: spend_score = high")
+    english = facette(*asked, "--as-of", "2026-09-01").out
+    assert "rule of the files" in english
+    assert "from what was known" not in english
+    assert "redefined: vip: its rule changed" in facette("plan", "--project", project).out
+    assert f"vip: its rule changed; by definition +{said['entering']} −0" in facette("run", "--project", project).out
 
 
 def test_preview_and_report(facette: Facette, project: Path) -> None:
@@ -248,6 +268,8 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no such segment": (["explain", "C001", "activ"], "There is no segment activ"),
     "nobody": (["explain", "C999", "active"], "Nobody answers to “C999”"),
     "no such person": (["profile", "C999"], "Nobody answers to “C999”"),
+    "nonsense for an instant of knowledge": (["what-if", "vip", "--known-at", "soon"], "--known-at soon is neither"),
+    "a cluster instead of a segment": (["what-if", "styles", "--rule", "vip"], "gives clusters"),
     "wrong rule": (["preview", "DID purchse"], "“purchse” is not an event"),
     "a rule with a character that is none": (["preview", "city = 'a\0b'"], "NUL"),
     "an instant that is none": (
@@ -283,7 +305,8 @@ def test_a_day_may_be_written_in_any_way_of_iso_8601(facette: Facette, project: 
 
 
 @pytest.mark.parametrize(
-    "words", [["segments"], ["profile", "x"], ["explain", "x", "vip"], ["preview", "vip"], ["report"]]
+    "words",
+    [["segments"], ["profile", "x"], ["explain", "x", "vip"], ["preview", "vip"], ["what-if", "vip"], ["report"]],
 )
 def test_before_the_first_run(facette: Facette, base: Path, tmp_path: Path, words: list[str]) -> None:
     fresh = copied(base, tmp_path / "fresh", has_store=False)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from facette.clock import Moment
 from facette.definitions.language import check_rule, parse_rule, print_rule, tree
 from facette.definitions.language.tree import Aggregate, And, Checked, Column, Compare, Duration, InSegment, Not, Number
-from facette.segments.explain import Reason, explain, turning_points
+from facette.segments.explain import Reason, explain
+from facette.segments.turning_points import turning_points
 from facette.warehouse.moments import Moments
 from tests.differential.worlds import random_event, random_moment, random_value, telling_instants, vocabulary
 from tests.language.strategies import aggregates, comparisons, connected, dids, traits

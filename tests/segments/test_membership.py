@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facette.clock import Moment
-from facette.segments.membership import changes, members, memberships, remapped, replayed, sizes
+from facette.segments.membership import CAUSES, changes, members, memberships, remapped, replayed, sizes
 from facette.warehouse.connect import connect
 
 SEGMENTS = ("a", "b", "c")
@@ -57,6 +57,7 @@ def test_runs_one_after_the_other(runs: list[tuple[Members, int]]) -> None:
                 "entered": of(segment, came),
                 "stayed": of(segment, now & since.keys()),
                 "left": of(segment, went),
+                **dict.fromkeys(CAUSES),
             }
             for segment in SEGMENTS
         ]

@@ -12,7 +12,7 @@ from facette.definitions import model
 from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, feature_table
 from facette.features.thresholds import cuts_at
-from facette.profiles.golden import golden_record
+from facette.profiles.golden import profiles_at
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,7 @@ class Past:
 
     def profiles_at(self, moment: Moment) -> ir.Table:
         """Profiles with the traits that were known at a moment."""
-        kinds = self.project.identifiers
-        profiles = golden_record(self.records, self.identities, self.project, moment, kinds)
-        return profiles.rename({kind.name: f"id_{kind.name}" for kind in kinds})
+        return profiles_at(self.records, self.identities, self.project, moment)
 
     def rows_at(self, plan: FeaturePlan, moment: Moment) -> ir.Table:
         """The feature table of a plan at a moment, from what was known then; cuts and thresholds are those of then."""

@@ -43,7 +43,7 @@ def cuts_at(
     memory, 8 bytes for each value; a moving average of n days computes its feature n times.
     """
     cuts: dict[str, tuple[float, ...]] = {}
-    waiting = [feature for feature in plan.features if _is_fitted(feature)]
+    waiting = [feature for feature in plan.features if is_fitted(feature)]
     while waiting:
         ready = [feature for feature in waiting if _fitted_below(feature, plan) <= cuts.keys()]
         waiting = [feature for feature in waiting if feature not in ready]
@@ -97,7 +97,8 @@ def quantile(values: np.ndarray, share: Fraction) -> float:
     return low + (high - low) * rest.numerator / rest.denominator
 
 
-def _is_fitted(feature: Feature) -> bool:
+def is_fitted(feature: Feature) -> bool:
+    """Whether something is computed from the population before it is known for anybody."""
     return isinstance(feature, model.Threshold) or feature.quantiles is not None
 
 
@@ -109,7 +110,7 @@ def _fitted_below(feature: Feature, plan: FeaturePlan) -> set[str]:
     """The scores and thresholds that this one is built on; a moving average on none of today's."""
     if _is_average(feature):
         return set()
-    return {other.name for other in _part(plan, [feature]).features if _is_fitted(other)}
+    return {other.name for other in _part(plan, [feature]).features if is_fitted(other)}
 
 
 def _part(plan: FeaturePlan, features: Iterable[Feature]) -> FeaturePlan:

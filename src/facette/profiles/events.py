@@ -39,6 +39,7 @@ def remap(events: ir.Table, merged: ir.Table) -> ir.Table:
     events : ``profile_id`` and any other columns
     merged : ``old_id``, ``new_id``
     """
-    joined = events.left_join(merged, events.profile_id == merged.old_id)
-    others = [events[column] for column in events.columns if column != "profile_id"]
-    return joined.select(ibis.coalesce(merged.new_id, events.profile_id).name("profile_id"), *others)
+    moved = merged.select(_old="old_id", _new="new_id")
+    joined = events.left_join(moved, events.profile_id == moved["_old"])
+    # Ibis takes what `select` gives for a join still going on, and refuses to join it with anything made from it.
+    return joined.mutate(profile_id=ibis.coalesce(joined["_new"], joined.profile_id)).drop("_old", "_new")

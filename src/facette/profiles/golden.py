@@ -26,7 +26,7 @@ def golden_record(
 
     records    : source → its records (``record``, ``id_<kind>``, ``known_at``, traits); a trait that several sources
                  give has one type
-    identities : ``kind``, ``value``, ``profile_id``, ``known_from``; only what was known makes a profile count
+    identities : ``kind``, ``value``, ``profile_id``, ``known_from``; only what was known is shown, and makes it count
     moment     : records with ``known_at`` after ``moment.known_at`` do not exist yet; null means always known (oldest)
     returns    : ``profile_id``, ``is_counted``, ``id_<kind>`` per kind, ``n_identifiers``, traits; one row per profile
                  of ``identities``, also when it has no record
@@ -56,18 +56,30 @@ def golden_record(
     )
 
 
+def profiles_at(
+    records: Mapping[str, ir.Table], identities: ir.Table, project: model.Project, moment: Moment
+) -> ir.Table:
+    """The golden record as the table ``profiles`` has it: its identifiers are called by their kinds."""
+    kinds = project.identifiers
+    profiles = golden_record(records, identities, project, moment, kinds)
+    return profiles.rename({kind.name: f"id_{kind.name}" for kind in kinds})
+
+
 def _identified(
     identities: ir.Table, project: model.Project, kinds: Sequence[model.Identifier], moment: Moment
 ) -> ir.Table:
-    """Every profile with its smallest identifier of each kind, and whether it counted at the moment."""
+    """Every profile with its smallest identifier of each kind known at the moment, and whether it counted then."""
+    is_known = identities.known_from.isnull() | (identities.known_from <= instant(moment.known_at))
     smallest = {
-        f"id_{kind.name}": (identities.kind == kind.name).ifelse(identities.value, ibis.null("string")).min()
+        f"id_{kind.name}": (is_known & (identities.kind == kind.name))
+        .ifelse(identities.value, ibis.null("string"))
+        .min()
         for kind in kinds
     }
-    is_known = identities.known_from.isnull() | (identities.known_from <= instant(moment.known_at))
     wanted = [identities.kind == kind for kind in project.population]
     counts = (ibis.or_(*wanted) & is_known if wanted else is_known).cast("int8").max() == 1
-    profiles = identities.group_by("profile_id").agg(**smallest, n_identifiers=identities.count(), is_counted=counts)
+    n_known = is_known.cast("int64").sum()
+    profiles = identities.group_by("profile_id").agg(**smallest, n_identifiers=n_known, is_counted=counts)
     return profiles.select("profile_id", *smallest, "n_identifiers", "is_counted")
 
 

@@ -7,28 +7,26 @@ could change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, cast
 
 import ibis.expr.types as ir
 
-from facette.clock import CALENDAR, CALENDAR_UNITS, Moment, months_before
+from facette.clock import Moment
+from facette.definitions import model
 from facette.definitions.language import tree
+from facette.features.table import columns_in, scored
+from facette.segments.deciding import Decisive, decisive_events
+from facette.segments.flips import Change, Flips, smallest_flips
+from facette.segments.person import Person
+from facette.segments.regions import Ask, regions
+from facette.segments.sentences import Words
+from facette.segments.trees import Rules, by_column, column_of, conditions, inside, leaves, new_inside
+from facette.segments.turning_points import MOST_MOMENTS, turning_points
 from facette.warehouse.compiler import compile_rule
 from facette.warehouse.moments import Moments
-
-NEAR_DAYS = 35
-"""Midnights asked about at least where every midnight may matter."""
-
-MOST_MOMENTS = 400
-"""Give up after this many later moments; the explanation then says until when it looked."""
-
-Events = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Kind → the profile's visible events of that kind: at, day, and their properties."""
-
-D = TypeVar("D", date, datetime)
 
 
 @dataclass
@@ -40,6 +38,7 @@ class Reason:
     is_met     : the verdict
     value      : what was seen (conditions only)
     changes_at : the instant at which the verdict flips if nothing happens (None: not by itself)
+    decided_by : the events that made the value what it is, for each aggregate behind it (conditions only)
     items      : the conditions inside
     """
 
@@ -48,6 +47,7 @@ class Reason:
     is_met: bool
     value: Any = None
     changes_at: datetime | None = None
+    decided_by: tuple[Decisive, ...] = ()
     items: list[Reason] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,47 +56,97 @@ class Reason:
             "kind": self.kind,
             "text": self.text,
             "is_met": self.is_met,
-            "value": self.value.isoformat() if isinstance(self.value, date) else self.value,
-            "changes_at": self.changes_at and self.changes_at.isoformat(),
+            "value": _plain(self.value),
+            "changes_at": _plain(self.changes_at),
+            "decided_by": [_plain(asdict(each)) for each in self.decided_by],
             "items": [item.as_dict() for item in self.items],
         }
 
 
+NO_FLIPS = Flips((), is_complete=False)
+
+
 @dataclass(frozen=True)
 class Explanation:
-    """The tree of reasons, and how far ahead was looked for changes by time alone (None: all there are)."""
+    """Why a profile is or is not in a segment.
+
+    reason       : the rule as a tree
+    looked_until : how far ahead was looked for changes by time alone (None: these are all there are)
+    flips        : the smallest changes that would flip the segment
+    """
 
     reason: Reason
     looked_until: datetime | None
+    flips: Flips = NO_FLIPS
 
 
 RowsAt = Callable[[Moments], ir.Table]
 """The profile's wide row as it would be at each moment if nothing happened in between; profile_id is the position."""
 
 
+def explain_person(
+    person: Person, segment: str, rules: Rules, moment: Moment, words: Words, *, ask: Ask
+) -> Explanation:
+    """Explain a segment for one profile: its reasons, what decided them, what time will do, what would flip it.
+
+    rules : the segment's and those that it refers to, in whatever depth
+    words : how things are written
+    ask   : runs a query
+    """
+    plan = person.plan
+    rule = cast(tree.Rule, rules[segment].rule)
+    trees = [cast(tree.Rule, each.rule) for each in rules.values()]
+    now = Moments((moment,), tree.durations([*trees, *plan.aggregates.values()]))
+    rows = person.rows_at(now)
+    row = rows.to_pyarrow().to_pylist()[0]
+    is_hidden = _hides_recency(person)
+    later = turning_points(
+        trees,
+        plan.aggregates,
+        {event: table.to_pyarrow().to_pylist() for event, table in person.events.items()},
+        row,
+        moment,
+        values=plan.values,
+        cuts=_all_cuts(person),
+        is_every_midnight=is_hidden,
+    )
+    answer = explain(
+        rule,
+        rules,
+        person.rows_at,
+        replace(now, moments=(moment, *later)),
+        print_rule=words.rule,
+        deciding=what_decided(person, rules, row, moment, words),
+    )
+    if is_hidden and answer.looked_until is None:
+        answer = replace(answer, looked_until=later[-1].local)
+    return replace(answer, flips=_flips(person, rule, rules, rows, row, moment, ask))
+
+
 def explain(
     rule: tree.Rule,
-    rules: Mapping[str, tree.Checked],
+    rules: Rules,
     rows_at: RowsAt,
     moments: Moments,
     *,
     print_rule: Callable[[tree.Rule], str],
+    deciding: Mapping[str, Sequence[Decisive]] | None = None,
 ) -> Explanation:
     """Explain a checked rule for one profile.
 
     rules      : the segments it may refer to; the conditions of each are shown inside, where it is named first
     moments    : now, then every later moment at which an answer could change (see :func:`turning_points`)
     print_rule : how conditions are shown
+    deciding   : column → the events that decided it
     """
-    nodes = list(_nodes(rule, rules, set()))
-    conditions = list(dict.fromkeys(node for node in nodes if not _inside(node, rules)))
-    columns = sorted({column.name for column in map(_column, conditions) if column})
+    asked_of = conditions(rule, rules)
+    columns = sorted({column.name for column in map(column_of, asked_of) if column})
     asked = replace(moments, moments=moments.moments[: MOST_MOMENTS + 1])
-    answers = _ask(conditions, columns, rows_at(asked), asked)
+    answers = _ask(asked_of, columns, rows_at(asked), asked)
     verdicts: dict[int, bool] = {}
     flips: dict[int, datetime] = {}
     for moment, answer in zip(asked.moments, answers, strict=True):
-        met = {condition: answer[f"c{index}"] for index, condition in enumerate(conditions)}
+        met = {condition: answer[f"c{index}"] for index, condition in enumerate(asked_of)}
         for node, verdict in _verdicts(rule, rules, met).items():
             if verdicts.setdefault(node, verdict) != verdict:
                 flips.setdefault(node, moment.local)
@@ -104,97 +154,41 @@ def explain(
 
     def build(node: tree.Rule) -> Reason:
         kind = {tree.And: "and", tree.Or: "or", tree.Not: "not", tree.InSegment: "segment"}.get(type(node), "condition")
-        column = _column(node)
-        value = answers[0][f"v_{column.name}"] if column else None
-        inside = [build(item) for item in _new_inside(node, rules, shown)]
-        return Reason(kind, print_rule(node), verdicts[id(node)], value, flips.get(id(node)), inside)
+        column = column_of(node)
+        value = _local(answers[0][f"v_{column.name}"], moments.moments[0]) if column else None
+        items = [build(item) for item in new_inside(node, rules, shown)]
+        events = tuple((deciding or {}).get(column.name, ())) if column else ()
+        return Reason(kind, print_rule(node), verdicts[id(node)], value, flips.get(id(node)), events, items)
 
     is_cut_short = len(asked.moments) < len(moments.moments)
     return Explanation(build(rule), asked.moments[-1].local if is_cut_short else None)
 
 
-def turning_points(
-    rules: Iterable[tree.Rule],
-    aggregates: Mapping[str, tree.Aggregate],
-    events: Events,
-    row: Mapping[str, Any],
-    moment: Moment,
-    *,
-    values: Mapping[str, tree.Operand] | None = None,
-    cuts: Mapping[str, Iterable[float]] | None = None,
-    is_every_midnight: bool = False,
-) -> list[Moment]:
-    """The later moments at which time alone could change an answer about one profile, ascending.
-
-    rules             : every rule that is asked about (with those it refers to)
-    aggregates        : column → the aggregate behind it
-    row               : the profile's wide row now
-    values            : feature → its value; some are another name of an aggregate
-    cuts              : column → the cuts of quantile scores of it
-    is_every_midnight : any midnight may matter, because a number of days since is part of a formula; each is asked
-                        about as far as the other moments reach, and for ``NEAR_DAYS``
-    """
-    days: set[date] = set()
-    instants: set[datetime] = set()
-    for aggregate in aggregates.values():
-        for event, window, where in _selections(aggregate):
-            for one in events.get(event, ()):
-                days |= set(_window_days(window, one["day"]))
-                instants |= set(_window_instants(window, one["at"]))
-                for leaf in _leaves(where):
-                    column = _column(leaf)
-                    days |= set(_leaf_days(leaf, column and one.get(column.name), moment))
-                    instants |= set(_leaf_instants(leaf, column and one.get(column.name)))
-    thresholds = [(name, set(numbers)) for name, numbers in (cuts or {}).items()]
-    for leaf in (leaf for rule in rules for leaf in _leaves(rule)):
-        column = _column(leaf)
-        if column is None:
-            continue
-        thresholds.append((column.name, set(_numbers(leaf))))
-        for seen in _ever_seen(column.name, row, _behind(column.name, aggregates, values or {}), events):
-            days |= set(_leaf_days(leaf, seen, moment))
-            instants |= set(_leaf_instants(leaf, seen))
-    for name, numbers in thresholds:
-        behind = _behind(name, aggregates, values or {})
-        if behind and behind.function == "recency":
-            latest = _ever_latest(row.get(name), behind, events, moment)
-            wholes = {int(number) for number in numbers if 0 <= number < MOST_DAYS}
-            days |= {_later(day, timedelta(days=n + extra)) for day in latest for n in wholes for extra in (0, 1)}
-    later = {moment.start_of(day) for day in days if moment.today < day < CALENDAR[1]}
-    later |= {_ceil5(at + extra) for at in instants if at < END for extra in (timedelta(0), timedelta(minutes=5))}
-    later = {at for at in later if at > moment.as_of}
-    if is_every_midnight:
-        reach = (Moment(max(later), moment.zone).today - moment.today).days if later else 0
-        ahead = range(1, min(max(reach, NEAR_DAYS), MOST_MOMENTS) + 1)
-        later |= {moment.start_of(moment.today + timedelta(days=n)) for n in ahead}
-    return [Moment(at, moment.zone, at) for at in sorted(later)]
-
-
 # ── verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _ask(conditions: list[tree.Rule], columns: list[str], rows: ir.Table, moments: Moments) -> list[dict[str, Any]]:
+def _ask(asked_of: list[tree.Rule], columns: list[str], rows: ir.Table, moments: Moments) -> list[dict[str, Any]]:
     """The verdict of every condition and the value of every column, at each moment, in one query."""
-    verdicts = {f"c{index}": compile_rule(condition, rows, moments) for index, condition in enumerate(conditions)}
+    verdicts = {f"c{index}": compile_rule(condition, rows, moments) for index, condition in enumerate(asked_of)}
     values = {f"v_{column}": rows[column] for column in columns}
     answers = rows.select("profile_id", **verdicts, **values).to_pyarrow().to_pylist()
     return sorted(answers, key=lambda answer: answer["profile_id"])
 
 
-def _verdicts(rule: tree.Rule, rules: Mapping[str, tree.Checked], met: Mapping[tree.Rule, bool]) -> dict[int, bool]:
+def _verdicts(rule: tree.Rule, rules: Rules, met: Mapping[tree.Rule, bool]) -> dict[int, bool]:
     """The id of every node → its verdict, from those of the conditions; each segment is judged once."""
     found: dict[int, bool] = {}
 
     def judge(node: tree.Rule) -> bool:
         if id(node) not in found:
-            inside = [judge(item) for item in _inside(node, rules)]
+            verdicts = [judge(item) for item in inside(node, rules)]
             match node:
                 case tree.Or():
-                    found[id(node)] = any(inside)
+                    found[id(node)] = any(verdicts)
                 case tree.Not():
-                    found[id(node)] = not inside[0]
+                    found[id(node)] = not verdicts[0]
                 case tree.And() | tree.InSegment():
-                    found[id(node)] = all(inside)
+                    found[id(node)] = all(verdicts)
                 case _:
                     found[id(node)] = met[node]
         return found[id(node)]
@@ -203,207 +197,99 @@ def _verdicts(rule: tree.Rule, rules: Mapping[str, tree.Checked], met: Mapping[t
     return found
 
 
-# ── trees ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── one person ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _inside(node: tree.Rule, rules: Mapping[str, tree.Checked]) -> tuple[tree.Rule, ...]:
-    match node:
-        case tree.And(items) | tree.Or(items):
-            return items
-        case tree.Not(item):
-            return (item,)
-        case tree.InSegment(segment):
-            return (rules[segment].rule,)  # type: ignore[return-value]
-    return ()
+def flips_as_dict(flips: Flips, words: Words) -> dict[str, Any]:
+    """For JSON: dates and instants as ISO text."""
+
+    def told(change: Change) -> dict[str, Any]:
+        region = change.region
+        ends = {"at_least": region.low, "at_most": region.high} if region.is_run else {}
+        return {
+            "column": change.column.name,
+            "text": words.change(change),
+            "conditions": [{"text": words.rule(rule), "has_to_be": is_met} for rule, is_met in change.conditions],
+            "now": _plain(words.local(change.now)),
+            "value": _plain(words.local(region.value)),
+            **{key: _plain(words.local(ends.get(key))) for key in ("at_least", "at_most")},
+            "is_by_hand": not change.is_given,
+        }
+
+    return {"ways": [[told(change) for change in way] for way in flips.ways], "is_complete": flips.is_complete}
 
 
-def _new_inside(node: tree.Rule, rules: Mapping[str, tree.Checked], seen: set[str]) -> tuple[tree.Rule, ...]:
-    """What is inside a node; of a segment only the first time, so that the work does not grow with every reference."""
-    if isinstance(node, tree.InSegment):
-        if node.segment in seen:
-            return ()
-        seen.add(node.segment)
-    return _inside(node, rules)
+def what_decided(
+    person: Person, rules: Rules, row: Mapping[str, Any], moment: Moment, words: Words
+) -> dict[str, list[Decisive]]:
+    """Column of a condition → the events that decided each of the aggregates behind it.
+
+    rules : whose conditions are meant
+    row   : the person's wide row
+    """
+    asked_of = [condition for each in rules.values() for condition in leaves(cast(tree.Rule, each.rule))]
+    columns = {column.name: column for column in map(column_of, asked_of) if column}
+    every = [*columns.values(), *(one for value in person.plan.values.values() for one in _columns(value))]
+    written = {column.name: words.operand(column) for column in every if column.name in person.plan.aggregates}
+    decisive = decisive_events(person.plan.aggregates, written, person.events, row, moment)
+    return {name: [decisive[one] for one in person.aggregates_behind(name)] for name in columns}
 
 
-def _nodes(node: tree.Rule, rules: Mapping[str, tree.Checked], seen: set[str]) -> Iterator[tree.Rule]:
-    yield node
-    for item in _new_inside(node, rules, seen):
-        yield from _nodes(item, rules, seen)
+def _columns(value: tree.Operand) -> Iterator[tree.Column]:
+    match value:
+        case tree.Column():
+            yield value
+        case tree.Arithmetic(_, left, right):
+            yield from _columns(left)
+            yield from _columns(right)
 
 
-def _leaves(node: tree.Rule | None) -> Iterator[tree.Rule]:
-    match node:
-        case None:
-            return
-        case tree.And(items) | tree.Or(items):
-            for item in items:
-                yield from _leaves(item)
-        case tree.Not(item):
-            yield from _leaves(item)
-        case _:
-            yield node
+def _flips(
+    person: Person, rule: tree.Rule, rules: Rules, rows: ir.Table, row: Mapping[str, Any], moment: Moment, ask: Ask
+) -> Flips:
+    roots = person.roots()
+    on = by_column(conditions(rule, rules), roots)
+    columns = {name: cast(tree.Column, column_of(group[0])) for name, group in on.items()}
+    domains = {name: person.domain(replace(column, name=name), rows, moment) for name, column in columns.items()}
+    given = frozenset(name for name, domain in domains.items() if domain.is_given)
+    return smallest_flips(rule, rules, on, regions(on, domains, row, moment, ask=ask), given)
 
 
-def _column(node: tree.Rule) -> tree.Column | None:
-    """The column that a condition looks at."""
-    left = getattr(node, "left", None)
-    return left if isinstance(left, tree.Column) else None
+def _all_cuts(person: Person) -> dict[str, tuple[float, ...]]:
+    """Column → the cuts of all scores of it."""
+    cuts: dict[str, tuple[float, ...]] = {}
+    for feature in person.plan.features:
+        of = scored(feature)
+        if of is not None:
+            fixed = feature.cuts.at if isinstance(feature, model.Feature) and feature.cuts else ()
+            cuts[of] = (*cuts.get(of, ()), *fixed, *person.cuts.get(feature.name, ()))
+    return cuts
 
 
-def _literals(leaf: tree.Rule) -> tuple[tree.Literal_, ...]:
-    match leaf:
-        case tree.Compare(_, _, right):
-            return (right,)
-        case tree.OneOf(_, values):
-            return values
-        case tree.Between(_, low, high):
-            return (low, high)
-    return ()
+def _hides_recency(person: Person) -> bool:
+    """Whether a number of days since something is part of a formula or a model, so that any midnight may matter."""
+    plan = person.plan
+    days = {name for name, aggregate in plan.aggregates.items() if aggregate.function == "recency"}
+    for name, value in plan.values.items():
+        if isinstance(value, tree.Column) and value.name in days:
+            days.add(name)
+        elif columns_in(value) & days:
+            return True
+    return not days.isdisjoint(name for names in person.inputs.values() for name in names)
 
 
-def _numbers(leaf: tree.Rule) -> Iterator[float]:
-    for literal in _literals(leaf):
-        if isinstance(literal, tree.Number):
-            yield literal.value
+def _local(value: Any, moment: Moment) -> Any:
+    """Instants in the project's time zone, everything else as it is."""
+    return Moment(value, moment.zone).local if isinstance(value, datetime) else value
 
 
-# ── what time can change ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _behind(
-    column: str, aggregates: Mapping[str, tree.Aggregate], values: Mapping[str, tree.Operand]
-) -> tree.Aggregate | None:
-    """The aggregate that a column is, under whatever name."""
-    while column not in aggregates and isinstance(value := values.get(column), tree.Column):
-        column = value.name
-    return aggregates.get(column)
-
-
-def _selections(aggregate: tree.Aggregate) -> Iterator[tuple[str, tree.Window | None, tree.Rule | None]]:
-    """The kinds of event that take part in an aggregate, with the window and the condition that choose among them."""
-    yield aggregate.event, aggregate.window, aggregate.where
-    for leaf in _leaves(aggregate.where):
-        if isinstance(leaf, tree.Followed):
-            yield aggregate.event, tree.InTheLast(leaf.delay.amount, leaf.delay.unit), None  # the delay, when over
-            yield leaf.next.event, leaf.next.window, leaf.next.where
-
-
-def _ever_seen(column: str, row: Mapping[str, Any], aggregate: tree.Aggregate | None, events: Events) -> Iterator[Any]:
-    """The values that a column may have as time passes: where other events come to count, that of any."""
-    yield row.get(column)
-    if aggregate and aggregate.of and tree.durations(aggregate):
-        for event in events.get(aggregate.event, ()):
-            yield event.get(aggregate.of)
-
-
-def _ever_latest(days_since: Any, aggregate: tree.Aggregate, events: Events, moment: Moment) -> set[date]:
-    """The days that may be the latest one as time passes, for a number of days since that is so much now."""
-    if tree.durations(aggregate):
-        return {event["day"] for event in events.get(aggregate.event, ())}
-    if days_since is None or not 0 <= days_since < (moment.today - CALENDAR[0]).days:  # a default can be anything
-        return set()
-    return {moment.today - timedelta(days=int(days_since))}
-
-
-def _leaf_days(leaf: tree.Rule, seen: Any, moment: Moment) -> Iterator[date]:
-    """The days on which a condition on a date's or an instant's age, or on a relative day, could change."""
-    if not isinstance(seen, date):
-        return
-    day = Moment(seen, moment.zone).today if isinstance(seen, datetime) else seen
-    for literal in _compared(leaf):
-        match literal:
-            case tree.Duration(amount, unit) | tree.InTheLast(amount, unit) if unit in CALENDAR_UNITS:
-                yield _day_reached(day, amount, unit)
-                yield _day_out(day, amount, unit)
-            case tree.RelativeDay(back):
-                yield _later(day, timedelta(days=back))
-                yield _later(day, timedelta(days=back + 1))
-
-
-def _leaf_instants(leaf: tree.Rule, seen: Any) -> Iterator[datetime]:
-    if not isinstance(seen, datetime):
-        return
-    for literal in _compared(leaf):
-        if isinstance(literal, tree.Duration | tree.InTheLast) and literal.unit not in CALENDAR_UNITS:
-            yield _later(seen, _clock(literal.amount, literal.unit))
-            yield _later(seen, _clock(literal.amount + 1, literal.unit))
-
-
-def _compared(leaf: tree.Rule) -> Iterator[tree.Literal_ | tree.InTheLast]:
-    """What a condition compares with; of the window of a first time its length, or the days where it ends."""
-    yield from _literals(leaf)
-    match leaf:
-        case tree.FirstIn(_, tree.InTheLast() as window):
-            yield window
-        case tree.FirstIn(_, tree.Earlier(amount, after, unit)):
-            yield tree.InTheLast(after, unit)
-            yield tree.InTheLast(amount + after, unit)
-        case tree.FirstIn(_, tree.Since(day) | tree.Before(day)):
-            yield day
-        case tree.FirstIn(_, tree.BetweenDays(first, last)):
-            yield first
-            yield last
-
-
-def _window_days(window: tree.Window | None, day: date) -> Iterator[date]:
-    """The days on which a window could gain or lose an event of a day."""
-    match window:
-        case tree.InTheLast(amount, unit) if unit in CALENDAR_UNITS:
-            yield _day_out(day, amount, unit)
-        case tree.Earlier(amount, after, unit) if unit in CALENDAR_UNITS:
-            yield _day_out(day, after, unit)
-            yield _day_out(day, amount + after, unit)
-        case tree.Before(tree.RelativeDay(ago)) | tree.Since(tree.RelativeDay(ago)):
-            yield _later(day, timedelta(days=ago + 1))
-        case tree.BetweenDays(first, last):
-            for end in (first, last):
-                if isinstance(end, tree.RelativeDay):
-                    yield _later(day, timedelta(days=end.days_ago))
-                    yield _later(day, timedelta(days=end.days_ago + 1))
-
-
-def _window_instants(window: tree.Window | None, at: datetime) -> Iterator[datetime]:
-    if isinstance(window, tree.InTheLast) and window.unit not in CALENDAR_UNITS:
-        yield _later(at, _clock(window.amount, window.unit))
-    if isinstance(window, tree.Earlier) and window.unit not in CALENDAR_UNITS:
-        yield _later(at, _clock(window.after, window.unit))
-        yield _later(at, _clock(window.amount + window.after, window.unit))
-
-
-# ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-END = datetime(CALENDAR[1].year, CALENDAR[1].month, CALENDAR[1].day, tzinfo=UTC)
-MOST_DAYS = 10_000_000
-"""No number of days since reaches it."""
-
-
-def _later(value: D, delta: timedelta) -> D:
-    """So much later, and not beyond the end of the calendar."""
-    end = END if isinstance(value, datetime) else CALENDAR[1]
-    return value if value >= end else value + min(delta, end - value)
-
-
-def _day_reached(day: date, amount: int, unit: str) -> date:
-    """The first day on which ``day`` is that long ago or longer: for 31 January and a month 1 March."""
-    if unit in ("day", "week"):
-        return _later(day, timedelta(days=amount * (7 if unit == "week" else 1)))
-    months = amount * (12 if unit == "year" else 1)
-    if day.year + months // 12 + 1 > CALENDAR[1].year:
-        return CALENDAR[1]
-    reached = months_before(day, -months)
-    return reached if reached.day == day.day else reached + timedelta(days=1)
-
-
-def _day_out(day: date, amount: int, unit: str) -> date:
-    """The first day on which a window of that length no longer reaches back to ``day``."""
-    return _day_reached(_later(day, timedelta(days=1)), amount, unit)
-
-
-def _clock(amount: int, unit: str) -> timedelta:
-    return timedelta(minutes=amount * {"minute": 1, "hour": 60}[unit])
-
-
-def _ceil5(at: datetime) -> datetime:
-    floor = at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0)
-    return floor if floor == at else floor + timedelta(minutes=5)
+def _plain(value: Any) -> Any:
+    """Dates and instants as ISO text, in whatever depth."""
+    match value:
+        case date():
+            return value.isoformat()
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+    return value

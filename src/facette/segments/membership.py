@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
@@ -90,23 +91,33 @@ def remapped(before: ir.Table, merged: ir.Table) -> ir.Table:
 
 
 def sizes(
-    now: ir.Table, changed: ir.Table, *, segments: tuple[str, ...], population: int, run: str, moment: Moment
+    now: ir.Table,
+    changed: ir.Table,
+    *,
+    segments: tuple[str, ...],
+    population: int,
+    run: str,
+    moment: Moment,
+    causes: Causes | None = None,
 ) -> ir.Table:
     """How many members each segment has, and how many came, stayed and went in this run.
 
     now     : profile_id, segment
     changed : profile_id, segment, change
-    returns : run, as_of, segment, members, population, entered, stayed, left
+    causes  : why those of segments that were redefined came and went
+    returns : run, as_of, segment, members, population, entered, stayed, left, and of redefined segments (null of
+              others) entered_by_definition, left_by_definition, entered_by_events, left_by_events
     """
     names = ibis.memtable({"name": list(segments)}, schema={"name": "string"})
     counted = now.group_by("segment").agg(members=now.count())
-    moved = changed.group_by("segment").agg(
-        entered=changed.change.nullif("left").count(),
-        left=changed.change.nullif("entered").count(),
-    )
     joined = names.left_join(counted, names.name == counted.segment).drop("segment")
-    joined = joined.left_join(moved, joined.name == moved.segment).drop("segment")
+    joined = _moved(joined, changed, "")
     n_members, entered = joined.members.fill_null(0), joined.entered.fill_null(0)
+    why = dict.fromkeys(CAUSES, ibis.null("int64"))
+    if causes is not None:
+        joined = _moved(_moved(joined, causes.definition, "_by_definition"), causes.events, "_by_events")
+        is_redefined = joined.name.isin([*causes.segments])
+        why = {name: ibis.ifelse(is_redefined, joined[name].fill_null(0), ibis.null("int64")) for name in CAUSES}
     return joined.select(
         run=ibis.literal(run),
         as_of=instant(moment.as_of),
@@ -116,7 +127,36 @@ def sizes(
         entered=entered,
         stayed=n_members - entered,
         left=joined.left.fill_null(0),
+        **why,
     )
+
+
+CAUSES = ("entered_by_definition", "left_by_definition", "entered_by_events", "left_by_events")
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Why memberships of redefined segments changed: first by events and time, then by definition.
+
+    segments   : those that were redefined
+    events     : from the members before to those that the definitions before would have now; as ``changes``
+    definition : from those to the members now; as ``changes``
+    """
+
+    segments: tuple[str, ...]
+    events: ir.Table
+    definition: ir.Table
+
+
+def _moved(sizes: ir.Table, changed: ir.Table, suffix: str) -> ir.Table:
+    """``sizes`` (with ``name``) and how many entered and left each segment, null where nobody did."""
+    moved = changed.group_by("segment").agg(
+        **{
+            f"entered{suffix}": changed.change.nullif("left").count(),
+            f"left{suffix}": changed.change.nullif("entered").count(),
+        }
+    )
+    return sizes.left_join(moved, sizes.name == moved.segment).drop("segment")
 
 
 def _levels(rules: Mapping[str, tree.Checked]) -> list[list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -10,10 +9,12 @@ from facette.clock import Moment
 from facette.definitions import model
 from facette.errors import ModelError
 from facette.plan import Step
-from facette.segments.clusters import FittedKMeans, assign, fit_kmeans, match_labels
-from facette.segments.scores import FittedPropensity, fit_propensity, score
+from facette.segments.clusters import FittedKMeans, fit_kmeans, match_labels
+from facette.segments.evaluation import model_output
+from facette.segments.scores import FittedPropensity, fit_propensity
 from facette.segments.training import is_due, past_moments, training_set
 from facette.stages.work import Work
+from facette.warehouse.compiler import visible
 
 
 def models(step: Step, work: Work) -> int:
@@ -26,7 +27,7 @@ def models(step: Step, work: Work) -> int:
         row = _fitted(item, before.get(item.name), table, work)
         if row is not None:
             rows.append(row)
-        columns[item.name] = _output(item, row, table)
+        columns[item.name] = model_output(item, row, table)
     work.replace("models", work.con.create_table("models_now", pa.Table.from_pylist(rows, schema=MODELS), temp=True))
     return work.replace("scored", table.select("profile_id", **columns))
 
@@ -79,6 +80,7 @@ def _fit_clusters(item: model.KMeansModel, before: dict | None, table: ir.Table)
 
 def _fit_score(item: model.PropensityModel, work: Work) -> FittedPropensity:
     target = work.events(item.target)
+    target = target.filter(visible(target, work.moment))
     first_day = target.aggregate(day=target.day.min()).to_pyarrow().to_pylist()[0]["day"]
     if first_day is None:
         raise ModelError(
@@ -92,11 +94,3 @@ def _fit_score(item: model.PropensityModel, work: Work) -> FittedPropensity:
         return work.features_at(moment, item.features)
 
     return fit_propensity(item, training_set(item, where, target, row_at, moments, work.moment).to_pyarrow())
-
-
-def _output(item: model.Model, row: dict | None, table: ir.Table) -> ir.Value:
-    if row is None:
-        return ibis.null("int64" if item.kind == "kmeans" else "float64")
-    if item.kind == "kmeans":
-        return assign(FittedKMeans.from_json(row["parameters"], row["metrics"]), table)
-    return score(FittedPropensity.from_json(row["parameters"], row["metrics"]), table)

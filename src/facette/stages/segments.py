@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import ibis
 import ibis.expr.types as ir
 
-from facette.plan import Step
+from facette.definitions.project import Definitions
+from facette.definitions.redefined import redefined, same_features
+from facette.plan import Step, as_published
 from facette.segments import membership
 from facette.segments.clusters import FittedKMeans
+from facette.segments.evaluation import Known, evaluated
 from facette.segments.membership import wide_row
 from facette.stages.work import Work
 from facette.validation.portraits import overlaps, portraits
@@ -24,12 +30,13 @@ def segments(step: Step, work: Work) -> int:
     members = membership.members(wide, names)
     before = _memberships_before(work)
     changed = membership.changes(members, before, run=work.draft.run, moment=work.moment)
+    causes = _causes(work, members, before)
     work.replace("memberships", membership.memberships(members, before, work.moment))
     changed = work.draft.append(work.con, "changes", changed)
     population = wide.count().to_pyarrow().as_py()
     now = work.table("memberships")
     sizes = membership.sizes(
-        now, changed, segments=names, population=population, run=work.draft.run, moment=work.moment
+        now, changed, segments=names, population=population, run=work.draft.run, moment=work.moment, causes=causes
     )
     work.draft.append(work.con, "sizes", sizes)
     return work.draft.snapshot.rows["memberships"]
@@ -52,6 +59,47 @@ def _memberships_before(work: Work) -> ir.Table:
         return work.con.create_table("no_memberships", schema=ibis.schema(schema), temp=True)
     before = before.filter(before.segment.isin([*work.definitions.rules, ""]))
     return membership.remapped(before, _merged_ever(work.table("identities")))
+
+
+def _causes(work: Work, now: ir.Table, before: ir.Table) -> membership.Causes | None:
+    """Why memberships of redefined segments changed; None if none was redefined, or if that cannot be known.
+
+    now, before : profile_id, segment
+    """
+    then = as_published(work.definitions, work.previous) if work.previous else None
+    if then is None or work.previous is None:
+        return None
+    work.redefined = redefined(work.definitions, then)
+    if not work.redefined:
+        return None
+    names = tuple(work.redefined)
+    known = Known(
+        work.moment, _unchanged(work, then), work.events, _models_of(then, work), work.temporary, work.past.rows_at
+    )
+    old = [name for name in names if name in then.rules]
+    wide = work.temporary(evaluated(known, then, old))
+    meanwhile = membership.members(wide, tuple(old))
+    now, before = (table.filter(table.segment.isin([*names])) for table in (now, before))
+    changes = partial(membership.changes, run=work.draft.run, moment=work.moment)
+    return membership.Causes(names, events=changes(meanwhile, before), definition=changes(now, meanwhile))
+
+
+def _unchanged(work: Work, then: Definitions) -> ir.Table:
+    """Counted profiles with the features that are what they were by other definitions, and every aggregate."""
+    changed = set(work.definitions.features) - same_features(work.definitions, then)
+    return work.table("features").drop(*changed).mutate(is_counted=True)
+
+
+def _models_of(then: Definitions, work: Work) -> dict[str, dict[str, Any]]:
+    """Model → its row of ``models``: as it was fitted for the definitions of the run before, where it was changed."""
+    assert work.previous is not None
+    before = work.store.optional_table(work.con, work.previous, "models")
+    fitted = {row["name"]: row for row in before.to_pyarrow().to_pylist()} if before is not None else {}
+    for row in work.table("models").to_pyarrow().to_pylist():
+        is_there = any(item.name == row["name"] for item in then.project.models)
+        if is_there and row["fingerprint"] == then.model_fingerprint(row["name"]):
+            fitted[row["name"]] = row
+    return fitted
 
 
 def _merged_ever(identities: ir.Table) -> ir.Table:

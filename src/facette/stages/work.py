@@ -38,6 +38,7 @@ class Work:
     events_in  : event → the events that this run cleaned, their person unknown yet
     arrived    : event → the same once their person is known
     merged   : old_id, new_id of profiles that this run joined
+    redefined : segment → why it no longer means what it meant in the run before
     warnings : what the user should know although the run goes on
     """
 
@@ -52,9 +53,9 @@ class Work:
     events_in: dict[str, ir.Table] = field(default_factory=dict)
     arrived: dict[str, ir.Table] = field(default_factory=dict)
     merged: ir.Table | None = None
+    redefined: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     _columns: dict[str, list[tuple[str, pa.DataType]]] = field(default_factory=dict)
-    _n_kept: int = 0
 
     @property
     def project(self) -> model.Project:
@@ -154,10 +155,9 @@ class Work:
 
     def features_at(self, moment: Moment, columns: tuple[str, ...]) -> ir.Table:
         """The feature table at a moment, from what was known then; only the columns asked for."""
-        past = replace(self.past, keep=self._kept)
+        past = replace(self.past, keep=self.temporary)
         return past.rows_at(needed(self.plan_of_features, columns), moment)
 
-    def _kept(self, table: ir.Table) -> ir.Table:
-        """A table computed once."""
-        self._n_kept += 1
-        return self.con.create_table(f"kept_{self._n_kept}", table, temp=True)
+    def temporary(self, table: ir.Table) -> ir.Table:
+        """A table computed once, for this run alone."""
+        return self.con.create_table(ibis.util.gen_name("temporary"), table, temp=True)

@@ -200,8 +200,9 @@ def _compare(
             return compare(column.lower(), folded(text))
         case tree.Number(value) | tree.Boolean(value):
             return compare(column, value)
-        case tree.Threshold(name):
-            return compare(column, row[name])
+        case tree.Threshold(name, value):
+            known = row[name] if value is None else ibis.literal(value[0]) if value else ibis.null("float64")
+            return compare(column, known)
     raise TypeError(f"not a literal: {right!r}")
 
 

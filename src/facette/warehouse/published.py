@@ -45,6 +45,7 @@ class Snapshot:
     tables       : table → files, relative to the store
     rows         : table → number of rows
     fingerprints : part of the definitions → its hash when the tables were made
+    definitions  : the features, models and segments that it was made with, as data; empty if it does not say
     consumed     : landings whose rows are in the tables
     fits         : what cleaning fitted (bounds of outliers), by source and field
     cuts         : quantile score → its cuts
@@ -59,6 +60,7 @@ class Snapshot:
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    definitions: Mapping[str, Any] = field(default_factory=dict)
     consumed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fits: Mapping[str, Any] = field(default_factory=dict)
     cuts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

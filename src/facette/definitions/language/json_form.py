@@ -90,7 +90,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if not isinstance(value, NODES):
         return value
-    told = {field.name: getattr(value, field.name) for field in fields(value) if field.name != "span"}
+    told = {field.name: getattr(value, field.name) for field in fields(value) if field.compare}
     said = {name: _plain(item) for name, item in told.items() if item is not None and item is not False}
     if isinstance(value, tree.Boolean):
         said = {"value": value.value}
@@ -160,7 +160,7 @@ def _model(node: type[Any]) -> type[BaseModel]:
     hints = get_type_hints(node)
     shown: dict[str, Any] = {"kind": (Literal[kind_of(node)], ...)}
     for field in fields(node):
-        if field.name != "span":
+        if field.compare:
             default = ... if field.default is MISSING else field.default
             shown[field.name] = (_shape(hints[field.name]), default)
     doc = (node.__doc__ or "").strip() if not (node.__doc__ or "").startswith(f"{node.__name__}(") else None

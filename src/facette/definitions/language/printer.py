@@ -255,9 +255,17 @@ class _Printer:
                 return words.days[days_ago]
             case Duration(amount=amount, unit=unit):
                 return f"{amount} {words.units[unit][amount != 1]}"
-            case Threshold(name=name):
+            case Threshold(name=name, value=value):
                 thresholds = (self.vocabulary.thresholds,) if self.vocabulary else ()
-                return f"{words.threshold}({self.name('threshold_name', name, *thresholds)})"
+                text = f"{words.threshold}({self.name('threshold_name', name, *thresholds)})"
+                return text if value is None else f"{text} [= {self.measured(value)}]"
+
+    def measured(self, value: tuple[float, ...]) -> str:
+        """What a threshold is, to six digits."""
+        if not value:
+            return self.words.known[True].split()[-1].lower()
+        text = f"{value[0]:.6g}"
+        return text.replace(".", ",") if self.language == "fr" else text
 
     # ── names ──
 

@@ -12,7 +12,8 @@ every operand is a :class:`Column` of one wide row, and behaviour clauses have b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from typing import Literal
 
@@ -79,9 +80,13 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """``threshold(frequency_p75)``: a number that every run computes anew from the population; may be unknown."""
+    """``threshold(frequency_p75)``: a number that every run computes anew from the population; may be unknown.
+
+    value : what it is, () if unknown; None where it is read from the wide row
+    """
 
     name: str
+    value: tuple[float, ...] | None = field(default=None, compare=False, repr=False)
     span: Span = _span()
 
 
@@ -351,20 +356,24 @@ class Checked:
     type: ValueType = "boolean"
 
 
-def thresholds(value: object) -> tuple[tuple[str, str], ...]:
-    """(column, threshold) of every comparison with a threshold in a checked tree, or in a collection of trees."""
-    match value:
-        case Compare(left=Column(column), right=Threshold(name)):
-            return ((column, name),)
-        case Between(left=Column(column), low=low, high=high):
-            return tuple((column, end.name) for end in (low, high) if isinstance(end, Threshold))
-        case OneOf(left=Column(column), values=values):
-            return tuple((column, one.name) for one in values if isinstance(one, Threshold))
-        case And(items=items) | Or(items=items) | (list() as items):
-            return tuple(pair for item in items for pair in thresholds(item))
+def valued(rule: Rule, values: Mapping[str, tuple[float, ...]]) -> Rule:
+    """A rule with what its thresholds are beside their names, for an explanation."""
+
+    def told(literal: Literal_) -> Literal_:
+        return replace(literal, value=values.get(literal.name, ())) if isinstance(literal, Threshold) else literal
+
+    match rule:
+        case And(items=items) | Or(items=items):
+            return replace(rule, items=tuple(valued(item, values) for item in items))
         case Not(item=item):
-            return thresholds(item)
-    return ()
+            return replace(rule, item=valued(item, values))
+        case Compare(right=right):
+            return replace(rule, right=told(right))
+        case Between(low=low, high=high):
+            return replace(rule, low=told(low), high=told(high))
+        case OneOf(values=listed):
+            return replace(rule, values=tuple(map(told, listed)))
+    return rule
 
 
 def durations(value: object) -> frozenset[tuple[int, str]]:

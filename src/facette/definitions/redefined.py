@@ -1,0 +1,59 @@
+"""What became of the definitions since a run: those it was made with, and which segments no longer mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from facette.definitions.model import Project
+from facette.definitions.project import Definitions, define
+
+KEPT = ("features", "models", "segments")
+"""What a snapshot keeps of the definitions: what decides memberships, once people and events are known."""
+
+
+def written(definitions: Definitions) -> dict[str, Any]:
+    """The features, models and segments of a project as plain data."""
+    return definitions.project.model_dump(mode="json", include=set(KEPT), exclude_defaults=True)
+
+
+def rewritten(definitions: Definitions, kept: Mapping[str, Any]) -> Definitions:
+    """Today's project, with the features, models and segments that :func:`written` gave at another time.
+
+    DefinitionError if they do not go together with today's sources.
+    """
+    project = Project.model_validate({"name": definitions.project.name, **kept})
+    parts = {part: getattr(project, part) for part in KEPT}
+    return define(definitions.project.model_copy(update=parts), definitions.folder)
+
+
+def redefined(now: Definitions, before: Definitions) -> dict[str, str]:
+    """Segment → why it does not mean what it meant before, each after those it refers to."""
+    reasons: dict[str, str] = {}
+    for name, checked in now.rules.items():
+        read = [column for column in sorted(checked.columns) if not _is_same(column, now, before)]
+        others = [other for other in sorted(checked.segments) if other in reasons]
+        if name not in before.rules:
+            reasons[name] = "new"
+        elif repr(checked.rule) != repr(before.rules[name].rule):
+            reasons[name] = "its rule changed"
+        elif read:
+            reasons[name] = f"it reads {', '.join(read)}, which changed"
+        elif others:
+            reasons[name] = f"it refers to {', '.join(others)}, which changed"
+    return reasons
+
+
+def same_features(now: Definitions, before: Definitions) -> set[str]:
+    """The features that are computed now as they were before."""
+    return {name for name in now.features if name in before.features and _is_same(name, now, before)}
+
+
+def _is_same(column: str, now: Definitions, before: Definitions) -> bool:
+    """Whether a trait, a feature or the output of a model is what it was."""
+    return _fingerprint(column, now) == _fingerprint(column, before)
+
+
+def _fingerprint(column: str, definitions: Definitions) -> str:
+    is_model = any(item.name == column for item in definitions.project.models)
+    return definitions.model_fingerprint(column) if is_model else definitions.feature_fingerprint(column)
