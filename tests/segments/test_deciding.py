@@ -263,6 +263,11 @@ def test_the_events_of_any_behaviour(rule: Rule, seed: int) -> None:
     check_all(one_person(random.Random(seed)), rule)
 
 
+def test_the_first_event_of_all_decides_whatever_the_window() -> None:
+    rule = parse_rule("FIRST DID purchase BETWEEN 2026-03-18 AND yesterday OR FIRST DID purchase BEFORE 2025-02-08")
+    assert check_all(one_person(random.Random(0)), rule) > 0
+
+
 def test_of_many_events_the_latest_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deciding, "MOST_EVENTS", 2)
     world = one_person(random.Random(0))

@@ -110,7 +110,8 @@ class Words:
     def operand(self, column: tree.Column) -> str:
         """An aggregate, or the behaviour that a condition counts."""
         if isinstance(column.written, tree.Did):
-            return self.rule(replace(column.written, times=None))
+            told = replace(column.written, times=None)
+            return self.rule(replace(told, window=None) if told.is_first else told)  # the first of all is looked up
         return print_value(column, self.language, self.vocabulary)
 
     def local(self, value: Any) -> Any:
