@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facette.clock import Moment
-from facette.segments.membership import CAUSES, changes, members, memberships, remapped, replayed, sizes
+from facette.segments.membership import CAUSES, changes, compared, members, memberships, remapped, replayed, sizes
 from facette.warehouse.connect import connect
 
 SEGMENTS = ("a", "b", "c")
@@ -39,7 +39,8 @@ def test_runs_one_after_the_other(runs: list[tuple[Members, int]]) -> None:
         as_of += timedelta(hours=hours)
         moment, run = Moment(as_of), f"run{n}"
         found, before = in_segments(con, f"now{n}", now), entered(con, f"before{n}", since)
-        changed = con.create_table(f"changed{n}", changes(found, before, run=run, moment=moment), temp=True)
+        both = compared(found, before)
+        changed = con.create_table(f"changed{n}", changes(both, run=run, moment=moment), temp=True)
         came, went = now - since.keys(), since.keys() - now
         assert {(row["profile_id"], row["segment"], row["change"]) for row in rows(changed)} == {
             *((*pair, "entered") for pair in came),
@@ -62,7 +63,7 @@ def test_runs_one_after_the_other(runs: list[tuple[Members, int]]) -> None:
             for segment in SEGMENTS
         ]
         since = {pair: since.get(pair, as_of) for pair in now}
-        assert as_dict(memberships(found, before, moment)) == since
+        assert as_dict(memberships(both, moment)) == since
         history += rows(changed)
         assert as_dict(replayed(changes_of(con, f"history{n}", history))) == since
     con.disconnect()

@@ -41,28 +41,48 @@ def members(wide: ir.Table, segments: tuple[str, ...]) -> ir.Table:
     return rows.filter(rows.is_member).select("profile_id", "segment")
 
 
-def memberships(now: ir.Table, before: ir.Table, moment: Moment) -> ir.Table:
-    """Who is a member, and since when.
+def compared(now: ir.Table, before: ir.Table) -> ir.Table:
+    """Everybody who is or was in a segment.
 
     now     : profile_id, segment
     before  : profile_id, segment, entered_at
+    returns : profile_id, segment, is_member, was_member, entered_at (null for whoever was not)
+    """
+    then = before.select(_profile="profile_id", _segment="segment", entered_at="entered_at")
+    joined = now.outer_join(then, (now.profile_id == then._profile) & (now.segment == then._segment))
+    return joined.select(
+        profile_id=ibis.coalesce(joined.profile_id, joined._profile),
+        segment=ibis.coalesce(joined.segment, joined._segment),
+        is_member=joined.profile_id.notnull(),
+        was_member=joined._profile.notnull(),
+        entered_at=joined.entered_at,
+    )
+
+
+def memberships(both: ir.Table, moment: Moment) -> ir.Table:
+    """Who is a member, and since when.
+
+    both    : as ``compared`` makes it
     returns : profile_id, segment, entered_at (kept for whoever stayed)
     """
-    earlier = before.select(_profile="profile_id", _segment="segment", _entered="entered_at")
-    joined = now.left_join(earlier, (now.profile_id == earlier._profile) & (now.segment == earlier._segment))
-    return joined.select("profile_id", "segment", entered_at=ibis.coalesce(joined._entered, instant(moment.as_of)))
+    now = both.filter(both.is_member)
+    return now.select("profile_id", "segment", entered_at=now.entered_at.fill_null(instant(moment.as_of)))
 
 
-def changes(now: ir.Table, before: ir.Table, *, run: str, moment: Moment) -> ir.Table:
-    """Who entered and who left each segment between two memberships.
+def changes(both: ir.Table, *, run: str, moment: Moment) -> ir.Table:
+    """Who entered and who left each segment.
 
-    now, before : profile_id, segment
-    returns     : profile_id, segment, change ("entered" | "left"), at, run
+    both    : as ``compared`` makes it
+    returns : profile_id, segment, change ("entered" | "left"), at, run
     """
-    keys = ["profile_id", "segment"]
-    entered = now.select(*keys).anti_join(before, keys).mutate(change=ibis.literal("entered"))
-    left = before.select(*keys).anti_join(now, keys).mutate(change=ibis.literal("left"))
-    return ibis.union(entered, left).mutate(at=instant(moment.as_of), run=ibis.literal(run))
+    moved = both.filter(both.is_member != both.was_member)
+    return moved.select(
+        "profile_id",
+        "segment",
+        change=ibis.ifelse(moved.is_member, "entered", "left"),
+        at=instant(moment.as_of),
+        run=ibis.literal(run),
+    )
 
 
 def replayed(history: ir.Table) -> ir.Table:

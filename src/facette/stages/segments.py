@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
+from facette.clock import Moment
 from facette.definitions.project import Definitions
 from facette.definitions.redefined import redefined, same_features
 from facette.plan import Step, as_published
@@ -18,6 +18,7 @@ from facette.segments.membership import wide_row
 from facette.stages.work import Work
 from facette.validation.portraits import overlaps, portraits
 from facette.validation.verdicts import segment_verdicts
+from facette.warehouse.compiler import instant
 
 
 def segments(step: Step, work: Work) -> int:
@@ -27,12 +28,11 @@ def segments(step: Step, work: Work) -> int:
     row = wide_row(work.table("features"), work.table("scored"))
     work.replace("wide", membership.wide_memberships(row, rules, work.moment))
     wide = work.table("wide")
-    members = membership.members(wide, names)
-    before = _memberships_before(work)
-    changed = membership.changes(members, before, run=work.draft.run, moment=work.moment)
+    members, before = membership.members(wide, names), _memberships_before(work)
+    both = work.temporary(membership.compared(members, before))
     causes = _causes(work, members, before)
-    work.replace("memberships", membership.memberships(members, before, work.moment))
-    changed = work.draft.append(work.con, "changes", changed)
+    work.replace("memberships", membership.memberships(both, work.moment))
+    changed = work.draft.append(work.con, "changes", membership.changes(both, run=work.draft.run, moment=work.moment))
     population = wide.count().to_pyarrow().as_py()
     now = work.table("memberships")
     sizes = membership.sizes(
@@ -58,13 +58,17 @@ def _memberships_before(work: Work) -> ir.Table:
         schema = {"profile_id": "int64", "segment": "string", "entered_at": "timestamp('UTC', 6)"}
         return work.con.create_table("no_memberships", schema=ibis.schema(schema), temp=True)
     before = before.filter(before.segment.isin([*work.definitions.rules, ""]))
-    return membership.remapped(before, _merged_ever(work.table("identities")))
+    merged = work.temporary(_merged_ever(work.table("identities")))
+    if not merged.count().to_pyarrow().as_py():
+        return before
+    return work.temporary(membership.remapped(before, merged))
 
 
 def _causes(work: Work, now: ir.Table, before: ir.Table) -> membership.Causes | None:
     """Why memberships of redefined segments changed; None if none was redefined, or if that cannot be known.
 
-    now, before : profile_id, segment
+    now    : profile_id, segment
+    before : profile_id, segment, entered_at
     """
     then = as_published(work.definitions, work.previous) if work.previous else None
     if then is None or work.previous is None:
@@ -80,8 +84,13 @@ def _causes(work: Work, now: ir.Table, before: ir.Table) -> membership.Causes | 
     wide = work.temporary(evaluated(known, then, old))
     meanwhile = membership.members(wide, tuple(old))
     now, before = (table.filter(table.segment.isin([*names])) for table in (now, before))
-    changes = partial(membership.changes, run=work.draft.run, moment=work.moment)
-    return membership.Causes(names, events=changes(meanwhile, before), definition=changes(now, meanwhile))
+    steps = membership.compared(meanwhile, before), membership.compared(now, _since(meanwhile, work.moment))
+    events, definition = (membership.changes(step, run=work.draft.run, moment=work.moment) for step in steps)
+    return membership.Causes(names, events, definition)
+
+
+def _since(members: ir.Table, moment: Moment) -> ir.Table:
+    return members.mutate(entered_at=instant(moment.as_of))
 
 
 def _unchanged(work: Work, then: Definitions) -> ir.Table:
