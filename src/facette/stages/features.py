@@ -6,7 +6,8 @@ import ibis
 import ibis.expr.types as ir
 
 from facette.clock import Moment
-from facette.features.partials import Grown, by_event, kinds_needed, prepare, roll
+from facette.features.partials import by_event, kinds_needed, prepare
+from facette.features.rolling import Grown, roll
 from facette.features.table import feature_table, quantile_cuts
 from facette.plan import Step
 from facette.stages.work import Work
