@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from facette.clock import Moment
-from facette.definitions.language import check_rule, check_value, print_rule, print_value, tree
-from facette.features.partials import Grown, by_event, finalize, merge, prepare, roll
+from facette.definitions.language import check_rule, check_value, parse_value, print_rule, print_value, tree
+from facette.features.partials import by_event, finalize, merge, prepare
+from facette.features.rolling import Grown, roll
 from facette.warehouse.connect import connect, read_parquet
 from tests.cases import COMPARED
 from tests.differential.worlds import TICK, Row, event_table, random_world, vocabulary
@@ -36,6 +37,12 @@ RANDOM = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
+ALWAYS = [
+    parse_value(f"{what} OF purchase {window}")
+    for what in ("DISTINCT(day)", "RECENCY", "COUNT", "SUM(amount)", "AVG(quantity)", "MAX(amount)")
+    for window in ("IN THE LAST 1 DAYS", "IN THE LAST 9 DAYS", "IN THE LAST 2 MONTHS", "IN THE LAST 30 HOURS")
+]
+"""What time does to a state, by each way there is, which random windows seldom show."""
 Written = dict[str, tree.Aggregate | tree.Did]
 """Column → aggregate or sequence as parsed."""
 Checked = dict[str, tree.Aggregate]
@@ -79,7 +86,7 @@ def test_parts_merge_into_the_whole(asked: list[tree.Aggregate | tree.Did], seed
 def test_runs_one_after_the_other_give_what_one_run_gives(asked: list[tree.Aggregate | tree.Did], seed: int) -> None:
     rng = random.Random(seed)
     world = random_world(rng, NAMES)
-    written, checked = _columns(asked)
+    written, checked = _columns([*asked, *ALWAYS])
     moments = _moments(rng, Moment(world.moment.as_of, world.moment.zone))
     landed_in = {row["event_id"]: rng.randrange(len(moments)) for row in world.events}
     owner = {row["profile_id"]: row["profile_id"] for row in world.events}

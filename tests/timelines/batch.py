@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from facette.clock import Moment
 from facette.definitions.language.vocabulary import BUILT_IN_PROPERTIES, Property
 from facette.definitions.project import Definitions
-from facette.features.partials import Grown, by_event, kinds_needed, prepare, roll
+from facette.features.partials import by_event, kinds_needed, prepare
+from facette.features.rolling import Grown, roll
 from facette.features.table import FeaturePlan, feature_plan, feature_table
 from facette.features.thresholds import cuts_at
 from facette.profiles.formats import tidy

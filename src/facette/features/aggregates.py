@@ -15,6 +15,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from facette.clock import Moment
 from facette.definitions.language import tree
 from facette.warehouse.compiler import Bound
 
@@ -45,8 +46,10 @@ class Matching:
         return column if condition is None else ibis.ifelse(condition, column, ibis.null(column.type()))
 
 
+States = Mapping[str, ir.Column]
 Prepare = Callable[[Matching], ir.Scalar]
 Merge = Callable[[ir.Column], ir.Scalar]
+Age = Callable[[States, tree.InTheLast, Moment, Moment], dict[str, ir.Value]]
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,17 @@ class Algebra:
     prepare, merge : state column's suffix → how to make it
     finalize       : state columns and moment → value
     read           : what is made of the property before it is aggregated, once for all aggregates of it
+    is_summed      : all state columns are sums, from which the states of events can be taken away again, exactly
+    age            : state columns, window in days, moment of the state, and now → the same without what has left
+                     the window since; None if the state does not tell
     """
 
     prepare: Mapping[str, Prepare]
     merge: Mapping[str, Callable[[Mapping[str, ir.Column]], ir.Scalar]]
     finalize: Callable[[Mapping[str, ir.Column], Bound], ir.Value]
     read: Callable[[ir.Value], ir.Value] | None = None
+    is_summed: bool = False
+    age: Age | None = None
 
 
 LARGEST = 1e12
@@ -165,10 +173,24 @@ def _reduced(
     merge: Merge,
     finalize: Callable[[ir.Column, Bound], ir.Value],
     read: Callable[[ir.Value], ir.Value] | None = None,
+    is_summed: bool = False,
+    age: Age | None = None,
 ) -> Algebra:
     """A state of one column."""
     joined = {"state": lambda s: merge(s["state"])}
-    return Algebra({"state": prepare}, joined, lambda s, m: finalize(s["state"], m), read)
+    return Algebra({"state": prepare}, joined, lambda s, m: finalize(s["state"], m), read, is_summed, age)
+
+
+def _latest_in_window(states: States, window: tree.InTheLast, before: Moment, now: Moment) -> dict[str, ir.Value]:
+    """The latest day, if it is in the window still; if it is not, no other is."""
+    day = states["state"]
+    return {"state": ibis.ifelse(day >= now.day_ago(window.amount, window.unit), day, ibis.null(day.type()))}
+
+
+def _days_in_window(states: States, window: tree.InTheLast, before: Moment, now: Moment) -> dict[str, ir.Value]:
+    """The days that were seen before and are in the window still; days that come take the places of those that left."""
+    days = range(now.day_ago(window.amount, window.unit).toordinal(), before.today.toordinal() + 1)
+    return {"state": states["state"] & sum(1 << (day - date.min.toordinal()) % CYCLE for day in days)}
 
 
 def _most_frequent(found: ir.ArrayColumn) -> ir.Value:
@@ -189,13 +211,16 @@ def _most_frequent(found: ir.ArrayColumn) -> ir.Value:
 
 
 ALGEBRAS: dict[tree.Function, Algebra] = {
-    "count": _reduced(lambda m: m.count(), _total, lambda s, moment: s.fill_null(0)),
-    "sum": _reduced(lambda m: _total(m.values()), _total, lambda s, moment: _number(s).fill_null(0), read=_exact),
+    "count": _reduced(lambda m: m.count(), _total, lambda s, moment: s.fill_null(0), is_summed=True),
+    "sum": _reduced(
+        lambda m: _total(m.values()), _total, lambda s, moment: _number(s).fill_null(0), read=_exact, is_summed=True
+    ),
     "avg": Algebra(
         prepare={"total": lambda m: _total(m.values()), "n": lambda m: m.count()},
         merge={"total": lambda s: _total(s["total"]), "n": lambda s: _total(s["n"])},
         finalize=lambda s, moment: _mean(s["total"], s["n"]),
         read=_exact,
+        is_summed=True,
     ),
     "min": _reduced(lambda m: _least(m.values()), _least, lambda s, moment: s),
     "max": _reduced(lambda m: _greatest(m.values()), _greatest, lambda s, moment: s),
@@ -216,6 +241,7 @@ ALGEBRAS: dict[tree.Function, Algebra] = {
         lambda m: m.only(m.events.day).max(),
         lambda s: s.max(),
         lambda s, moment: _day(moment.today).delta(s, unit="day"),
+        age=_latest_in_window,
     ),
 }
 
@@ -224,6 +250,7 @@ DAYS_OF_A_SHORT_WINDOW = _reduced(
     lambda m: (ibis.literal(1, "int64") << m.values().delta(date.min, unit="day") % CYCLE).bit_or(),
     lambda s: s.bit_or(),
     lambda s, moment: _bits(s).fill_null(0),
+    age=_days_in_window,
 )
 
 # The first or last instant needs no separate key: it is its own.

@@ -9,7 +9,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from facette.clock import Moment
-from facette.features.partials import Grown, by_event, kinds_needed, prepare, roll
+from facette.features.partials import by_event, kinds_needed, prepare
+from facette.features.rolling import Grown, roll
 from facette.features.table import feature_table
 from facette.features.thresholds import cuts_at, how
 from facette.plan import Step
