@@ -56,15 +56,17 @@ def init(folder: Annotated[Path | None, typer.Argument()] = None, project: Folde
 
 @app.command()
 def lint(project: Folder = HERE, json_: Json = False) -> None:
-    """Check all definitions and report every problem at once."""
+    """Check all definitions and report every problem at once; if there is none, what the features will cost."""
+    from facette.definitions.cost import costs
+
     try:
         definitions = _load(project)
     except DefinitionError as error:
         if json_:
-            _show(True, [_problem(problem) for problem in error.problems], "problems")
+            _show(True, {"problems": [_problem(problem) for problem in error.problems], "cost": None}, "lint")
             raise typer.Exit(1) from None
         raise
-    _show(json_, [_problem(problem) for problem in definitions.warnings], "problems")
+    _show(json_, {"problems": [_problem(item) for item in definitions.warnings], "cost": costs(definitions)}, "lint")
 
 
 @app.command()

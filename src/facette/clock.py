@@ -16,6 +16,9 @@ CLOCK_UNITS = ("minute", "hour")
 CALENDAR = (date(2, 1, 1), date(9998, 12, 31))
 """Days whose local midnights can be written as instants in every time zone."""
 
+DAYS_AS_BITS = 63
+"""Days that have bits of their own in a positive 64-bit number."""
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -82,6 +85,11 @@ class Moment:
     def of(self, table: object) -> Moment:
         """The moment for the rows of a table: the same for all (see ``warehouse.moments`` for one per row)."""
         return self
+
+
+def days_at_most(amount: int, unit: str) -> int:
+    """The most local dates that a window of this length touches, the date of its end among them."""
+    return amount * {"minute": 1, "hour": 1, "day": 1, "week": 7, "month": 31, "year": 366}[unit] + 1
 
 
 def start_of_day(day: date, zone: str) -> datetime:

@@ -179,6 +179,33 @@ def _show_plan(answer: dict[str, Any]) -> None:
     out.print(table)
     for name, reason in answer["redefined"].items():
         out.print(f"redefined: {name}: {escape(reason)}", soft_wrap=True)
+    _show_cost(answer["cost"])
+
+
+def _show_lint(answer: dict[str, Any]) -> None:
+    _show_problems(answer["problems"])
+    _show_cost(answer["cost"])
+
+
+def _show_cost(cost: dict[str, Any]) -> None:
+    """What features cost, foretold: by kind of event once something is published of it, then by feature."""
+    known = [row for row in cost["events"] if row["rows"] is not None]
+    if known:
+        table = Table("events", "rows read", "state in memory", "profiles made anew a day")
+        for row in known:
+            name = " and ".join([row["event"], *row["also_read"]])
+            table.add_row(
+                name, f"{row['rows']:,}", f"{row['memory_bytes'] / 1e6:,.1f} MB", f"{row['recomputed_share']:.1%}"
+            )
+        out.print(table)
+    if cost["features"]:
+        table = Table("feature", "from", "bytes per profile", "live")
+        for row in cost["features"]:
+            growing = f" + {row['bytes_per_event']} per event" if row["bytes_per_event"] else ""
+            live = "yes" if row["is_live"] else f"no: {escape(row['reason'])}"
+            events = ", ".join(row["events"]) or "traits"
+            table.add_row(row["name"], events, f"{row['bytes_per_profile']}{growing}", live)
+        out.print(table)
 
 
 def _show_problems(problems: list[dict[str, Any]]) -> None:
@@ -231,8 +258,7 @@ def _show_what_if(answer: dict[str, Any]) -> None:
         told = words["model"].format(name=item["name"], version=item["version"], at=_when(item["fitted_at"]))
         out.print(told + later, soft_wrap=True)
     cost = answer["cost"]
-    memory = cost["memory_bytes"]
-    held = "" if memory is None else words["memory"].format(n=_count(-(-memory // 1_000_000), language))
+    held = words["memory"].format(n=_count(-(-cost["memory_bytes"] // 1_000_000), language))
     seconds = f"{cost['seconds']:.1f}".replace(".", "," if language == "fr" else ".")
     out.print(words["cost"].format(rows=_count(cost["rows"], language), seconds=seconds) + held, soft_wrap=True)
 
@@ -263,7 +289,7 @@ WHAT_IF: dict[str, dict[str, Any]] = {
         "model": "Modèle {name}, version {version}, appris le {at}",
         "later": " — donc après cet instant, d'un avenir qu'il ne pouvait pas connaître",
         "cost": "Coût : {rows} lignes lues, {seconds} s",
-        "memory": ", au plus {n} Mo en mémoire",
+        "memory": ", environ {n} Mo de données en mémoire",
     },
     "en": {
         "known": ", from what was known at {at}",
@@ -282,7 +308,7 @@ WHAT_IF: dict[str, dict[str, Any]] = {
         "model": "Model {name}, version {version}, fitted at {at}",
         "later": " — so after this instant, from a future that it could not know",
         "cost": "Cost: {rows} rows read, {seconds} s",
-        "memory": ", at most {n} MB in memory",
+        "memory": ", about {n} MB of data in memory",
     },
 }
 
@@ -430,7 +456,7 @@ SHOWN: dict[str, Callable[[Any], None]] = {
     "run": _show_run,
     "segments": _show_segments,
     "plan": _show_plan,
-    "problems": _show_problems,
+    "lint": _show_lint,
     "preview": _show_preview,
     "rule": lambda answer: out.print(escape(answer["rule"]), soft_wrap=True),
     "what_if": _show_what_if,

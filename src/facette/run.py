@@ -16,6 +16,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from facette.clock import Moment, start_of_day
+from facette.definitions.cost import History, costs
 from facette.definitions.project import Definitions
 from facette.definitions.redefined import written
 from facette.errors import FacetteError, RunError
@@ -139,10 +140,24 @@ def planned(definitions: Definitions, *, as_of: datetime | date | None = None, i
         "as_of": moment.local,
         "published": published.run if published else None,
         "sources": {name: asdict(arrival) for name, arrival in arrivals.items()},
-        "live": {name: asdict(live) for name, live in definitions.live.items()},
+        "cost": costs(definitions, _history(definitions, store, published)),
         "steps": [asdict(step) for step in plan(definitions, published, moment, arrivals, is_full=is_full)],
         "redefined": redefinitions(definitions, published),
     }
+
+
+def _history(definitions: Definitions, store: Store, published: Snapshot | None) -> dict[str, History]:
+    """What is published of each kind of event that has any."""
+    found: dict[str, History] = {}
+    if published is None:
+        return found
+    for event in definitions.vocabulary.events:
+        table = f"events_{event}"
+        rows, profiles = published.rows.get(table, 0), published.rows.get(f"partials_{event}", 0)
+        span = store.span(published, table, "day")
+        if rows and profiles and span:
+            found[event] = History(rows, profiles, (span[1] - span[0]).days + 1)
+    return found
 
 
 def _run(

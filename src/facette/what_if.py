@@ -15,10 +15,10 @@ from functools import cached_property
 from typing import Any, cast
 
 import ibis
-import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from facette.clock import Moment
+from facette.definitions.cost import state_bytes
 from facette.definitions.language import check_rule, print_rule, tree
 from facette.definitions.language.names import answering
 from facette.definitions.language.vocabulary import SegmentName
@@ -26,7 +26,7 @@ from facette.definitions.naming import labels
 from facette.definitions.project import Definitions, define
 from facette.definitions.redefined import redefined, same_features
 from facette.errors import DefinitionError, NotFoundError, RuleError, RunError
-from facette.features.partials import by_event, prepare
+from facette.features.partials import by_event
 from facette.features.thresholds import is_fitted
 from facette.plan import as_published
 from facette.profiles.golden import profiles_at
@@ -335,29 +335,28 @@ class _Comparison:
         ]
 
     def _cost(self, known: Known) -> dict[str, Any]:
-        """rows : read of the events and of the people; memory_bytes : forecast of what is held in memory at once.
+        """rows : read of the events and of the people; memory_bytes : forecast of what is held of them at once.
 
-        A text counts as the 16 bytes of its place; sets of distinct values make the forecast unknown (null).
+        At most, where sets of values are kept; a text counts as the 16 bytes of its place.
         """
         rows = self.published.snapshot.rows
-        people = rows["profiles"]
-        scanned = people
+        scanned = people = rows["profiles"]
         groups = [(self.after, [*self._rules(self.before), *self._rules(self.after)])]
         if not self.is_one_row:
             groups = [(definitions, [*self._rules(definitions)]) for definitions in (self.before, self.after)]
-        widths: list[int | None] = [8, *([1, 1] * len(self.names))]
+        columns = 1 + 2 * len(self.names)
         if self.moment != self.published.moment:
-            widths += [_width(kind) for kind in known.profiles.schema().types]
+            columns += len(known.profiles.columns)
+        memory = people * 8 * columns
         for definitions, rules in groups:
             plan = row_plan(known, definitions, rules)
             scanned += sum(rows.get(f"events_{event}", 0) for event in events_scanned(plan))
             for event, aggregates in by_event(plan.aggregates).items():
-                tables = {kind: known.events(kind) for kind in events_scanned(plan)}
-                states = prepare(known.events(event), aggregates, known.moment, tables)
-                widths += [_width(kind) for kind in states.schema().types]
-            widths += [8] * (sum(map(is_fitted, plan.features)) + len(columns_of(rules)))
-        width = None if None in widths else sum(width or 0 for width in widths)
-        return {"rows": scanned, "memory_bytes": None if width is None else people * width}
+                fixed, growing = state_bytes(aggregates.values(), definitions)
+                memory += people * (8 + fixed) + rows.get(f"events_{event}", 0) * growing
+            scores = sum(map(is_fitted, plan.features))
+            memory += people * 8 * (scores + len(columns_of(rules)))
+        return {"rows": scanned, "memory_bytes": memory}
 
     def _printed(self, definitions: Definitions) -> dict[str, str] | None:
         checked = definitions.rules.get(self.segment)
@@ -396,10 +395,3 @@ DETAILS = {
         "samples": "some of those who would enter or leave",
     },
 }
-
-
-def _width(kind: dt.DataType) -> int | None:
-    """Bytes that a value takes in a column in memory; None for values of any length."""
-    if kind.is_array():
-        return None
-    return 1 if kind.is_boolean() else 16 if kind.is_decimal() or kind.is_string() else 8

@@ -74,7 +74,7 @@ def test_init_writes_a_project_that_runs(facette: Facette, tmp_path: Path) -> No
     assert all(Path(file).is_file() for file in said.json["files"])
     again = facette("init", tmp_path / "shop", "--json")
     assert (again.code, again.json["error"]) == (1, f"{tmp_path / 'shop' / 'README.md'} is already there")
-    assert facette("lint", "--project", tmp_path / "shop").out == "No problem found.\n"
+    assert facette("lint", "--project", tmp_path / "shop").out.startswith("No problem found.\n")
     assert facette("init", tmp_path / "other").out.startswith("Wrote 5 files into")
     assert facette("init", "--project", tmp_path / "third").out.startswith("Wrote 5 files into")
 

@@ -15,7 +15,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from facette.clock import Moment
+from facette.clock import DAYS_AS_BITS, Moment, days_at_most
 from facette.definitions.language import tree
 from facette.warehouse.compiler import Bound
 
@@ -74,11 +74,6 @@ class Algebra:
 
 LARGEST = 1e12
 """Numbers beyond this (either sign) cannot be summed exactly and do not count."""
-
-CYCLE = 63
-"""Days that have bits of their own in a positive 64-bit number."""
-
-DAYS_AT_MOST = {"minute": 1, "hour": 1, "day": 1, "week": 7, "month": 31, "year": 366}
 
 WHOLE = 2.0**53
 """Every floating-point number beyond this is a whole number."""
@@ -190,7 +185,7 @@ def _latest_in_window(states: States, window: tree.InTheLast, before: Moment, no
 def _days_in_window(states: States, window: tree.InTheLast, before: Moment, now: Moment) -> dict[str, ir.Value]:
     """The days that were seen before and are in the window still; days that come take the places of those that left."""
     days = range(now.day_ago(window.amount, window.unit).toordinal(), before.today.toordinal() + 1)
-    return {"state": states["state"] & sum(1 << (day - date.min.toordinal()) % CYCLE for day in days)}
+    return {"state": states["state"] & sum(1 << (day - date.min.toordinal()) % DAYS_AS_BITS for day in days)}
 
 
 def _most_frequent(found: ir.ArrayColumn) -> ir.Value:
@@ -247,7 +242,7 @@ ALGEBRAS: dict[tree.Function, Algebra] = {
 
 # The days of a short window are bits of one number, the day's place in a cycle of 63 days: far cheaper than a set.
 DAYS_OF_A_SHORT_WINDOW = _reduced(
-    lambda m: (ibis.literal(1, "int64") << m.values().delta(date.min, unit="day") % CYCLE).bit_or(),
+    lambda m: (ibis.literal(1, "int64") << m.values().delta(date.min, unit="day") % DAYS_AS_BITS).bit_or(),
     lambda s: s.bit_or(),
     lambda s, moment: _bits(s).fill_null(0),
     age=_days_in_window,
@@ -269,4 +264,4 @@ def algebra(aggregate: tree.Aggregate) -> Algebra:
 
 def _fits(window: tree.Window | None) -> bool:
     """Whether all days of a window, today among them, have places of their own in the cycle."""
-    return isinstance(window, tree.InTheLast) and window.amount * DAYS_AT_MOST[window.unit] + 1 < CYCLE
+    return isinstance(window, tree.InTheLast) and days_at_most(window.amount, window.unit) <= DAYS_AS_BITS

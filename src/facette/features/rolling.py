@@ -52,23 +52,23 @@ def roll(
     tables = {name: ibis.union(grown.old, grown.arrived) for name, grown in events.items()}
     old, arrived = (with_nexts(table, aggregates, tables, now) for table in (events[kind].old, events[kind].arrived))
     known = old.filter(visible(old, before))
-    aged, summed, others = _by_what_time_does(aggregates, known, before, now)
+    aged, summed, others = by_what_time_does(aggregates, known, before, now)
     touched = [changed.select("profile_id"), *_followers(aggregates, events, before, now)]
     if others:
-        touched.append(_crossing(known, others, before, now).select("profile_id"))
+        touched.append(crossing(known, others, before, now).select("profile_id"))
     again = ibis.union(*touched, distinct=True) if len(touched) > 1 else touched[0].distinct()
     ripened = old.filter(visible(old, now) & ~visible(old, before))
     new = ibis.union(ripened, arrived).anti_join(again, "profile_id")
     parts = [_aged(previous.anti_join(again, "profile_id"), aged, before, now), states_of(new, aggregates, now)]
     if summed:
-        moved = _crossing(known, summed, before, now).anti_join(again, "profile_id")
+        moved = crossing(known, summed, before, now).anti_join(again, "profile_id")
         parts.append(_widened(states_of(moved, summed, now, unless=before), previous))
         parts.append(_widened(_negated(states_of(moved, summed, before, unless=now)), previous))
     everything = ibis.union(old, arrived).semi_join(again, "profile_id")
     return ibis.union(merge(tuple(parts), aggregates), states_of(everything, aggregates, now))
 
 
-def _by_what_time_does(
+def by_what_time_does(
     aggregates: Aggregates, events: ir.Table, before: Moment, now: Moment
 ) -> tuple[Aggregates, Aggregates, Aggregates]:
     """Those whose states tell what has left their window, sums, and others; what time leaves alone is in none."""
@@ -103,7 +103,7 @@ def _crosses(
     return functools.reduce(operator.or_, crossings) if crossings else None
 
 
-def _crossing(events: ir.Table, aggregates: Aggregates, before: Moment, now: Moment) -> ir.Table:
+def crossing(events: ir.Table, aggregates: Aggregates, before: Moment, now: Moment) -> ir.Table:
     """The events that time alone moved, as far as these aggregates are concerned."""
     crosses = _crosses(events, [*aggregates.values()], before, now)
     assert crosses is not None

@@ -19,6 +19,7 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow.parquet as pq
 
 from facette.clock import Moment
 from facette.errors import NotFoundError, RunError
@@ -117,6 +118,19 @@ class Store:
     def optional_table(self, con: ibis.BaseBackend, snapshot: Snapshot | None, name: str) -> ir.Table | None:
         """A table of a snapshot, or None if there is no such table or no snapshot."""
         return self.table(con, snapshot, name) if snapshot and snapshot.tables.get(name) else None
+
+    def span(self, snapshot: Snapshot, name: str, column: str) -> tuple[Any, Any] | None:
+        """The least and the greatest value of a column, from what its files tell; None if they do not tell."""
+        ends: list[Any] = []
+        for file in snapshot.tables.get(name, ()):
+            metadata = pq.read_metadata(self.folder / file)
+            place = pq.read_schema(self.folder / file).get_field_index(column)
+            for group in range(metadata.num_row_groups):
+                told = metadata.row_group(group).column(place).statistics
+                if metadata.row_group(group).num_rows and not (told and told.has_min_max):
+                    return None
+                ends += [told.min, told.max] if told else []
+        return (min(ends), max(ends)) if ends else None
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
