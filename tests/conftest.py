@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from tests.cases import COMPARED
+from tests.warehouses import duckdb, engine, postgres
+
+__all__ = ["duckdb", "engine", "postgres"]  # fixtures
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,21 +6,21 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facette.definitions import model
 from facette.definitions.language import check_rule, check_value, print_rule, print_value
 from facette.definitions.language.tree import Operand, Rule
 from facette.definitions.language.vocabulary import Vocabulary
-from facette.features.partials import by_event, prepare
-from facette.features.table import FeaturePlan, feature_table
+from facette.features.table import FeaturePlan
 from facette.segments.membership import wide_memberships
-from facette.warehouse.connect import connect
-from tests.cases import COMPARED
+from tests.cases import COMPARED, random_cases
+from tests.differential.engine import asked_of, features
 from tests.differential.worlds import Row, World, random_world, vocabulary
 from tests.language.strategies import aggregates, comparisons, connected, dids, rules, traits, values
 from tests.oracles.rules import evaluate, same, value_of
+from tests.warehouses import Engine
 
 N_FEATURES, N_RULES, N_PEOPLE = 6, 30, 60
 LEVELS = (0, 2, 4)
@@ -68,28 +68,34 @@ def written(draw: st.DrawFn) -> Written:
     return Written(features, defaults, dict(zip(segments, map(draw, RULES), strict=True)), thresholds)
 
 
-@settings(
-    deadline=None,
-    max_examples=8,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a failure tells one rule and one person already
-    suppress_health_check=list(HealthCheck),
-)
-@given(made=written(), seed=st.integers(0, 2**32))
-def test_every_rule_for_everybody(made: Written, seed: int) -> None:
-    world = random_world(random.Random(seed), vocabulary(), n_people=N_PEOPLE)
-    answers = engine(made, world)
+def test_every_rule_for_everybody(engine: Engine) -> None:
+    @random_cases(engine.cases(8))
+    @given(made=written(), seed=st.integers(0, 2**32))
+    def whoever(made: Written, seed: int) -> None:
+        compare(made, random_world(random.Random(seed), vocabulary(), n_people=N_PEOPLE), engine)
+
+    whoever()
+
+
+def compare(made: Written, world: World, engine: Engine) -> None:
+    made = replace(
+        made,
+        features={name: asked_of(engine, value) for name, value in made.features.items()},
+        rules={name: asked_of(engine, rule) for name, rule in made.rules.items()},
+    )
+    answers = answered(made, world, engine)
     counted = [person for person in world.people if person["is_counted"]]
     assert set(answers) == {person["profile_id"] for person in counted}
     for person in counted:
         expected = plainly(made, world, person)
         wrong = [name for name in expected if not agree(expected[name], answers[person["profile_id"]][name])]
         assert not wrong, told(made, world, person, wrong[0], expected, answers)
-    COMPARED["answers of rules"] += len(counted) * len(made.rules)
-    COMPARED["values of features"] += len(counted) * len(made.features)
+    COMPARED[f"answers of rules on {engine.name}"] += len(counted) * len(made.rules)
+    COMPARED[f"values of features on {engine.name}"] += len(counted) * len(made.features)
 
 
-def engine(made: Written, world: World) -> dict[int, Row]:
-    """profile_id → every feature and every segment, by the batch engine."""
+def answered(made: Written, world: World, engine: Engine) -> dict[int, Row]:
+    """profile_id → every feature and every segment, by the batch functions."""
     checked_values = {name: check_value(value, NAMES) for name, value in made.features.items()}
     checked_rules = {name: check_rule(rule, NAMES) for name, rule in made.rules.items()}
     every = [*checked_values.values(), *checked_rules.values()]
@@ -101,20 +107,10 @@ def engine(made: Written, world: World) -> dict[int, Row]:
         ),
         {name: checked.rule for name, checked in checked_values.items()},
     )
-    con = connect()
-    tables = world.tables(NAMES)
-    partials = {
-        event: con.create_table(
-            f"partials_{event}", prepare(tables[event], aggregates, world.moment, tables), temp=True
-        )
-        for event, aggregates in by_event(plan.aggregates).items()
-    }
     cuts = {name: () if value is None else (value,) for name, value in made.thresholds.items()}
-    features = feature_table(world.profiles(NAMES), partials, plan, world.moment, cuts)
-    features = con.create_table("features", features, temp=True)
-    wide = wide_memberships(features, checked_rules, world.moment)
-    rows = features.select("profile_id", *made.features).join(wide, "profile_id").to_pyarrow().to_pylist()
-    con.disconnect()
+    table = features(world, NAMES, plan, engine, cuts=cuts)
+    wide = engine.keep("wide", wide_memberships(table, checked_rules, world.moment))
+    rows = engine.rows(table.select("profile_id", *made.features).join(wide, "profile_id"))
     return {row["profile_id"]: row for row in rows}
 
 
@@ -141,7 +137,7 @@ def told(made: Written, world: World, person: Row, wrong: str, expected: Row, an
     features = {name: print_value(value, "en") for name, value in made.features.items()}
     lines = [
         f"{wrong}: {rule}",
-        f"plainly {expected[wrong]!r}, engine {answers[person['profile_id']][wrong]!r}",
+        f"plainly {expected[wrong]!r}, the engine {answers[person['profile_id']][wrong]!r}",
         f"{world.moment}",
         *(f"{name}: {print_rule(made.rules[name], 'en')}" for name in CHAIN),
         *(f"{name}: {value} = {expected[name]!r}" for name, value in features.items()),

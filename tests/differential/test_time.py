@@ -25,12 +25,12 @@ from facette.definitions.language.tree import (
     Since,
 )
 from facette.segments.membership import wide_memberships
-from facette.warehouse.connect import connect
 from tests.cases import COMPARED
 from tests.differential.engine import wide_row
 from tests.differential.worlds import CALENDAR, NIGHTS, TICK, World, telling_instants, vocabulary
 from tests.language.strategies import DAYS, SIGNS, UNITS
 from tests.oracles.rules import evaluate, local_day
+from tests.warehouses import Engine
 
 NAMES = vocabulary()
 N_RULES, N_PEOPLE = 100, 200
@@ -64,19 +64,15 @@ def people(rng: random.Random, moment: Moment) -> World:
 
 
 @pytest.mark.parametrize(("zone", "day"), [(zone, day) for zone, days in NIGHTS.items() for day in days])
-def test_every_way_to_speak_of_time(zone: str, day: date) -> None:
+def test_every_way_to_speak_of_time(zone: str, day: date, duckdb: Engine) -> None:
     rng = random.Random(f"{zone} {day}")
     midnight = datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
     within = (timedelta(0), TICK, timedelta(minutes=5) - TICK, timedelta(hours=12, minutes=34))
     world = people(rng, Moment(midnight + rng.choice(within), zone))
     rules = {f"rule_{n}": rule for n, rule in enumerate(rng.sample(every_way(), N_RULES))}
     checked = {name: check_rule(rule, NAMES) for name, rule in rules.items()}
-    row = wide_row(world, NAMES, checked)
-    con = connect()
-    answers = {
-        row["profile_id"]: row for row in con.to_pyarrow(wide_memberships(row, checked, world.moment)).to_pylist()
-    }
-    con.disconnect()
+    row = wide_row(world, NAMES, checked, duckdb)
+    answers = {row["profile_id"]: row for row in duckdb.rows(wide_memberships(row, checked, world.moment))}
     for person in world.people:
         events = world.events_of(person["profile_id"])
         for name, rule in rules.items():

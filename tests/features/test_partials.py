@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facette.clock import Moment
@@ -24,19 +25,15 @@ from facette.definitions.language import check_rule, check_value, parse_value, p
 from facette.features.partials import by_event, finalize, merge, prepare
 from facette.features.rolling import Grown, roll
 from facette.warehouse.connect import connect, read_parquet
-from tests.cases import COMPARED
+from tests.cases import COMPARED, random_cases
+from tests.differential.engine import asked_of
 from tests.differential.worlds import TICK, Row, event_table, random_world, vocabulary
 from tests.language.strategies import aggregates, dids
 from tests.oracles.rules import aggregate_value, did, same
+from tests.warehouses import Engine
 
 NAMES = vocabulary()
 N_AGGREGATES = 40
-RANDOM = settings(
-    deadline=None,
-    max_examples=3,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
 ALWAYS = [
     parse_value(f"{what} OF purchase {window}")
     for what in ("DISTINCT(day)", "RECENCY", "COUNT", "SUM(amount)", "AVG(quantity)", "MAX(amount)")
@@ -55,13 +52,19 @@ def several() -> st.SearchStrategy[list[tree.Aggregate | tree.Did]]:
     return st.lists(one, min_size=N_AGGREGATES, max_size=N_AGGREGATES)
 
 
-@RANDOM
-@given(asked=several(), seed=st.integers(0, 2**32))
-def test_parts_merge_into_the_whole(asked: list[tree.Aggregate | tree.Did], seed: int) -> None:
-    rng = random.Random(seed)
+def test_parts_merge_into_the_whole(engine: Engine) -> None:
+    @random_cases(engine.cases(3))
+    @given(asked=several(), seed=st.integers(0, 2**32))
+    def however_they_are_cut(asked: list[tree.Aggregate | tree.Did], seed: int) -> None:
+        _merged(asked, random.Random(seed), engine)
+
+    however_they_are_cut()
+
+
+def _merged(asked: list[tree.Aggregate | tree.Did], rng: random.Random, engine: Engine) -> None:
     world = random_world(rng, NAMES)
-    written, checked = _columns(asked)
-    with _store() as store:
+    written, checked = _columns([asked_of(engine, clause) for clause in asked])
+    with _store() if engine.name == "DuckDB" else nullcontext(_Tables(engine)) as store:
         for event, group in checked.items():
             tables = [[row for row in world.events if row["name"] == event and rng.random() < 0.9]]
             tables += [[] for _ in range(rng.randint(1, 4))]
@@ -70,18 +73,17 @@ def test_parts_merge_into_the_whole(asked: list[tree.Aggregate | tree.Did], seed
                     tables[0].remove(row)
                     rng.choice(tables).append(row)
             everything = [row for table in tables for row in table]
-            others = {name: _events(name, world.events, world.moment) for name in checked if name != event}
-            others[event] = _events(event, everything, world.moment)
-            parts = tuple(
-                store.keep(prepare(_events(event, part, world.moment), group, world.moment, others)) for part in tables
-            )
+            others = {name: store.put(_events(name, world.events, world.moment)) for name in checked if name != event}
+            others[event] = store.put(_events(event, everything, world.moment))
+            arrived = [store.put(_events(event, part, world.moment)) for part in tables]
+            parts = tuple(store.keep(prepare(part, group, world.moment, others)) for part in arrived)
             merged = store.keep(merge(parts, group))
             whole = store.keep(prepare(others[event], group, world.moment, others))
             known = everything + [row for row in world.events if row["name"] != event]
-            _compare(merged, whole, known, written, group, world.moment)
+            _compare(merged, whole, known, written, group, world.moment, f" on {engine.name}")
 
 
-@RANDOM
+@random_cases(3)
 @given(asked=several(), seed=st.integers(0, 2**32))
 def test_runs_one_after_the_other_give_what_one_run_gives(asked: list[tree.Aggregate | tree.Did], seed: int) -> None:
     rng = random.Random(seed)
@@ -135,7 +137,7 @@ def _join_some(rng: random.Random, owner: dict[int, int]) -> dict[int, int]:
 
 
 def _compare(
-    found: ir.Table, whole: ir.Table, rows: list[Row], written: Written, group: Checked, moment: Moment
+    found: ir.Table, whole: ir.Table, rows: list[Row], written: Written, group: Checked, moment: Moment, where: str = ""
 ) -> None:
     """Equal to the last bit whichever way they were made, and what the plain evaluator says."""
     assert found.schema() == whole.schema()
@@ -150,7 +152,7 @@ def _compare(
             else:
                 plain, seen, text = aggregate_value(asked, mine, moment, NAMES), row[column], print_value(asked, "en")
             assert _agree(plain, seen), (text, plain, seen, moment, mine)
-    COMPARED["values of aggregates merged or rolled"] += len(values) * len(group)
+    COMPARED[f"values of aggregates merged or rolled{where}"] += len(values) * len(group)
 
 
 def _agree(plain: Any, found: Any) -> bool:
@@ -185,11 +187,30 @@ class _Store:
     def __init__(self, folder: Path) -> None:
         self.folder, self.con, self.n = folder, connect(), 0
 
+    def put(self, table: ir.Table) -> ir.Table:
+        return table
+
     def keep(self, table: ir.Table) -> ir.Table:
         self.n += 1
         path = self.folder / f"{self.n}.parquet"
         self.con.to_parquet(table, path)
         return read_parquet(self.con, [path])
+
+
+@dataclass
+class _Tables:
+    """Tables kept on an engine."""
+
+    engine: Engine
+    n: int = 0
+
+    def put(self, table: ir.Table) -> ir.Table:
+        self.n += 1
+        return self.engine.put(f"put_{self.n}", table)
+
+    def keep(self, table: ir.Table) -> ir.Table:
+        self.n += 1
+        return self.engine.keep(f"kept_{self.n}", table)
 
 
 @contextmanager

@@ -41,6 +41,7 @@ from tests.language.strategies import (
     traits,
 )
 from tests.oracles.rules import evaluate
+from tests.warehouses import Engine
 
 NAMES = vocabulary()
 ANY = st.one_of(comparisons(st.one_of(traits(NAMES), aggregates(NAMES))), dids(NAMES))
@@ -268,7 +269,7 @@ def test_what_a_model_says_is_changed_only_if_nothing_else_helps() -> None:
     asked=st.lists(rules(NAMES, 8), min_size=15, max_size=15),
     seed=st.integers(0, 2**32),
 )
-def test_what_is_proposed_flips_the_rule(segments: list[Rule], asked: list[Rule], seed: int) -> None:
+def test_what_is_proposed_flips_the_rule(duckdb: Engine, segments: list[Rule], asked: list[Rule], seed: int) -> None:
     rng = random.Random(seed)
     world = replace(random_world(rng, NAMES, n_people=1), people=[])
     person = {"profile_id": 1, "is_counted": True}
@@ -278,7 +279,7 @@ def test_what_is_proposed_flips_the_rule(segments: list[Rule], asked: list[Rule]
     world = replace(world, people=[person], events=events)
     made = dict(zip(CHAIN, segments, strict=True)) | {f"r{n}": rule for n, rule in enumerate(asked)}
     checked = {name: check_rule(rule, NAMES) for name, rule in made.items()}
-    row = wide_row(world, NAMES, checked)
+    row = wide_row(world, NAMES, checked, duckdb)
     now = row.to_pyarrow().to_pylist()[0]
     schema = row.schema().to_pyarrow()
     names, found, rows = [f"r{n}" for n in range(len(asked))], {}, [now]

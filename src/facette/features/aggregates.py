@@ -18,6 +18,7 @@ import ibis.expr.types as ir
 from facette.clock import DAYS_AS_BITS, Moment, days_at_most
 from facette.definitions.language import tree
 from facette.warehouse.compiler import Bound
+from facette.warehouse.engines import expressible, ordered, set_of, to_decimal, union_of
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _exact(column: ir.NumericValue) -> ir.NumericValue:
     if column.type().is_integer():
         return column
     summable = ibis.ifelse(column.abs() < LARGEST, column, ibis.null(column.type()))
-    return summable.cast("decimal(18, 6)")
+    return to_decimal(summable, 18, 6)
 
 
 def _total(column: ir.NumericColumn) -> ir.NumericScalar:
@@ -110,7 +111,8 @@ def _number(total: ir.NumericColumn) -> ir.NumericColumn:
 def _mean(total: ir.NumericColumn, n: ir.IntegerColumn) -> ir.FloatingColumn:
     """Of whole millionths, so that it is rounded once: 59.70 / 3 is 19.90, not 19.900000000000002."""
     millionths = total.cast("float64") * 1e6
-    whole = ibis.ifelse(millionths.abs() < WHOLE, millionths.round(0).cast("float64"), millionths)
+    broken = ibis.ifelse(millionths.abs() < WHOLE, millionths, ibis.null("float64"))
+    whole = ibis.coalesce(broken.round().cast("float64"), millionths)  # rounding to 0 digits keeps 15 on PostgreSQL
     return whole / (n.cast("float64") * 1e6).nullif(0.0)
 
 
@@ -134,14 +136,14 @@ def _greatest(column: ir.Column) -> ir.Scalar:
 
 def _rank(text: ir.StringColumn) -> ir.StructColumn:
     """Text is ordered without regard to case; of texts that differ in case only, upper case comes first."""
-    return ibis.struct({"comparable": _comparable(text), "written": text})
+    return ibis.struct({"comparable": ordered(_comparable(text)), "written": ordered(text)})
 
 
 def _ranked(order: str) -> Algebra:
     """The property of the earliest or latest event; ties at one instant go by event_id."""
 
     def pick(value: ir.Value, at: ir.Value, event_id: ir.Value) -> ir.Scalar:
-        key = ibis.struct({"at": at, "event_id": event_id})
+        key = ibis.struct({"at": at, "event_id": ordered(event_id)})
         chosen = at.notnull()
         return value.argmin(key, where=chosen) if order == "first" else value.argmax(key, where=chosen)
 
@@ -222,13 +224,13 @@ ALGEBRAS: dict[tree.Function, Algebra] = {
     "first": _ranked("first"),
     "last": _ranked("last"),
     "mode": _reduced(
-        lambda m: m.only(ibis.struct({"value": m.of, "at": m.events.at})).collect(),
+        lambda m: m.only(ibis.struct({"value": m.of, "at": expressible("mode", m.events.at)})).collect(),
         lambda s: s.collect().flatten(),
         lambda s, moment: _most_frequent(s),
     ),
     "distinct": _reduced(
-        lambda m: m.values().collect(distinct=True),
-        lambda s: s.collect().flatten().unique(),
+        lambda m: set_of(m.values()),
+        union_of,
         lambda s, moment: s.length().fill_null(0),
         read=_comparable,
     ),

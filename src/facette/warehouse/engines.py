@@ -1,0 +1,106 @@
+"""What engines express differently: chosen here by the engine that a value lives on, with the same answers on each.
+
+Everything else of Facette is one expression for all engines. A table in memory belongs to DuckDB.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+
+from facette.errors import RunError
+
+POSTGRES = "postgres"
+REFUSED = {POSTGRES: ("mode",)}
+"""Engine → the functions that it cannot compute: PostgreSQL has no lists of rows, which the state of MODE is."""
+
+
+def engine_of(value: ir.Value) -> str:
+    """The engine that a column lives on: ``duckdb``, ``postgres``, ``pyspark`` …"""
+    (relation,) = value.op().relations
+    for table in relation.find((ops.DatabaseTable, ops.SQLQueryResult), filter=ops.Relation):
+        return str(table.source.name)
+    return "duckdb"
+
+
+def expressible(function: str, column: ir.Column) -> ir.Column:
+    """The column, where its engine can compute the function; RunError where it cannot."""
+    engine = engine_of(column)
+    if function in REFUSED.get(engine, ()):
+        raise RunError(
+            f"{function.upper()} cannot be computed on {engine}.",
+            remedy="Use another function, LAST for instance, or compute these features on DuckDB.",
+        )
+    return column
+
+
+# ── text ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@ibis.udf.scalar.builtin(name="convert_to", signature=((dt.string, dt.string), dt.binary))
+def _encoded(text, encoding):  # type: ignore[no-untyped-def]
+    """Text as bytes (PostgreSQL)."""
+
+
+def ordered(text: ir.StringColumn) -> ir.Column:
+    """Text as something that is ordered by code points.
+
+    PostgreSQL orders text as people of some country do; bytes of UTF-8 are in the order of the code points.
+    """
+    return _encoded(text, "UTF8") if engine_of(text) == POSTGRES else text
+
+
+# ── numbers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def to_decimal(column: ir.FloatingColumn, precision: int, scale: int) -> ir.DecimalColumn:
+    """A number in fixed point.
+
+    PostgreSQL would keep 15 digits of a floating-point number; by way of text it keeps all of them.
+    """
+    exact = column.cast("string") if engine_of(column) == POSTGRES else column
+    return exact.cast(dt.Decimal(precision, scale))
+
+
+# ── sets ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _as_json(column: ir.Column) -> ir.JSONColumn:
+    """Any value as JSON (PostgreSQL)."""
+
+    @ibis.udf.scalar.builtin(name="to_jsonb", signature=((column.type(),), dt.JSON(binary=True)))
+    def as_json(value):  # type: ignore[no-untyped-def]
+        """The value as JSON."""
+
+    return as_json(column)
+
+
+@ibis.udf.agg.builtin(name="jsonb_agg", signature=((dt.Array(dt.JSON(binary=True)),), dt.JSON(binary=True)))
+def _lists(sets):  # type: ignore[no-untyped-def]
+    """A list of lists (PostgreSQL)."""
+
+
+@ibis.udf.scalar.builtin(
+    name="jsonb_path_query_array", signature=((dt.JSON(binary=True), dt.string), dt.JSON(binary=True))
+)
+def _found(lists, path):  # type: ignore[no-untyped-def]
+    """What a path finds in JSON, as one list (PostgreSQL)."""
+
+
+def set_of(column: ir.Column) -> ir.ArrayScalar:
+    """The different values of a column; nothing, or null, where there is none."""
+    if engine_of(column) == POSTGRES:
+        return _as_json(column).collect(distinct=True)
+    return column.collect(distinct=True)
+
+
+def union_of(sets: ir.ArrayColumn) -> ir.ArrayScalar:
+    """The different values in any of the sets that :func:`set_of` made.
+
+    PostgreSQL joins lists of different lengths into one list as JSON only.
+    """
+    if engine_of(sets) == POSTGRES:
+        return _found(_lists(sets), "$[*][*] ? (@ != null)").array.unique()
+    return sets.collect().flatten().unique()
