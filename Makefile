@@ -1,12 +1,13 @@
 # make demo : examples/journey from raw files to published segments and a report
 # make test : everything the tests need, then the tests
+# make soak CASES=100 : that many more random cases of every comparison between engines (and SEED=… to repeat one)
 # Also: check, bench, docs, lock. Each sets up what it needs in .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DAY ?= 2017-12-30
 APT := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
-.PHONY: demo test check bench docs lock
+.PHONY: demo test soak check bench docs lock
 
 demo: .venv/demo.stamp
 	$(BIN)/python examples/journey/prepare.py --until $(DAY)
@@ -15,6 +16,11 @@ demo: .venv/demo.stamp
 test: .venv/test.stamp
 	command -v chromium >/dev/null || ($(APT) chromium)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadscope $(ARGS)
+
+soak: .venv/test.stamp
+	$(BIN)/python -m pytest tests/differential tests/features/test_partials.py --cases=$(CASES) --hypothesis-seed=$(SEED) $(ARGS)
+CASES ?= 100
+SEED := $(or $(SEED),$(shell date +%s))
 
 check: .venv/test.stamp
 	$(BIN)/ruff check .

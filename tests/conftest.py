@@ -6,18 +6,22 @@ from typing import Any
 
 import pytest
 
-from tests.cases import COMPARED
-from tests.warehouses import duckdb, engine, postgres
+from tests.cases import COMPARED, More
+from tests.warehouses import duckdb, engine, postgres, spark
 
-__all__ = ["duckdb", "engine", "postgres"]  # fixtures
+__all__ = ["duckdb", "engine", "postgres", "spark"]  # fixtures
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cases", type=int, default=0, help="more random cases of every comparison; seeds: --hypothesis-seed"
+    )
     parser.addoption("--real-runs", action="store_true", help="tell every story of tests/timelines through real runs")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: needs Chromium (apt-get install --yes chromium)")
+    More.cases = config.getoption("--cases")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -31,5 +35,8 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if More.cases:
+        seed = terminalreporter.config.getoption("--hypothesis-seed")
+        terminalreporter.write_line(f"again: make soak CASES={More.cases} SEED={seed}")
     for what, number in sorted(COMPARED.items()):
         terminalreporter.write_line(f"compared {number:,} {what}")

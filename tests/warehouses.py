@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import pyarrow as pa
 import pytest
 
 from facette.warehouse.connect import connect
@@ -52,6 +55,28 @@ class Engine:
         return self.con.create_table(name, table, temp=True, overwrite=True)
 
 
+class Spark(Engine):
+    """Spark keeps a table in memory, as a view: on disk each takes seconds. Arrow brings rows in and out."""
+
+    def rows(self, table: ir.Table) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._frame(table).toArrow().to_pylist()
+        return found
+
+    def _make(self, name: str, table: Any) -> ir.Table:
+        frame = self.session.createDataFrame(table) if isinstance(table, pa.Table) else self._frame(table)
+        frame.localCheckpoint().createOrReplaceTempView(name)
+        return self.con.table(name)
+
+    def _frame(self, table: ir.Table) -> Any:
+        for node in table.op().find(ops.InMemoryTable):  # compiled by their names
+            self.put(node.name, node.to_expr())
+        return self.session.sql(self.con.compile(table))
+
+    @property
+    def session(self) -> Any:
+        return self.con._session  # type: ignore[attr-defined]
+
+
 @pytest.fixture(scope="session")
 def duckdb() -> Iterator[Engine]:
     connection = connect()
@@ -72,7 +97,37 @@ def postgres() -> Iterator[Engine]:
         server.cleanup()
 
 
-@pytest.fixture(scope="session", params=["duckdb", "postgres"])
+SPARK = {
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC -XX:TieredStopAtLevel=1",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",  # compiling Java for each query takes longer than sixty people do
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Engine]:
+    """One session for all tests of the process, in a process of its own without a network."""
+    with warnings.catch_warnings(action="ignore"), tempfile.TemporaryDirectory(prefix="facette-spark-") as directory:
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+        from pyspark.sql import SparkSession  # noqa: PLC0415
+
+        builder = SparkSession.builder.master("local[1]").config("spark.sql.warehouse.dir", directory)
+        for key, value in SPARK.items():
+            builder = builder.config(key, value)
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+        yield Spark("PySpark", ibis.pyspark.connect(session), slow=4)
+        session.stop()
+
+
+@pytest.fixture(scope="session", params=["duckdb", "postgres", "spark"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine in turn."""
     found: Engine = request.getfixturevalue(request.param)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 from benchmarks.conditions import Outcome, outcome
 from growthbook.core import evalCondition
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from facette.clock import Moment
@@ -29,7 +29,7 @@ from facette.definitions.language.tree import Rule
 from facette.definitions.language.vocabulary import Property, Vocabulary
 from facette.warehouse.compiler import compile_rule
 from facette.warehouse.connect import connect
-from tests.cases import COMPARED
+from tests.cases import COMPARED, random_cases
 from tests.oracles.rules import evaluate
 
 MOMENT = Moment(datetime(2026, 3, 15, 12, tzinfo=UTC), "Europe/Paris")
@@ -137,12 +137,7 @@ def nested(states: dict[str, str], values: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-@settings(
-    deadline=None,
-    max_examples=8,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a failure tells one condition already
-    suppress_health_check=list(HealthCheck),
-)
+@random_cases(8)
 @given(
     written=st.lists(conditions(), min_size=20, max_size=20), people=st.lists(attributes(), min_size=25, max_size=25)
 )
