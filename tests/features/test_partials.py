@@ -146,7 +146,8 @@ def _compare(
     engine: Engine | None = None,
 ) -> None:
     """Equal to the last bit whichever way they were made, and what the plain evaluator says."""
-    assert found.schema() == whole.schema()
+    different = {n: (t, whole.schema()[n]) for n, t in found.schema().items() if t != whole.schema()[n]}
+    assert not different, different
     rows_of = engine.rows if engine else _rows
     values, expected = (_values(table, group, moment, rows_of) for table in (found, whole))
     assert values == expected

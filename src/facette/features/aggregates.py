@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 from facette.clock import DAYS_AS_BITS, Moment, days_at_most
 from facette.definitions.language import tree
 from facette.warehouse.compiler import Bound
-from facette.warehouse.engines import expressible, ordered, set_of, to_decimal, union_of
+from facette.warehouse.engines import expressible, ordered, set_of, to_decimal, total_of, union_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _total(column: ir.NumericColumn) -> ir.NumericScalar:
     """The sum of integers or of fixed-point numbers, in a type that does not depend on the engine."""
     if column.type().is_integer():  # DuckDB makes it 128 bits wide, which Ibis does not see and Parquet cannot hold
         return column.sum().cast("decimal(38, 0)").cast("int64")
-    return column.sum().cast("decimal(38, 6)")
+    return total_of(column, 6)
 
 
 def _day(day: Any) -> ir.DateValue:
