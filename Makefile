@@ -15,6 +15,7 @@ demo: .venv/demo.stamp
 
 test: .venv/test.stamp
 	command -v chromium >/dev/null || ($(APT) chromium)
+	command -v java >/dev/null || ($(APT) openjdk-17-jre-headless)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadscope $(ARGS)
 
 soak: .venv/test.stamp
