@@ -147,8 +147,14 @@ WRONG = [
     (
         'A FAIT achat DANS LES 30 JOURS',
         '                         ^^^^^',
-        "« JOURS » n'a pas sa place ici.",
-        'À cet endroit peut venir :',
+        'Il manque « DERNIERS » à cette durée.',
+        'Par exemple : DANS LES 30 DERNIERS JOURS',
+    ),
+    (
+        'DID purchase IN THE 30 DAYS AND vip',
+        '                       ^^^^',
+        'This length of time lacks “LAST”.',
+        'For instance: IN THE LAST 30 DAYS',
     ),
     (
         'A FAIT achat DANS LES 30 DERNIERS',

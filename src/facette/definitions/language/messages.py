@@ -156,6 +156,16 @@ QUOTES: dict[Language, str] = {
 
 # key → language → (what is wrong, what to do)
 MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
+    "no_last": {
+        "fr": (
+            "Il manque « DERNIERS » à cette durée.",
+            "Par exemple : DANS LES 30 DERNIERS JOURS, ou DANS LES 30 JOURS AVANT LES 30 DERNIERS JOURS.",
+        ),
+        "en": (
+            "This length of time lacks “LAST”.",
+            "For instance: IN THE LAST 30 DAYS, or IN THE 30 DAYS BEFORE THE LAST 30 DAYS.",
+        ),
+    },
     "unexpected": {
         "fr": ("« {found} » n'a pas sa place ici.", "À cet endroit peut venir : {expected}."),
         "en": ("“{found}” does not fit here.", "What can come here: {expected}."),
