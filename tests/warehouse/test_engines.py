@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import ibis
@@ -13,6 +13,7 @@ from tests.warehouses import Engine
 from facette.clock import Moment
 from facette.definitions.language import tree
 from facette.errors import RunError
+from facette.features.aggregates import DAYS_OF_A_SHORT_WINDOW, algebra
 from facette.features.partials import finalize, merge, prepare
 from facette.warehouse.engines import REFUSED, engine_of, ordered
 
@@ -77,6 +78,25 @@ def test_text_is_ordered_by_code_points_without_regard_to_case(engine: Engine) -
 )
 def test_sets_are_joined_whatever_is_in_them(engine: Engine, values: list[Any], kind: pa.DataType, n: int) -> None:
     assert answers(engine, values, kind, "distinct") == [n]
+
+
+def test_days_of_a_short_window_are_bits(engine: Engine) -> None:
+    """In all but one of the 63 places, some seen twice."""
+    window = tree.InTheLast(61, "day")
+    ago = [*range(62), 3, 31, 32, 61]
+    rows = [
+        {"profile_id": n % 2, "event_id": str(n), "at": at, "known_at": at, "day": at.date()}
+        for n, at in enumerate(MOMENT.as_of - timedelta(days=days) for days in ago)
+    ]
+    instant = pa.timestamp("us", "UTC")
+    columns = {"profile_id": pa.int64(), "event_id": pa.string(), "at": instant, "known_at": instant}
+    schema = pa.schema(list((columns | {"day": pa.date32()}).items()))
+    aggregates = {"days": tree.Aggregate("distinct", "purchase", "day", None, window)}
+    events = engine.put("events", ibis.memtable(pa.Table.from_pylist(rows, schema=schema)))
+    states = engine.keep("states", prepare(events, aggregates, MOMENT).mutate(profile_id=ibis.literal(1, "int64")))
+    merged = engine.keep("merged", merge((states,), aggregates))
+    assert algebra(aggregates["days"]) is DAYS_OF_A_SHORT_WINDOW
+    assert engine.rows(merged.select(**finalize(merged, aggregates, MOMENT))) == [{"days": 62}]
 
 
 def test_what_an_engine_cannot_compute_is_refused(engine: Engine) -> None:

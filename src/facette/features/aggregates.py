@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 from facette.clock import DAYS_AS_BITS, Moment, days_at_most
 from facette.definitions.language import tree
 from facette.warehouse.compiler import Bound
-from facette.warehouse.engines import expressible, ordered, set_of, to_decimal, total_of, union_of
+from facette.warehouse.engines import any_bit, bit, expressible, ordered, set_of, to_decimal, total_of, union_of
 
 
 @dataclass(frozen=True)
@@ -244,8 +244,8 @@ ALGEBRAS: dict[tree.Function, Algebra] = {
 
 # The days of a short window are bits of one number, the day's place in a cycle of 63 days: far cheaper than a set.
 DAYS_OF_A_SHORT_WINDOW = _reduced(
-    lambda m: (ibis.literal(1, "int64") << m.values().delta(date.min, unit="day") % DAYS_AS_BITS).bit_or(),
-    lambda s: s.bit_or(),
+    lambda m: any_bit(bit(m.values().delta(date.min, unit="day") % DAYS_AS_BITS)),
+    any_bit,
     lambda s, moment: _bits(s).fill_null(0),
     age=_days_in_window,
 )

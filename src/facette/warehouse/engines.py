@@ -74,6 +74,26 @@ def total_of(column: ir.DecimalColumn, scale: int) -> ir.DecimalScalar:
     return column.cast(widest).sum() if engine_of(column) == SPARK else column.sum().cast(widest)
 
 
+def bit(place: ir.IntegerColumn) -> ir.IntegerColumn:
+    """A number of 64 bits in which that bit is set (0 is the last).
+
+    PostgreSQL and Spark read a plain 1 as a number of 32 bits, and shift by a number of 32 bits only.
+    """
+    if engine_of(place) in (POSTGRES, SPARK):
+        return ibis.literal("1").cast("int64") << place.cast("int32")
+    return ibis.literal(1, "int64") << place
+
+
+@ibis.udf.agg.builtin(name="bit_or", signature=((dt.int64,), dt.int64))
+def _bit_or(bits):  # type: ignore[no-untyped-def]
+    """The bits that are set in any of the numbers (Spark, where Ibis knows none)."""
+
+
+def any_bit(bits: ir.IntegerColumn) -> ir.IntegerScalar:
+    """The bits that are set in any of the numbers; null where there is none."""
+    return _bit_or(bits) if engine_of(bits) == SPARK else bits.bit_or()
+
+
 # ── sets ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
