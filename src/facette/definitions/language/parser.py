@@ -132,8 +132,9 @@ def _unexpected(error: UnexpectedInput, text: str) -> Refused:
     last = (getattr(error, "token_history", None) or [None])[-1]
     allowed: set[str] = set(getattr(error, "accepts", None) or getattr(error, "expected", None) or error.allowed)
     expected = _in_words(allowed, last.type if last is not None else "")
-    if "BEFORE_THE_LAST" in allowed and last is not None:
-        return Refused("no_last", (last.start_pos, last.end_pos))
+    if "BEFORE_THE_LAST" in allowed:  # after a number and its unit
+        read = text[: token.start_pos if token is not None and token.type != "$END" else len(text)].rstrip()
+        return Refused("no_last", (len(read) - len(read.split()[-1]), len(read)))
     if token is None:
         at = error.pos_in_stream
         if text[at] in "'\"«“":
