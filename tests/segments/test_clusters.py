@@ -18,6 +18,7 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from facette.definitions.model import KMeansModel
 from facette.errors import ModelError
 from facette.segments.clusters import FittedKMeans, assign, assign_rows, elbow, fit_kmeans, match_labels, silhouettes
+from tests.warehouses import Engine
 
 SCALERS = {"zscore": StandardScaler, "robust": RobustScaler, "minmax": MinMaxScaler}
 
@@ -233,13 +234,13 @@ def test_other_features_start_anew(fitted: FittedKMeans, blobs: tuple[np.ndarray
 # ── elsewhere ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_postgres_assigns_alike(postgres: ibis.BaseBackend) -> None:
+def test_postgres_assigns_alike(postgres: Engine) -> None:
     random = np.random.default_rng(8)
     matrix = random.lognormal(size=(500, 3))
     matrix[random.random(matrix.shape) < 0.1] = np.nan
     table = table_of(matrix, f3=pa.array(random.random(500) < 0.5, mask=random.random(500) < 0.2))
     fitted = fit_kmeans(a_model(4, log=("f0", "f1")), table)
-    features = postgres.create_table("features", table, overwrite=True)
+    features = postgres.con.create_table("features", table, overwrite=True)
     query = features.select("profile_id", cluster=assign(fitted, features)).order_by("profile_id")
     assert (query.to_pyarrow()["cluster"].to_numpy() == assign_rows(fitted, table)).all()
 

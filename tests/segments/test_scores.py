@@ -18,6 +18,7 @@ from facette.definitions.model import PropensityModel
 from facette.errors import ModelError
 from facette.segments.curves import calibration_bins, calibration_error, deciles
 from facette.segments.scores import FittedPropensity, fit_propensity, platt, score, score_rows
+from tests.warehouses import Engine
 
 NEWEST = datetime(2026, 6, 1, tzinfo=UTC)
 WEIGHTS = np.array([1.2, -0.8, 0.0])
@@ -265,14 +266,12 @@ def test_calibration_bins_equal_scikit_learn() -> None:
 # ── elsewhere ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_postgres_scores_alike(
-    postgres: ibis.BaseBackend, planted: tuple[pa.Table, np.ndarray, FittedPropensity]
-) -> None:
+def test_postgres_scores_alike(postgres: Engine, planted: tuple[pa.Table, np.ndarray, FittedPropensity]) -> None:
     _, _, fitted = planted
     far = pa.table(
         {"row": range(4), "a": [0.5, 1e6, -1e6, None], "b": [None, 0.0, 0.0, 1.0], "c": [0.0, 0.0, 0.0, 1.0]}
     )
-    features = postgres.create_table("features", far, overwrite=True)
+    features = postgres.con.create_table("features", far, overwrite=True)
     answer = features.select("row", score=score(fitted, features)).order_by("row").to_pyarrow()["score"].to_numpy()
     np.testing.assert_allclose(answer, score_rows(fitted, far), atol=1e-9, rtol=0)
     assert answer[1] == pytest.approx(100) and answer[2] == pytest.approx(0)

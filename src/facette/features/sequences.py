@@ -73,8 +73,8 @@ def _first_after(events: ir.Table, others: ir.Table, name: str, following: tree.
     own, and an unknown one equals nothing.
     """
     keys = ["profile_id", "event_id", "at", "day"]
-    first = events.select(*keys, _key=_key(events, following.on), is_other=ibis.literal(False))
-    second = others.select(*keys, _key=_key(others, following.other), is_other=ibis.literal(True))
+    first = events.select(*keys, _key=key_of(events, following.on), is_other=ibis.literal(False))
+    second = others.select(*keys, _key=key_of(others, following.other), is_other=ibis.literal(True))
     second = second.filter(second._key.notnull())
     alone = ["profile_id", "_key"]
     row = ibis.union(first, second)
@@ -95,7 +95,7 @@ def _first_after(events: ir.Table, others: ir.Table, name: str, following: tree.
     return row.filter(~row.is_other).drop("is_other", "at", "day", "_key")
 
 
-def _key(events: ir.Table, name: str | None) -> ir.Value:
+def key_of(events: ir.Table, name: str | None) -> ir.Value:
     """What must be equal of both events, texts in any case; the same of all if nothing must."""
     if name is None:
         return ibis.literal(True)

@@ -18,7 +18,7 @@ from facette.clock import Moment
 from facette.definitions.language import next_name, tree
 from facette.features.aggregates import algebra
 from facette.features.partials import Aggregates, by_event
-from facette.features.sequences import candidates, nexts_in, with_next
+from facette.features.sequences import candidates, key_of, nexts_in, with_next
 from facette.segments.trees import leaves
 from facette.warehouse.compiler import compile_rule, in_window, visible
 
@@ -108,7 +108,8 @@ def _taking_part(kind: str, aggregates: Aggregates, tables: Mapping[str, ir.Tabl
     events = with_next(tables[kind], kind, nexts_in(aggregates.values()), tables, moment)
     events = events.filter(visible(events, moment))
     flags = {f"_in_{column}": _takes_part(aggregate, events, moment) for column, aggregate in aggregates.items()}
-    rows: list[Row] = events.mutate(**flags).to_pyarrow().to_pylist()
+    keys = {f"_key_{name}": key_of(events, following.on) for name, following in nexts_in(aggregates.values()).items()}
+    rows: list[Row] = events.mutate(**flags, **keys).to_pyarrow().to_pylist()
     return sorted(rows, key=lambda row: (row["at"], row["event_id"]))
 
 
@@ -143,19 +144,20 @@ def _followed(aggregate: tree.Aggregate) -> tree.Followed | None:
     return next(found, None)
 
 
-Followers = dict[str, dict[datetime, list[Follower]]]
-"""What a sequence asks for → instant → the events then, in the order of their ids."""
+Followers = dict[str, dict[datetime, list[tuple[Follower, Any]]]]
+"""What a sequence asks for → instant → the events then, in the order of their ids, with what must be equal of them."""
 
 
 def _followers(aggregates: Aggregates, tables: Mapping[str, ir.Table], moment: Moment) -> Followers:
     found: Followers = {}
     for name, following in nexts_in(aggregates.values()).items():
-        events = candidates(tables[following.event], following, moment).select("event_id", "at", "source")
+        events = candidates(tables[following.event], following, moment)
+        events = events.select("event_id", "at", "source", key=key_of(events, following.other))
         rows = sorted(events.to_pyarrow().to_pylist(), key=lambda row: row["event_id"])
-        at: dict[datetime, list[Follower]] = {}
+        at: dict[datetime, list[tuple[Follower, Any]]] = {}
         for row in rows:
             follower = Follower(following.event, row["event_id"], Moment(row["at"], moment.zone).local, row["source"])
-            at.setdefault(row["at"], []).append(follower)
+            at.setdefault(row["at"], []).append((follower, row["key"]))
         found[name] = at
     return found
 
@@ -168,7 +170,8 @@ def _cause(
         name = next_name(followed.next)
         itself = event["event_id"] if followed.next.event == aggregate.event else None
         then = followers[name][event[f"{name}__at"]]
-        follower = next(other for other in then if other.event_id != itself)
+        key = event[f"_key_{name}"]
+        follower = next(other for other, its in then if other.event_id != itself and its == key)
     value = None if aggregate.of is None else _plain(event[aggregate.of], moment)
     at = Moment(event["at"], moment.zone).local
     return Cause(event["event_id"], at, event["source"], value, follower)
