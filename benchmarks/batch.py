@@ -144,7 +144,7 @@ def facette_engine(folder: Path, profiles: int, n_rules: int) -> None:
     import ibis
 
     from facette.clock import Moment
-    from facette.features.partials import prepare
+    from facette.features.partials import prepare, texts_in
     from facette.features.table import feature_plan, feature_table
     from facette.segments.membership import wide_memberships
     from facette.warehouse.connect import connect, read_parquet, write_parquet
@@ -154,10 +154,11 @@ def facette_engine(folder: Path, profiles: int, n_rules: int) -> None:
     moment = Moment(AS_OF)
     plan = feature_plan(project)
     events = read_parquet(con, sorted(folder.glob("events-*.parquet")))
-    write_parquet(prepare(events, plan.aggregates, moment), folder / "partials.parquet")
+    partials = prepare(events, plan.aggregates, moment, texts=texts_in(events, plan.aggregates))
+    write_parquet(partials, folder / "partials.parquet")
     everybody = ibis.range(1, profiles + 1).unnest().name("profile_id").as_table().mutate(is_counted=True)
-    partials = {"purchase": con.read_parquet(folder / "partials.parquet")}
-    write_parquet(feature_table(everybody, partials, plan, moment, {}), folder / "features.parquet")
+    states = {"purchase": con.read_parquet(folder / "partials.parquet")}
+    write_parquet(feature_table(everybody, states, plan, moment, {}), folder / "features.parquet")
     wide = wide_memberships(con.read_parquet(folder / "features.parquet"), project.rules, moment)
     write_parquet(wide, folder / "wide-facette.parquet")
 

@@ -13,7 +13,7 @@ import pytest
 from facette.clock import Moment
 from facette.definitions.language import check_value, tree
 from facette.definitions.language.vocabulary import Event, Property, Vocabulary
-from facette.features.partials import finalize, merge, prepare
+from facette.features.partials import finalize, merge, prepare, texts_in
 from facette.warehouse.connect import connect
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -66,6 +66,7 @@ def amounts(*numbers: float | None) -> list[Row]:
         ((1e11, 0.000001, -1e11), 0.000001, 1 / 3_000_000),
         ((9e11,) * 11, 9.9e12, 9e11),  # whole millionths of the total do not fit in 64 bits
         ((1e12, 10.0, float("nan")), 10.0, 10.0),  # too large to be summed exactly: does not count
+        ((1e12 - 1e-7, -1e12 + 1e-7, 10.0, float("inf")), 10.0, 10.0),  # too large once it is rounded to six decimals
     ],
 )
 def test_sums_and_means_are_those_of_the_numbers_as_written(
@@ -143,3 +144,16 @@ def test_the_most_frequent_value_is_of_several_the_latest_and_then_the_smallest(
     asked = ["MODE(label) OF buy", "PLUS_FRÉQUENT(n) DE buy", "MODE(amount) OF buy", "MODE(label) OF buy WHERE n = 1"]
     assert values(asked, early, late) == ["A", 2, None, "a"]
     assert values(asked[:1], early) == ["B"]
+
+
+@pytest.mark.parametrize("n_texts", [1, 63, 64])
+def test_few_texts_are_counted_by_bits_and_many_by_a_set(n_texts: int) -> None:
+    rows = [{"label": text, "profile_id": 1} for n in range(n_texts) for text in (f"É{n}", f"é{n}", None)]
+    rows += [{"label": f"é{n_texts - 1}", "profile_id": 2}, {"label": None, "profile_id": 3}]
+    asked = check_value("DISTINCT(label) OF buy", NAMES).aggregates
+    texts = texts_in(events(rows), asked)
+    assert texts == ({"label": tuple(sorted(f"é{n}" for n in range(n_texts)))} if n_texts < 64 else {})
+    states = prepare(events(rows), asked, MOMENT, texts=texts)
+    (value,) = finalize(states, asked, MOMENT).values()
+    found = states.select("profile_id", n=value).to_pyarrow().to_pylist()
+    assert {row["profile_id"]: row["n"] for row in found} == {1: n_texts, 2: 1, 3: 0}

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from facette.clock import Moment
 from facette.definitions.language import check_rule, check_value, parse_value, print_rule, print_value, tree
-from facette.features.partials import by_event, finalize, merge, prepare
+from facette.features.partials import by_event, finalize, merge, prepare, texts_in
 from facette.features.rolling import Grown, roll
 from facette.warehouse.connect import connect, read_parquet
 from tests.cases import COMPARED, random_cases
@@ -76,7 +76,9 @@ def _merged(asked: list[tree.Aggregate | tree.Did], rng: random.Random, engine: 
             others = {name: store.put(_events(name, world.events, world.moment)) for name in checked if name != event}
             others[event] = store.put(_events(event, everything, world.moment))
             arrived = [store.put(_events(event, part, world.moment)) for part in tables]
-            parts = tuple(store.keep(prepare(part, group, world.moment, others)) for part in arrived)
+            parts = tuple(
+                store.keep(prepare(part, group, world.moment, others, texts_in(part, group))) for part in arrived
+            )
             merged = store.keep(merge(parts, group))
             whole = store.keep(prepare(others[event], group, world.moment, others))
             known = everything + [row for row in world.events if row["name"] != event]

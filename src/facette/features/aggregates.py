@@ -18,16 +18,30 @@ import ibis.expr.types as ir
 from facette.clock import DAYS_AS_BITS, Moment, days_at_most
 from facette.definitions.language import tree
 from facette.warehouse.compiler import Bound
-from facette.warehouse.engines import any_bit, bit, expressible, ordered, set_of, to_decimal, total_of, union_of
+from facette.warehouse.engines import (
+    any_bit,
+    bit,
+    expressible,
+    ordered,
+    set_among,
+    set_of,
+    to_decimal,
+    total_of,
+    union_of,
+)
 
 
 @dataclass(frozen=True)
 class Matching:
-    """The events an aggregate is about: ``keep`` says which, ``of`` is the aggregated property, if there is one."""
+    """The events an aggregate is about: ``keep`` says which, ``of`` is the aggregated property, if there is one.
+
+    texts : all values that the property has, where that is known
+    """
 
     events: ir.Table
     keep: ir.BooleanValue | None
     of: Any
+    texts: tuple[str, ...] | None = None
 
     def values(self) -> ir.Value:
         """The property of the events that are meant, else null."""
@@ -73,19 +87,16 @@ class Algebra:
     age: Age | None = None
 
 
-LARGEST = 1e12
-"""Numbers beyond this (either sign) cannot be summed exactly and do not count."""
-
 WHOLE = 2.0**53
 """Every floating-point number beyond this is a whole number."""
 
 
 def _exact(column: ir.NumericValue) -> ir.NumericValue:
-    """A number with six decimals in fixed point: sums of these do not depend on the order of adding."""
-    if column.type().is_integer():
-        return column
-    summable = ibis.ifelse(column.abs() < LARGEST, column, ibis.null(column.type()))
-    return to_decimal(summable, 18, 6)
+    """A number with six decimals in fixed point: sums of these do not depend on the order of adding.
+
+    Numbers beyond 1e12 (either sign) cannot be summed exactly and do not count.
+    """
+    return column if column.type().is_integer() else to_decimal(column, 18, 6)
 
 
 def _total(column: ir.NumericColumn) -> ir.NumericScalar:
@@ -229,7 +240,7 @@ ALGEBRAS: dict[tree.Function, Algebra] = {
         lambda s, moment: _most_frequent(s),
     ),
     "distinct": _reduced(
-        lambda m: set_of(m.values()),
+        lambda m: set_of(m.values()) if m.texts is None else set_among(m.values(), m.texts),
         union_of,
         lambda s, moment: s.length().fill_null(0),
         read=_comparable,

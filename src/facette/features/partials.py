@@ -16,8 +16,15 @@ from facette.definitions.language import tree
 from facette.features.aggregates import Matching, algebra
 from facette.features.sequences import EventTables, nexts_in, with_next
 from facette.warehouse.compiler import When, compile_rule, in_window, visible
+from facette.warehouse.engines import engine_of
 
 Aggregates = Mapping[str, tree.Aggregate]
+Texts = Mapping[str, tuple[str, ...]]
+
+FEW_TEXTS = 63
+"""So many values have a bit of a number each."""
+
+SOME_ROWS = 100_000
 
 
 def by_event(aggregates: Mapping[str, tree.Aggregate]) -> dict[str, dict[str, tree.Aggregate]]:
@@ -28,16 +35,44 @@ def by_event(aggregates: Mapping[str, tree.Aggregate]) -> dict[str, dict[str, tr
     return grouped
 
 
-def prepare(events: ir.Table, aggregates: Aggregates, moment: When, tables: EventTables | None = None) -> ir.Table:
+def prepare(
+    events: ir.Table,
+    aggregates: Aggregates,
+    moment: When,
+    tables: EventTables | None = None,
+    texts: Texts | None = None,
+) -> ir.Table:
     """The state of each aggregate for each profile with a visible event.
 
     events     : profile_id, event_id, at, known_at, day, hour, weekday, properties
     aggregates : column → aggregate, all over this kind of event
     tables     : all events of the kinds that its sequences name; needed only where there are sequences
+    texts      : what :func:`texts_in` found; without it the same, more slowly
     returns    : profile_id, <column>__<state> …
     cost       : one scan and one hash aggregation, whatever the number of aggregates; a sort for each sequence
     """
-    return states_of(with_nexts(events, aggregates, tables or {}, moment), aggregates, moment)
+    return states_of(with_nexts(events, aggregates, tables or {}, moment), aggregates, moment, texts=texts)
+
+
+def texts_in(events: ir.Table, aggregates: Aggregates) -> dict[str, tuple[str, ...]]:
+    """Text property whose different values are asked for → all that it has, in lower case, where they are few.
+
+    Reads that column of the events, unless the first rows already have many values. Only on DuckDB.
+    """
+    found = {}
+    asked = {item.of for item in aggregates.values() if item.function == "distinct" and item.of in events.columns}
+    for name in sorted(name for name in asked if name and events[name].type().is_string()):
+        if engine_of(events[name]) != "duckdb":
+            continue
+        texts: list[str] = []
+        for rows in (events.limit(SOME_ROWS), events):
+            lowered = rows.filter(rows[name].notnull()).select(text=rows[name].lower())
+            texts = lowered.distinct().limit(FEW_TEXTS + 1).to_pyarrow()["text"].to_pylist()
+            if len(texts) > FEW_TEXTS:
+                break
+        if texts and len(texts) <= FEW_TEXTS:
+            found[name] = tuple(sorted(texts))
+    return found
 
 
 def kinds_needed(aggregates: Aggregates) -> set[str]:
@@ -54,7 +89,13 @@ def with_nexts(events: ir.Table, aggregates: Aggregates, tables: EventTables, mo
     return with_next(events, kind, nexts, tables, moment)
 
 
-def states_of(events: ir.Table, aggregates: Aggregates, moment: When, unless: When | None = None) -> ir.Table:
+def states_of(
+    events: ir.Table,
+    aggregates: Aggregates,
+    moment: When,
+    unless: When | None = None,
+    texts: Texts | None = None,
+) -> ir.Table:
     """The states of the aggregates; with ``unless`` of those events alone that did not take part at that moment."""
     seen = events.filter(visible(events, moment))
     conditions = _conditions(seen, aggregates, moment)
@@ -68,7 +109,8 @@ def states_of(events: ir.Table, aggregates: Aggregates, moment: When, unless: Wh
     for column, aggregate in aggregates.items():
         name, condition = conditions[aggregate.where, aggregate.window]
         of = None if aggregate.of is None else seen[_property(aggregate)]
-        matching = Matching(seen, None if condition is None else seen[name], of)
+        values = (texts or {}).get(aggregate.of or "")
+        matching = Matching(seen, None if condition is None else seen[name], of, values)
         for suffix, make in algebra(aggregate).prepare.items():
             states[f"{column}__{suffix}"] = make(matching)
     return seen.group_by("profile_id").agg(**states)

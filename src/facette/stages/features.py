@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from facette.clock import Moment
-from facette.features.partials import by_event, kinds_needed, prepare
+from facette.features.partials import by_event, kinds_needed, prepare, texts_in
 from facette.features.rolling import Grown, roll
 from facette.features.table import feature_table
 from facette.features.thresholds import cuts_at, how
@@ -25,7 +25,8 @@ def partials(step: Step, work: Work) -> int:
         name = f"partials_{event}"
         previous = work.optional(name)
         if step.action == "rebuild" or previous is None or work.previous is None:
-            table = prepare(everything, aggregates, work.moment, work.events_of(aggregates))
+            texts = texts_in(everything, aggregates)
+            table = prepare(everything, aggregates, work.moment, work.events_of(aggregates), texts)
         else:
             events = {kind: _grown(kind, work) for kind in {event, *kinds_needed(aggregates)}}
             table = roll(previous, events, work.changed(), aggregates, work.previous.moment, work.moment)
