@@ -267,8 +267,7 @@ class Published:
         person = _one(self.table("profiles"), profile_id)
         row = wide_row(self.table("features"), self.table("scored"))
         features = _one(row, profile_id) if person["is_counted"] else {}
-        memberships = self.table("memberships")
-        members = memberships.filter(memberships.profile_id == profile_id).order_by("segment")
+        since = _one(self.table("member_since"), profile_id) if person["is_counted"] else {}
         return {
             "profile_id": profile_id,
             "is_counted": person["is_counted"],
@@ -281,11 +280,12 @@ class Published:
             },
             "memberships": [
                 {
-                    "segment": row["segment"],
-                    "label": label_of(self.definitions, row["segment"]),
-                    "entered_at": self._local(row["entered_at"]),
+                    "segment": segment,
+                    "label": label_of(self.definitions, segment),
+                    "entered_at": self._local(since[segment]),
                 }
-                for row in members.select("segment", "entered_at").to_pyarrow().to_pylist()
+                for segment in sorted(since.keys() - {"profile_id"})
+                if since[segment]
             ],
             "timeline": self._timeline(profile_id)[:TIMELINE],
             "warning": self.warning({"sources", *MEMBERSHIPS}, "this is the person as published."),

@@ -252,7 +252,7 @@ def test_segments_are_those_of_the_raw_files(
     found: duckdb.DuckDBPyConnection, raw: duckdb.DuckDBPyConnection, segment: str
 ) -> None:
     scores = found.sql("SELECT true_person, score FROM scored JOIN perfect USING (profile_id)").to_arrow_table()
-    own = f"SELECT true_person FROM memberships JOIN perfect USING (profile_id) WHERE segment = '{segment}'"
+    own = f"SELECT true_person FROM wide JOIN perfect USING (profile_id) WHERE {segment}"
     members = people_of(found, own)
     assert members == boutique.members(raw, segment, SATURDAY, scores)
     assert 50 < len(members) < 1200
@@ -283,7 +283,7 @@ def test_the_two_rules_of_the_marketing_team_find_whom_they_mean(
 ) -> None:
     assert projects.published(shop).definitions.segment(segment).rule == text
     meant = people_of(found, f"SELECT profile_id FROM features JOIN scored USING (profile_id) WHERE {rule}")
-    assert people_of(found, f"SELECT profile_id FROM memberships WHERE segment = '{segment}'") == meant
+    assert people_of(found, f"SELECT profile_id FROM wide WHERE {segment}") == meant
     assert len(meant) >= 100
 
 
@@ -291,7 +291,7 @@ def test_thresholds_are_those_of_the_feature_table(found: duckdb.DuckDBPyConnect
     values = dict(found.sql("SELECT name, value FROM thresholds").fetchall())
     (expected,) = found.sql("""
         SELECT quantile_cont(spend_365d::DOUBLE, 0.9) FROM features
-        WHERE profile_id IN (SELECT profile_id FROM memberships WHERE segment = 'active')
+        WHERE profile_id IN (SELECT profile_id FROM wide WHERE active)
     """).fetchall()[0]
     assert values["spend_p90"] == pytest.approx(expected)
     meant = people_of(
@@ -325,7 +325,7 @@ def actions(outcome: Outcome, *stages: str) -> list[str]:
     return [projects.actions(outcome)[stage] for stage in stages]
 
 
-@pytest.mark.parametrize("table", ["identities", "profiles", "features", "scored", "wide", "memberships", "sizes"])
+@pytest.mark.parametrize("table", ["identities", "profiles", "features", "scored", "wide", "member_since", "sizes"])
 def test_a_day_more_is_added_and_equals_everything_anew(
     sunday: tuple[Path, Path], score: ModuleType, table: str
 ) -> None:

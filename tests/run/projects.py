@@ -160,6 +160,16 @@ class Truth:
     segments: Mapping[Person, frozenset[str]]
 
 
+def memberships(folder: Path) -> list[dict[str, Any]]:
+    """The published memberships, a row each: profile_id, segment, entered_at."""
+    return [
+        {"profile_id": row["profile_id"], "segment": name, "entered_at": entered_at}
+        for row in rows(folder, "member_since")
+        for name, entered_at in row.items()
+        if name != "profile_id" and entered_at
+    ]
+
+
 def truth(folder: Path) -> Truth:
     """What the published snapshot says, by people's identifiers."""
     owners: dict[int, set[str]] = {}
@@ -168,7 +178,7 @@ def truth(folder: Path) -> Truth:
     people = {profile_id: frozenset(values) for profile_id, values in owners.items()}
     now = {row["old_id"]: row["new_id"] for row in rows(folder, "merged")}
     members: dict[Person, set[str]] = {}
-    for row in rows(folder, "memberships"):
+    for row in memberships(folder):
         members.setdefault(people[row["profile_id"]], set()).add(row["segment"])
     features = {
         people[row.pop("profile_id")]: {name: plain(value) for name, value in row.items()}

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from .projects import content, copied, differences, rows, run, snapshot
+from .projects import content, copied, differences, memberships, rows, run, snapshot
 
 NOW = datetime(2026, 9, 30, 12, tzinfo=UTC)
 HISTORY = {"changes", "sizes", "quality"}
@@ -116,7 +116,7 @@ def test_nobody_counts_before_anything_is_known_of_them(tmp_path: Path) -> None:
         outcome = run(folder, datetime(2026, 9, day, tzinfo=UTC))
         assert sorted(row["id"] for row in rows(folder, "features")) == counted
         assert any("is forgotten" in warning for warning in outcome.warnings) is (day == 2)
-    assert rows(folder, "memberships") == []
+    assert memberships(folder) == []
 
 
 def test_nobody_is_in_the_population_before_what_puts_them_there_is_known(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from facette.run import Outcome
 from tests.oracles.journey import expected_features, expected_segments
 
-from .projects import actions, published, rows, run
+from .projects import actions, memberships, published, rows, run
 
 JOURNEY = Path(__file__).parents[2] / "examples" / "journey"
 HYBRID = "fuel_voucher_target"  # a group, a score and a feature
@@ -75,7 +75,7 @@ def test_every_member_of_every_segment(days: dict[date, tuple[Path, Outcome]], d
     folder, _ = days[day]
     households = {row["profile_id"]: int(row["household_id"]) for row in rows(folder, "profiles")}
     members: dict[str, set[int]] = {}
-    for row in rows(folder, "memberships"):
+    for row in memberships(folder):
         members.setdefault(row["segment"], set()).add(households[row["profile_id"]])
     wanted = expected_segments(day)
     assert len(wanted) >= 20
@@ -92,8 +92,7 @@ def test_sunday_is_added_to_saturday(days: dict[date, tuple[Path, Outcome]]) -> 
 
 def test_the_changes_lead_from_saturday_to_sunday(days: dict[date, tuple[Path, Outcome]]) -> None:
     pairs = {
-        day: {(row["profile_id"], row["segment"]) for row in rows(folder, "memberships")}
-        for day, (folder, _) in days.items()
+        day: {(row["profile_id"], row["segment"]) for row in memberships(folder)} for day, (folder, _) in days.items()
     }
     folder, outcome = days[SUNDAY]
     changed = {"entered": set(), "left": set()}

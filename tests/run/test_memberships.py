@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .projects import edit, published, rows, run
+from .projects import edit, memberships, published, rows, run
 
 DEFINITIONS = """\
 name: shop
@@ -69,7 +69,7 @@ def owners(folder: Path) -> dict[str, int]:
 
 def since(folder: Path) -> dict[tuple[int, str], int]:
     """Profile and segment → the day of May since when."""
-    return {(row["profile_id"], row["segment"]): row["entered_at"].day for row in rows(folder, "memberships")}
+    return {(row["profile_id"], row["segment"]): row["entered_at"].day for row in memberships(folder)}
 
 
 def changes(folder: Path) -> list[tuple[int, int, str, str]]:

@@ -16,7 +16,7 @@ from facette.definitions.language.json_form import to_json
 from facette.errors import NotFoundError, RuleError
 from facette.queries import Published
 
-from .projects import copied, published, rows, run, starter
+from .projects import copied, memberships, published, rows, run, starter
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_a_profile_shows_what_the_tables_say(answers: Published, shop: Path) -> 
         assert [event["at"] for event in answer["timeline"]] == sorted(
             (answers._local(event["at"]).isoformat() for event in mine), reverse=True
         )
-        kept = {m["segment"] for m in rows(shop, "memberships") if m["profile_id"] == profile_id}
+        kept = {m["segment"] for m in memberships(shop) if m["profile_id"] == profile_id}
         assert {item["segment"] for item in answer["memberships"]} == kept
 
 

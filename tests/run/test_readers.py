@@ -44,7 +44,8 @@ class Reader(threading.Thread):
         listed = {row["segment"]: row["members"] for row in asked.segments()}
         wide = asked.table("wide").to_pyarrow()
         counted = {name: sum(wide[name].to_pylist()) for name in wide.column_names if name != "profile_id"}
-        members = asked.table("memberships").count().to_pyarrow().as_py()
+        since = asked.table("member_since").to_pyarrow()
+        members = sum(len(since[name].drop_null()) for name in counted)
         return asked.snapshot.run, listed, counted, members
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facette.clock import Moment
-from facette.segments.membership import CAUSES, changes, compared, members, memberships, remapped, replayed, sizes
+from facette.segments.membership import CAUSES, changes, member_since, remapped, replayed, sizes
 from facette.warehouse.connect import connect
 
 SEGMENTS = ("a", "b", "c")
@@ -38,16 +38,16 @@ def test_runs_one_after_the_other(runs: list[tuple[Members, int]]) -> None:
     for n, (now, hours) in enumerate(runs):
         as_of += timedelta(hours=hours)
         moment, run = Moment(as_of), f"run{n}"
-        found, before = in_segments(con, f"now{n}", now), entered(con, f"before{n}", since)
-        both = compared(found, before)
-        changed = con.create_table(f"changed{n}", changes(both, run=run, moment=moment), temp=True)
+        wide, before = wide_table(con, f"now{n}", now), since_table(con, f"before{n}", since)
+        changed = con.create_table(f"changed{n}", changes(wide, before, SEGMENTS, run=run, moment=moment), temp=True)
         came, went = now - since.keys(), since.keys() - now
         assert {(row["profile_id"], row["segment"], row["change"]) for row in rows(changed)} == {
             *((*pair, "entered") for pair in came),
             *((*pair, "left") for pair in went),
         }
         assert all((row["at"], row["run"]) == (as_of, run) for row in rows(changed))
-        counted = rows(sizes(found, changed, segments=SEGMENTS, population=len(PEOPLE), run=run, moment=moment))
+        found = member_since(wide, before, SEGMENTS, moment)
+        counted = rows(sizes(found, changed, segments=SEGMENTS, run=run, moment=moment))
         assert sorted(counted, key=lambda row: row["segment"]) == [
             {
                 "run": run,
@@ -63,9 +63,28 @@ def test_runs_one_after_the_other(runs: list[tuple[Members, int]]) -> None:
             for segment in SEGMENTS
         ]
         since = {pair: since.get(pair, as_of) for pair in now}
-        assert as_dict(memberships(both, moment)) == since
+        assert [row["profile_id"] for row in rows(found.order_by("profile_id"))] == [*PEOPLE]
+        assert as_dict(found) == since
         history += rows(changed)
-        assert as_dict(replayed(changes_of(con, f"history{n}", history))) == since
+        assert as_dict(replayed(changes_of(con, f"history{n}", history), SEGMENTS)) == since
+    con.disconnect()
+
+
+def test_whoever_is_gone_has_left_and_a_new_segment_begins_with_nobody() -> None:
+    con = connect()
+    wide = con.create_table("wide", pa.table({"profile_id": [1, 2], "a": [True, False], "b": [True, True]}), temp=True)
+    before = con.create_table("before", pa.table({"profile_id": [1, 3], "a": [START, START]}), temp=True)
+    before = before.mutate(a=before.a.cast("timestamp('UTC', 6)"))
+    moment = Moment(START + timedelta(days=1))
+    changed = rows(changes(wide, before, ("a", "b"), run="r", moment=moment))
+    assert {(row["profile_id"], row["segment"], row["change"]) for row in changed} == {
+        (3, "a", "left"),
+        (1, "b", "entered"),
+        (2, "b", "entered"),
+    }
+    entered = dict.fromkeys([(1, "b"), (2, "b")], moment.as_of)
+    assert as_dict(member_since(wide, before, ("a", "b"), moment)) == {(1, "a"): START, **entered}
+    assert rows(changes(wide, before, (), run="r", moment=moment)) == []
     con.disconnect()
 
 
@@ -84,32 +103,23 @@ def test_memberships_follow_profiles_that_turn_out_to_be_one(since: Since, merge
     for (profile_id, segment), at in since.items():
         pair = (merged.get(profile_id, profile_id), segment)
         expected[pair] = min(at, expected.get(pair, at))
-    found = remapped(entered(con, "before", since), con.create_table("merged", joins, temp=True))
+    found = remapped(since_table(con, "before", since), con.create_table("merged", joins, temp=True))
     assert as_dict(found) == expected
-    con.disconnect()
-
-
-@settings(deadline=None, max_examples=10)
-@given(pairs)
-def test_members_are_the_wide_table_by_row(now: Members) -> None:
-    con = connect()
-    wide = {name: pa.array([(person, name) in now for person in PEOPLE]) for name in SEGMENTS}
-    table = con.create_table("wide", pa.table({"profile_id": pa.array(PEOPLE, pa.int64()), **wide}), temp=True)
-    assert {(row["profile_id"], row["segment"]) for row in rows(members(table, SEGMENTS))} == now
-    assert rows(members(table, ())) == []
     con.disconnect()
 
 
 # ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def in_segments(con: ibis.BaseBackend, name: str, pairs: Iterable[tuple[int, str]]) -> ir.Table:
-    return _table(con, name, {"profile_id": pa.int64(), "segment": pa.string()}, pairs)
+def wide_table(con: ibis.BaseBackend, name: str, pairs: Members) -> ir.Table:
+    columns = {segment: pa.array([(person, segment) in pairs for person in PEOPLE]) for segment in SEGMENTS}
+    return con.create_table(name, pa.table({"profile_id": pa.array(PEOPLE, pa.int64()), **columns}), temp=True)
 
 
-def entered(con: ibis.BaseBackend, name: str, since: Since) -> ir.Table:
-    columns = {"profile_id": pa.int64(), "segment": pa.string(), "entered_at": INSTANT}
-    return _table(con, name, columns, [(*pair, at) for pair, at in since.items()])
+def since_table(con: ibis.BaseBackend, name: str, since: Since) -> ir.Table:
+    people = sorted({person for person, _ in since})
+    columns = {segment: pa.array([since.get((person, segment)) for person in people], INSTANT) for segment in SEGMENTS}
+    return con.create_table(name, pa.table({"profile_id": pa.array(people, pa.int64()), **columns}), temp=True)
 
 
 def changes_of(con: ibis.BaseBackend, name: str, history: list[dict[str, Any]]) -> ir.Table:
@@ -128,10 +138,14 @@ def rows(table: ir.Table) -> list[dict[str, Any]]:
 
 
 def as_dict(table: ir.Table) -> Since:
-    found = rows(table)
-    since = {(row["profile_id"], row["segment"]): row["entered_at"] for row in found}
-    assert len(since) == len(found)
-    return since
+    people = rows(table)
+    assert len({row["profile_id"] for row in people}) == len(people)
+    return {
+        (row["profile_id"], segment): entered_at
+        for row in people
+        for segment, entered_at in row.items()
+        if segment != "profile_id" and entered_at
+    }
 
 
 def of(segment: str, pairs: Iterable[tuple[int, str]]) -> int:

@@ -139,7 +139,6 @@ def publish(folder: Path, *, runs: int = 2, instead: dict[str, pa.Table] | None 
         "features": features,
         "wide": wide,
         "scored": pa.table({"profile_id": PROFILES}),
-        "memberships": _memberships(wide),
         "sizes": _sizes(wide, runs),
         "identities": pa.table(
             {"kind": ["customer"] * PEOPLE, "value": [str(n) for n in PROFILES], "profile_id": PROFILES}
@@ -213,16 +212,6 @@ def _wide(project: Definitions) -> pa.Table:
         "nobody": [False] * PEOPLE,
     }
     return pa.table({"profile_id": PROFILES, **{name: members[name] for name in project.rules}})
-
-
-def _memberships(wide: pa.Table) -> pa.Table:
-    rows = [
-        {"profile_id": row["profile_id"], "segment": name}
-        for row in wide.to_pylist()
-        for name in wide.column_names[1:]
-        if row[name]
-    ]
-    return pa.Table.from_pylist(rows, schema=pa.schema([("profile_id", pa.int64()), ("segment", pa.string())]))
 
 
 def _sizes(wide: pa.Table, runs: int) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -33,106 +33,107 @@ def wide_memberships(row: ir.Table, rules: Mapping[str, tree.Checked], moment: M
     return table.select("profile_id", *rules)
 
 
-def members(wide: ir.Table, segments: tuple[str, ...]) -> ir.Table:
-    """The wide table as one row per member: profile_id, segment."""
-    if not segments:
-        return wide.select("profile_id", segment=ibis.literal("")).limit(0)
-    rows = wide.pivot_longer([*segments], names_to="segment", values_to="is_member")
-    return rows.filter(rows.is_member).select("profile_id", "segment")
+def member_since(wide: ir.Table, before: ir.Table, segments: Sequence[str], moment: Moment) -> ir.Table:
+    """Since when everybody is a member of every segment.
 
-
-def compared(now: ir.Table, before: ir.Table) -> ir.Table:
-    """Everybody who is or was in a segment.
-
-    now     : profile_id, segment
-    before  : profile_id, segment, entered_at
-    returns : profile_id, segment, is_member, was_member, entered_at (null for whoever was not)
+    wide    : profile_id, one boolean per segment
+    before  : profile_id, one instant per segment, as this function made it at the run before; segments may be missing
+    returns : profile_id, one instant per segment: kept for whoever stayed, now for whoever entered, null for others
     """
-    then = before.select(_profile="profile_id", _segment="segment", entered_at="entered_at")
-    joined = now.outer_join(then, (now.profile_id == then._profile) & (now.segment == then._segment))
+    then = _then(before, segments)
+    joined = wide.left_join(then, wide.profile_id == then._profile_id)
+    now = instant(moment.as_of)
     return joined.select(
-        profile_id=ibis.coalesce(joined.profile_id, joined._profile),
-        segment=ibis.coalesce(joined.segment, joined._segment),
-        is_member=joined.profile_id.notnull(),
-        was_member=joined._profile.notnull(),
-        entered_at=joined.entered_at,
+        "profile_id",
+        **{
+            name: ibis.ifelse(joined[name], joined[f"_then_{name}"].fill_null(now), ibis.null(now.type()))
+            for name in segments
+        },
     )
 
 
-def memberships(both: ir.Table, moment: Moment) -> ir.Table:
-    """Who is a member, and since when.
-
-    both    : as ``compared`` makes it
-    returns : profile_id, segment, entered_at (kept for whoever stayed)
-    """
-    now = both.filter(both.is_member)
-    return now.select("profile_id", "segment", entered_at=now.entered_at.fill_null(instant(moment.as_of)))
-
-
-def changes(both: ir.Table, *, run: str, moment: Moment) -> ir.Table:
+def changes(wide: ir.Table, before: ir.Table, segments: Sequence[str], *, run: str, moment: Moment) -> ir.Table:
     """Who entered and who left each segment.
 
-    both    : as ``compared`` makes it
-    returns : profile_id, segment, change ("entered" | "left"), at, run
+    wide, before : as in :func:`member_since`; whoever is in one of them only is in no segment of the other
+    returns      : profile_id, segment, change ("entered" | "left"), at, run
     """
-    moved = both.filter(both.is_member != both.was_member)
-    return moved.select(
+    then = _then(before, segments)
+    joined = wide.outer_join(then, wide.profile_id == then._profile_id)
+    moved = [ibis.null("int64")]  # the number of each segment, from 1, with a minus for whoever left
+    for number, name in enumerate(segments, start=1):
+        is_member, was_member = joined[name].fill_null(False), joined[f"_then_{name}"].notnull()
+        change = ibis.ifelse(is_member, number, -number)
+        moved.append(ibis.ifelse(is_member != was_member, change, ibis.null("int64")).cast("int64"))
+    profile_id = ibis.coalesce(joined.profile_id, joined._profile_id)
+    rows = joined.select(profile_id=profile_id, moved=ibis.array(moved).filter(lambda of: of.notnull()).unnest())
+    return rows.select(
         "profile_id",
-        "segment",
-        change=ibis.ifelse(moved.is_member, "entered", "left"),
+        segment=ibis.array(["", *segments])[rows.moved.abs()],
+        change=ibis.ifelse(rows.moved > 0, "entered", "left"),
         at=instant(moment.as_of),
         run=ibis.literal(run),
     )
 
 
-def replayed(history: ir.Table) -> ir.Table:
-    """The memberships that a history of changes leads to.
+def _then(before: ir.Table, segments: Sequence[str]) -> ir.Table:
+    """``before`` under names that do not clash with those of now, with a column for every segment."""
+    never = ibis.null("timestamp('UTC', 6)")
+    columns = {f"_then_{name}": before[name] if name in before.columns else never for name in segments}
+    return before.select(_profile_id="profile_id", **columns)
+
+
+def replayed(history: ir.Table, segments: Sequence[str]) -> ir.Table:
+    """Since when everybody is a member, by a history of changes.
 
     history : profile_id, segment, change, at, run (of two runs at one instant the later one counts)
-    returns : profile_id, segment, entered_at
+    returns : profile_id, one instant per segment
     """
     order = ibis.struct({"at": history["at"], "run": history.run})
     latest = history.group_by("profile_id", "segment").agg(
         change=history.change.argmax(order), entered_at=history["at"].max()
     )
-    return latest.filter(latest.change == "entered").drop("change")
+    entered = latest.filter(latest.change == "entered")
+    return entered.group_by("profile_id").agg(
+        **{name: entered.entered_at.max(where=entered.segment == name) for name in segments}
+    )
 
 
 def remapped(before: ir.Table, merged: ir.Table) -> ir.Table:
     """Earlier memberships under today's profile ids: those of a profile that was merged follow it.
 
-    before  : profile_id, segment, entered_at
+    before  : profile_id, one instant per segment
     merged  : old_id, new_id
-    returns : profile_id, segment, entered_at (the earliest, where both were members)
+    returns : the same columns (the earliest instant, where both were members)
     """
     joined = before.left_join(merged, before.profile_id == merged.old_id)
-    renamed = joined.select("segment", "entered_at", profile_id=ibis.coalesce(joined.new_id, joined.profile_id))
-    return renamed.group_by("profile_id", "segment").agg(entered_at=renamed.entered_at.min())
+    segments = [name for name in before.columns if name != "profile_id"]
+    renamed = joined.select(*segments, profile_id=ibis.coalesce(joined.new_id, joined.profile_id))
+    return renamed.group_by("profile_id").agg(**{name: renamed[name].min() for name in segments})
 
 
 def sizes(
-    now: ir.Table,
+    since: ir.Table,
     changed: ir.Table,
     *,
-    segments: tuple[str, ...],
-    population: int,
+    segments: Sequence[str],
     run: str,
     moment: Moment,
     causes: Causes | None = None,
 ) -> ir.Table:
     """How many members each segment has, and how many came, stayed and went in this run.
 
-    now     : profile_id, segment
+    since   : profile_id, one instant per segment; a row for everybody
     changed : profile_id, segment, change
     causes  : why those of segments that were redefined came and went
     returns : run, as_of, segment, members, population, entered, stayed, left, and of redefined segments (null of
               others) entered_by_definition, left_by_definition, entered_by_events, left_by_events
     """
-    names = ibis.memtable({"name": list(segments)}, schema={"name": "string"})
-    counted = now.group_by("segment").agg(members=now.count())
-    joined = names.left_join(counted, names.name == counted.segment).drop("segment")
-    joined = _moved(joined, changed, "")
-    n_members, entered = joined.members.fill_null(0), joined.entered.fill_null(0)
+    counts = since.aggregate([since.count().name("_all"), *(since[name].count().name(name) for name in segments)])
+    counted = counts.to_pyarrow().to_pylist()[0]
+    rows = {"name": [*segments], "members": [counted[name] for name in segments]}
+    joined = _moved(ibis.memtable(rows, schema={"name": "string", "members": "int64"}), changed, "")
+    entered = joined.entered.fill_null(0)
     why = dict.fromkeys(CAUSES, ibis.null("int64"))
     if causes is not None:
         joined = _moved(_moved(joined, causes.definition, "_by_definition"), causes.events, "_by_events")
@@ -142,10 +143,10 @@ def sizes(
         run=ibis.literal(run),
         as_of=instant(moment.as_of),
         segment=joined.name,
-        members=n_members,
-        population=ibis.literal(population, "int64"),
+        members=joined.members,
+        population=ibis.literal(counted["_all"], "int64"),
         entered=entered,
-        stayed=n_members - entered,
+        stayed=joined.members - entered,
         left=joined.left.fill_null(0),
         **why,
     )

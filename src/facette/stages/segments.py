@@ -7,7 +7,6 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from facette.clock import Moment
 from facette.definitions.project import Definitions
 from facette.definitions.redefined import redefined, same_features
 from facette.plan import Step, as_published
@@ -18,32 +17,33 @@ from facette.segments.membership import wide_row
 from facette.stages.work import Work
 from facette.validation.portraits import overlaps, portraits
 from facette.validation.verdicts import segment_verdicts
-from facette.warehouse.compiler import instant
 
 
 def segments(step: Step, work: Work) -> int:
-    """Every rule → ``wide``, ``memberships``, ``changes`` and ``sizes``."""
+    """Every rule → ``wide``, ``member_since``, ``changes`` and ``sizes``."""
     rules = work.definitions.rules
     names = tuple(rules)
     row = wide_row(work.table("features"), work.table("scored"))
     work.replace("wide", membership.wide_memberships(row, rules, work.moment))
-    wide = work.table("wide")
-    members, before = membership.members(wide, names), _memberships_before(work)
-    both = work.temporary(membership.compared(members, before))
-    causes = _causes(work, members, before)
-    work.replace("memberships", membership.memberships(both, work.moment))
-    changed = work.draft.append(work.con, "changes", membership.changes(both, run=work.draft.run, moment=work.moment))
-    population = wide.count().to_pyarrow().as_py()
-    now = work.table("memberships")
+    wide, before = work.table("wide"), _members_before(work)
+    causes = _causes(work, wide, before)
+    work.replace("member_since", membership.member_since(wide, before, names, work.moment))
+    changed = membership.changes(wide, before, names, run=work.draft.run, moment=work.moment)
     sizes = membership.sizes(
-        now, changed, segments=names, population=population, run=work.draft.run, moment=work.moment, causes=causes
+        work.table("member_since"),
+        work.draft.append(work.con, "changes", changed),
+        segments=names,
+        run=work.draft.run,
+        moment=work.moment,
+        causes=causes,
     )
-    work.draft.append(work.con, "sizes", sizes)
-    return work.draft.snapshot.rows["memberships"]
+    sizes = work.draft.append(work.con, "sizes", sizes)
+    return sizes.members.sum().to_pyarrow().as_py() or 0
 
 
-def _memberships_before(work: Work) -> ir.Table:
-    """The memberships to compare with: profile_id, segment, entered_at, of segments that still exist."""
+def _members_before(work: Work) -> ir.Table:
+    """The memberships to compare with: profile_id, one instant per segment."""
+    before = work.optional("member_since")
     if work.previous is not None and work.previous.moment.as_of > work.moment.as_of:
         when = f"{work.moment.local:%Y-%m-%d %H:%M}"
         work.warnings.append(f"This run lies before the published one: the history after {when} is forgotten.")
@@ -51,24 +51,22 @@ def _memberships_before(work: Work) -> ir.Table:
             table = work.optional(name)
             if table is not None:
                 work.replace(name, table.filter(table[instant] <= work.moment.as_of))
-        before = membership.replayed(work.table("changes"))
-    else:
-        before = work.optional("memberships")
+        before = None
+    if before is None and work.optional("changes") is not None:
+        before = work.temporary(membership.replayed(work.table("changes"), tuple(work.definitions.rules)))
     if before is None:
-        schema = {"profile_id": "int64", "segment": "string", "entered_at": "timestamp('UTC', 6)"}
-        return work.con.create_table("no_memberships", schema=ibis.schema(schema), temp=True)
-    before = before.filter(before.segment.isin([*work.definitions.rules, ""]))
+        return work.con.create_table("no_members", schema=ibis.schema({"profile_id": "int64"}), temp=True)
     merged = work.temporary(_merged_ever(work.table("identities")))
     if not merged.count().to_pyarrow().as_py():
         return before
     return work.temporary(membership.remapped(before, merged))
 
 
-def _causes(work: Work, now: ir.Table, before: ir.Table) -> membership.Causes | None:
+def _causes(work: Work, wide: ir.Table, before: ir.Table) -> membership.Causes | None:
     """Why memberships of redefined segments changed; None if none was redefined, or if that cannot be known.
 
-    now    : profile_id, segment
-    before : profile_id, segment, entered_at
+    wide   : profile_id, one boolean per segment
+    before : profile_id, one instant per segment
     """
     then = as_published(work.definitions, work.previous) if work.previous else None
     if then is None or work.previous is None:
@@ -81,16 +79,12 @@ def _causes(work: Work, now: ir.Table, before: ir.Table) -> membership.Causes | 
         work.moment, _unchanged(work, then), work.events, _models_of(then, work), work.temporary, work.past.rows_at
     )
     old = [name for name in names if name in then.rules]
-    wide = work.temporary(evaluated(known, then, old))
-    meanwhile = membership.members(wide, tuple(old))
-    now, before = (table.filter(table.segment.isin([*names])) for table in (now, before))
-    steps = membership.compared(meanwhile, before), membership.compared(now, _since(meanwhile, work.moment))
-    events, definition = (membership.changes(step, run=work.draft.run, moment=work.moment) for step in steps)
+    none = {name: ibis.literal(False) for name in names if name not in old}
+    meanwhile = work.temporary(evaluated(known, then, old).mutate(**none))
+    since = membership.member_since(meanwhile, before, names, work.moment)
+    events = membership.changes(meanwhile, before, names, run=work.draft.run, moment=work.moment)
+    definition = membership.changes(wide, since, names, run=work.draft.run, moment=work.moment)
     return membership.Causes(names, events, definition)
-
-
-def _since(members: ir.Table, moment: Moment) -> ir.Table:
-    return members.mutate(entered_at=instant(moment.as_of))
 
 
 def _unchanged(work: Work, then: Definitions) -> ir.Table:

@@ -8,11 +8,14 @@ p values over many tests are adjusted by Benjamini, Hochberg (1995).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.special import chdtrc, fdtrc  # scipy.stats has them too, and takes a second to import
+
+from facette.validation.masks import Ascending
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,8 @@ class Comparison:
     """
 
     def __init__(self, values: np.ndarray, test: Literal["kruskal", "anova"]) -> None:
-        from scipy.stats import rankdata  # noqa: PLC0415
-
         self.values = values
+        self._ascending = Ascending(values)
         self.test = test
         self.is_known = ~np.isnan(values)
         known = values[self.is_known]
@@ -41,7 +43,7 @@ class Comparison:
         self._deviations = np.zeros(len(values))  # of the ranks (or of the values) from their mean; 0 where unknown
         self._variation = 0.0  # Σ deviation²; with ranks it carries the correction for ties by itself
         if self._n:
-            measured = rankdata(known) if test == "kruskal" else known
+            measured = _ranks(known) if test == "kruskal" else known
             centred = measured - measured.mean()
             self._deviations[self.is_known] = centred
             self._variation = float(centred @ centred)
@@ -65,38 +67,38 @@ class Comparison:
 
     def means(self, is_member: np.ndarray) -> tuple[float | None, float | None]:
         """Mean of the known values of members, and of all others."""
-        return self._both_sides(is_member, np.mean)
+        inside, outside = self.values[is_member & self.is_known], self.values[~is_member & self.is_known]
+        return float(inside.mean()) if len(inside) else None, float(outside.mean()) if len(outside) else None
 
     def medians(self, is_member: np.ndarray) -> tuple[float | None, float | None]:
         """Median of the known values of members, and of all others."""
-        return self._both_sides(is_member, np.median)
-
-    def _both_sides(
-        self, is_member: np.ndarray, centre: Callable[[np.ndarray], np.floating]
-    ) -> tuple[float | None, float | None]:
-        inside, outside = self.values[is_member & self.is_known], self.values[~is_member & self.is_known]
-        return float(centre(inside)) if len(inside) else None, float(centre(outside)) if len(outside) else None
+        return self._ascending.medians(is_member)
 
     def _difference(self, between: float, *, groups: int) -> Difference | None:
         """From Σ nᵢ · (mean deviation of group i)². For ranks n (n + 1) C / 12 is their variance, Σ d² / (n − 1)."""
-        from scipy.stats import chi2, f  # noqa: PLC0415
-
         if self._variation <= 0 or self._n <= groups:
             return None
         effect = min(between / self._variation, 1.0)
         if self.test == "kruskal":
             statistic = (self._n - 1) * effect
-            return Difference(statistic, float(chi2.sf(statistic, groups - 1)), effect)
+            return Difference(statistic, float(chdtrc(groups - 1, statistic)), effect)
         within = self._variation - between
         freedom = self._n - groups
         statistic = (between / (groups - 1)) / (within / freedom) if within > 0 else np.inf
-        return Difference(float(statistic), float(f.sf(statistic, groups - 1, freedom)), effect)
+        return Difference(float(statistic), float(fdtrc(groups - 1, freedom, statistic)), effect)
 
 
 def adjust(p_values: Sequence[float | None]) -> list[float | None]:
-    """Benjamini–Hochberg over the p values that exist, in the order given."""
-    from scipy.stats import false_discovery_control  # noqa: PLC0415
-
-    known = [p for p in p_values if p is not None]
-    adjusted = iter(false_discovery_control(known).tolist() if known else ())
+    """Benjamini–Hochberg over the p values that exist, in the order given: min over j ≥ i of p₍ⱼ₎ n / j, at most 1."""
+    known = np.array([p for p in p_values if p is not None])
+    order = np.argsort(known)
+    steps = known[order] * len(known) / np.arange(1, len(known) + 1)
+    known[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+    adjusted = iter(known.tolist())
     return [None if p is None else next(adjusted) for p in p_values]
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """The rank of each value, from 1; equal values share the mean of their ranks."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]

@@ -1,4 +1,4 @@
-"""Groups of profiles as boolean arrays, and tables brought into one order of profiles."""
+"""Groups of profiles as boolean arrays, medians inside and outside of them, and tables in one order of profiles."""
 
 from __future__ import annotations
 
@@ -24,6 +24,23 @@ def aligned(table: pa.Table, like: pa.Table) -> pa.Table:
             remedy="Run again from the features on: `facette run`.",
         )
     return table.take(places)
+
+
+class Ascending:
+    """A number over all profiles (NaN where unknown), sorted once, so that no group's median needs sorting again."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._profiles = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]  # NaN sorts last
+        self._values = values[self._profiles]
+
+    def medians(self, is_member: np.ndarray) -> tuple[float | None, float | None]:
+        """Median of the known values of members, and of all others; None where there are none."""
+        is_inside = is_member[self._profiles]
+        return self._median(np.flatnonzero(is_inside)), self._median(np.flatnonzero(~is_inside))
+
+    def _median(self, places: np.ndarray) -> float | None:
+        n = len(places)
+        return float(self._values[places[[(n - 1) // 2, n // 2]]].mean()) if n else None
 
 
 def segments_of(wide: pa.Table) -> Iterator[tuple[str, np.ndarray]]:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from facette.definitions.language.tree import ValueType
 from facette.segments.matrix import to_matrix
 from facette.validation.likeness import plainest
-from facette.validation.masks import aligned, segments_of
+from facette.validation.masks import Ascending, aligned, segments_of
 
 MOST_LEVELS = 50
 MINIMUM_KNOWN = 30
@@ -80,6 +80,7 @@ def portraits(wide: pa.Table, features: pa.Table, types: Mapping[str, ValueType]
     traits = [traits[place] for place in plainest(np.column_stack([trait.numbers(sample) for trait in traits]))]
     masks = np.column_stack([mask for _, mask in groups])
     moments = _moments(masks, traits)
+    ascending: dict[str, Ascending] = {}
     rows: list[dict[str, object]] = []
     for index, (name, mask) in enumerate(groups):
         effects = moments.effect[index]
@@ -92,7 +93,9 @@ def portraits(wide: pa.Table, features: pa.Table, types: Mapping[str, ValueType]
             row |= {"known_inside": float(moments.known_inside[index, place])}
             row |= {"known_outside": float(moments.known_outside[index, place])}
             if trait.level is None:
-                row |= {"median_inside": _median(trait.values[mask]), "median_outside": _median(trait.values[~mask])}
+                if trait.feature not in ascending:
+                    ascending[trait.feature] = Ascending(trait.values)
+                row["median_inside"], row["median_outside"] = ascending[trait.feature].medians(mask)
             elif outside > 0:
                 row |= {"lift": inside / outside}
             rows.append(row)
@@ -207,8 +210,3 @@ def _middle(trait: _Trait) -> float:
     if trait.level is not None or np.isnan(trait.values).all():
         return 0.0
     return float(np.nanmean(trait.values))
-
-
-def _median(values: np.ndarray) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if len(known) else None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
 from importlib.metadata import version
+
+import ibis
 
 from facette.definitions.model import Model
 from facette.warehouse.ledger import Ledger
@@ -60,10 +64,13 @@ def _population(reading: Reading) -> str:
 
 
 def _covered(reading: Reading) -> Row | None:
-    if not reading.has("memberships") or not reading.population:
+    if not reading.has("wide") or not reading.population:
         return None
     words = reading.words
-    members = reading.published.table("memberships").profile_id.nunique().to_pyarrow().as_py()
+    wide = reading.published.table("wide")
+    segments = (wide[name] for name in wide.columns if name != "profile_id")
+    is_in_any = functools.reduce(operator.or_, segments, ibis.literal(False))
+    members = wide.filter(is_in_any).count().to_pyarrow().as_py()
     is_everybody = members == reading.population
     note = words.say("covered_all" if is_everybody else "covered_note", members=words.count(members, "profile"))
     return _figure(words.say("covered"), words.percent(members / reading.population), note)
