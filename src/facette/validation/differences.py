@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import chdtrc, fdtrc  # scipy.stats has them too, and takes a second to import
 
-from facette.validation.masks import Ascending
+from facette.validation.masks import Ascending, ranked
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Comparison:
         self._deviations = np.zeros(len(values))  # of the ranks (or of the values) from their mean; 0 where unknown
         self._variation = 0.0  # Σ deviation²; with ranks it carries the correction for ties by itself
         if self._n:
-            measured = _ranks(known) if test == "kruskal" else known
+            measured = ranked(known) if test == "kruskal" else known
             centred = measured - measured.mean()
             self._deviations[self.is_known] = centred
             self._variation = float(centred @ centred)
@@ -96,9 +96,3 @@ def adjust(p_values: Sequence[float | None]) -> list[float | None]:
     known[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
     adjusted = iter(known.tolist())
     return [None if p is None else next(adjusted) for p in p_values]
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """The rank of each value, from 1; equal values share the mean of their ranks."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[place]

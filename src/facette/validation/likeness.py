@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from facette.validation.masks import ranked
+
 ALIKE = 0.95
 """Least correlation of traits that are alike, and least share of a trait's known values that the other must cover."""
 
@@ -37,10 +39,8 @@ def plainest(values: np.ndarray) -> list[int]:
 
 def _centred_ranks(values: np.ndarray, is_known: np.ndarray) -> np.ndarray:
     """Ranks among the known values, from −1 to 1 or less; 0 where unknown."""
-    from scipy.stats import rankdata  # noqa: PLC0415
-
     ranks = np.zeros(len(values))
     n = int(is_known.sum())
     if n:
-        ranks[is_known] = (2 * rankdata(values[is_known]) - n - 1) / n
+        ranks[is_known] = (2 * ranked(values[is_known]) - n - 1) / n
     return ranks

@@ -1,4 +1,4 @@
-"""Groups of profiles as boolean arrays, medians inside and outside of them, and tables in one order of profiles."""
+"""Groups of profiles as boolean arrays, ranks and medians, and tables brought into one order of profiles."""
 
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ class Ascending:
     def _median(self, places: np.ndarray) -> float | None:
         n = len(places)
         return float(self._values[places[[(n - 1) // 2, n // 2]]].mean()) if n else None
+
+
+def ranked(values: np.ndarray) -> np.ndarray:
+    """The rank of each value, from 1; equal values share the mean of their ranks. None may be unknown."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
 
 
 def segments_of(wide: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
