@@ -10,6 +10,7 @@ Unicode's composed form (NFC), and spans point into that. Decided here:
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -76,7 +77,22 @@ def _lark() -> Lark:
         transformer=TreeBuilder(),
         g_regex_flags=re.IGNORECASE,
         maybe_placeholders=False,
+        cache=_cache_file(),
     )
+
+
+def _cache_file() -> str | bool:
+    """Where Lark keeps the tables of the grammar, which take half a second to make: the user's own cache; or nowhere.
+
+    Lark makes them anew when the grammar, its own version or Python's is another one, or the file cannot be read.
+    """
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "facette"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_own = folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK)
+    except (OSError, RuntimeError):  # nobody's home, or not writable
+        return False
+    return str(folder / "grammar") if is_own else False
 
 
 def refuse_depth(tree: Rule | Operand) -> None:
