@@ -31,17 +31,29 @@ def partials(step: Step, work: Work) -> int:
             events = {kind: _grown(kind, work) for kind in {event, *kinds_needed(aggregates)}}
             table = roll(previous, events, work.changed(), aggregates, work.previous.moment, work.moment)
         rows += work.replace(name, table)
-    tables = [work.events(event) for event in work.definitions.vocabulary.events]
-    count_from = [(table, ibis.greatest(table["at"], table.known_at)) for table in tables]
-    count_from += [(records, records.known_at) for records in work.records().values()]
-    instants = [_first_after(table, due, work.moment) for table, due in count_from]
-    work.draft.note(pending_from=min((first for first in instants if first), default=""))
+    work.draft.note(pending_from=_pending_from(work))
     return rows
 
 
 def _grown(event: str, work: Work) -> Grown:
     old = work.events_before(event)
     return Grown(old, work.arrived.get(event, old.limit(0)))
+
+
+def _pending_from(work: Work) -> str:
+    """The instant at which the next event or record begins to count; empty if all do. Files that tell are not read."""
+    columns: dict[str, tuple[str, ...]] = {
+        f"events_{event}": ("at", "known_at") for event in work.definitions.vocabulary.events
+    }
+    columns |= {f"records_{source}": ("known_at",) for source in work.records()}
+    instants = []
+    for name, dues in columns.items():
+        spans = [work.store.span(work.draft.snapshot, name, column) for column in dues]
+        if not all(span and span[1] <= work.moment.as_of for span in spans):
+            table = work.table(name)
+            due = ibis.greatest(*(table[column] for column in dues))
+            instants.append(_first_after(table, due, work.moment))
+    return min((first for first in instants if first), default="")
 
 
 def _first_after(table: ir.Table, due: ir.TimestampValue, moment: Moment) -> str:
