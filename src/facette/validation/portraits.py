@@ -78,7 +78,7 @@ def portraits(wide: pa.Table, features: pa.Table, types: Mapping[str, ValueType]
         return PORTRAITS.empty_table()
     sample = slice(None, None, max(1, wide.num_rows // SAMPLE))
     traits = [traits[place] for place in plainest(np.column_stack([trait.numbers(sample) for trait in traits]))]
-    masks = np.column_stack([mask for _, mask in groups])
+    masks = np.vstack([mask for _, mask in groups])
     moments = _moments(masks, traits)
     ascending: dict[str, Ascending] = {}
     rows: list[dict[str, object]] = []
@@ -111,11 +111,9 @@ def overlaps(wide: pa.Table) -> pa.Table:
     groups = list(segments_of(wide))
     if not groups:
         return OVERLAPS.empty_table()
-    masks = np.column_stack([mask for _, mask in groups])
-    shared = np.zeros((len(groups), len(groups)))
-    for start in range(0, len(masks), SLICE):
-        part = masks[start : start + SLICE].astype(np.float32)  # counts up to SLICE are exact in float32
-        shared += part.T @ part
+    masks = np.vstack([np.pad(mask, (0, -len(mask) % 64)) for _, mask in groups])
+    words = np.packbits(masks, axis=1).view(np.uint64)  # a bit per profile
+    shared = np.array([np.bitwise_count(mine & words).sum(axis=1, dtype=np.int64) for mine in words])
     rows: list[dict[str, object]] = []
     for a, (name_a, _) in enumerate(groups):
         for b, (name_b, _) in enumerate(groups):
@@ -181,11 +179,12 @@ def _traits(features: pa.Table, types: Mapping[str, ValueType]) -> list[_Trait]:
 def _moments(masks: np.ndarray, traits: Sequence[_Trait]) -> _Moments:
     """Counts, sums and sums of squares, of members and of all, in one pass. Values are centred first, for precision."""
     shift = np.array([_middle(trait) for trait in traits])
-    shape = (masks.shape[1] + 1, len(traits))  # the last row is everybody
+    n_segments, n_profiles = masks.shape
+    shape = (n_segments + 1, len(traits))  # the last row is everybody
     n, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for start in range(0, len(masks), SLICE):
-        part = masks[start : start + SLICE].astype(float)
-        members = np.column_stack([part, np.ones(len(part))]).T
+    for start in range(0, n_profiles, SLICE):
+        part = masks[:, start : start + SLICE].astype(float)
+        members = np.vstack([part, np.ones(part.shape[1])])
         values = np.column_stack([trait.numbers(slice(start, start + SLICE)) for trait in traits]) - shift
         known = ~np.isnan(values)
         values[~known] = 0
@@ -195,14 +194,14 @@ def _moments(masks: np.ndarray, traits: Sequence[_Trait]) -> _Moments:
     n_out, total_out, squares_out = n[-1] - n[:-1], total[-1] - total[:-1], squares[-1] - squares[:-1]
     noise = 1e-12 * squares[-1]  # less variation than this within both sides is rounding: there is no spread
     n, total, squares = n[:-1], total[:-1], squares[:-1]
-    sizes = masks.sum(axis=0)[:, np.newaxis]
+    sizes = masks.sum(axis=1)[:, np.newaxis]
     is_known = (n >= MINIMUM_KNOWN) & (n_out >= MINIMUM_KNOWN)
     with np.errstate(divide="ignore", invalid="ignore"):
         inside, outside = total / n, total_out / n_out
         variation = squares - n * inside**2 + squares_out - n_out * outside**2
         pooled = np.sqrt(np.maximum(variation, 0) / (n + n_out - 2))
         effect = np.where(is_known & (variation > noise), (inside - outside) / pooled, np.nan)
-        known_inside, known_outside = n / sizes, n_out / (len(masks) - sizes)
+        known_inside, known_outside = n / sizes, n_out / (n_profiles - sizes)
     return _Moments(inside + shift, outside + shift, known_inside, known_outside, effect)
 
 
