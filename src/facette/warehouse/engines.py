@@ -136,7 +136,8 @@ def set_among(column: ir.StringColumn, texts: Sequence[str]) -> ir.ArrayScalar:
     """Likewise of a column that has only these values, at most 63: as bits, far cheaper than a set (DuckDB)."""
     found = column.cases(*((text, 1 << place) for place, text in enumerate(texts)), else_=ibis.null("int64"))
     bits = found.cast("int64").bit_or()
-    return ibis.array(list(texts)).filter(lambda _, place: (bits >> place) & 1 == 1)
+    chosen = ibis.array(list(texts)).filter(lambda _, place: (bits >> place) & 1 == 1)
+    return ibis.ifelse(bits.notnull(), chosen, ibis.null(chosen.type()))
 
 
 def union_of(sets: ir.ArrayColumn) -> ir.ArrayScalar:
