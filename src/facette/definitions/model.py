@@ -131,13 +131,14 @@ class Lookup(Definition):
 
 
 class People(Definition):
-    """Each row describes a person."""
+    """Each row (or each row that matches ``only``) describes a person."""
 
     identifiers: dict[DefinedName, str] = Field(min_length=1, description="Kind of identifier → column.")
     fields: dict[DefinedName, SourceField] = Field(default_factory=dict, description="Trait → column.")
     known_at: str | None = Field(
         default=None, description="Column with the instant at which the row was known; without it, always known."
     )
+    only: dict[str, str] = Field(default_factory=dict, description="Column → text the row must have.")
     lookups: tuple[Lookup, ...] = ()
 
 

@@ -141,6 +141,7 @@ class EmbeddedReader:
         self._lock = lock_group(path, group)
         with _errors(path):
             self._db = connect(path)
+            self._refuse_if_beyond()
             with _transaction(self._db):  # so that nothing is trimmed that this group has not read
                 self._db.execute("insert or ignore into groups values (?, ?)", (group, self._position))
 
@@ -158,6 +159,15 @@ class EmbeddedReader:
     def close(self) -> None:
         self._db.close()
         self._lock.close()
+
+    def _refuse_if_beyond(self) -> None:
+        [end] = self._db.execute("select next from log").fetchone()
+        if self._position > end:
+            self.close()
+            raise LogError(
+                f"The log {self.path.name} holds {end:,} records, and {self._position:,} of it were read before.",
+                remedy="Put back the file that was there, or read this one from the start as another group.",
+            )
 
     def _found(self, most: int) -> Records:
         position, missed, size = self._position, 0, 0

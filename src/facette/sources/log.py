@@ -25,8 +25,7 @@ from facette.errors import LogError
 
 LogPosition = Mapping[str, int]
 """How far a log has been read, as a JSON object: in Kafka the next offset by partition; elsewhere one or two numbers.
-
-That of one reading is at or above that of another if each of its numbers is (see :func:`has_reached`)."""
+See :func:`has_reached`."""
 
 LARGEST = 512 << 10
 """Bytes of the largest record that every kind of log takes."""
@@ -141,7 +140,9 @@ def open_log(definition: model.LogKind, folder: Path) -> Log:
 
 
 def has_reached(position: LogPosition, other: LogPosition) -> bool:
-    """Whether nothing that came up to ``other`` comes after ``position``."""
+    """Whether nothing that came up to ``other`` comes after ``position``. Both are of one log."""
+    if "message" in other:
+        return (position.get("message", 0), position.get("record", 0)) >= (other["message"], other["record"])
     return all(position.get(key, 0) >= number for key, number in other.items())
 
 
