@@ -15,6 +15,7 @@ demo: .venv/demo.stamp
 
 test: .venv/test.stamp
 	command -v chromium >/dev/null || ($(APT) chromium)
+	command -v rabbitmq-server >/dev/null || ($(APT) rabbitmq-server)
 	command -v java >/dev/null || ($(APT) openjdk-17-jre-headless)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadscope $(ARGS)
 
