@@ -60,12 +60,12 @@ def check_log(source: LogSource, path: KeyPath, findings: Findings) -> None:
 
 def _check_reader(reader: People | Events, path: KeyPath, findings: Findings) -> None:
     for below, column in columns_named(reader):
-        start, dot, _ = column.partition(".")
+        start, dot, rest = column.partition(".")
         if column in TEXTS or (dot and start in OBJECTS) or (reader.lookups and below[0] == "fields"):
             continue
-        guesses = [*TEXTS, *(f"{each}.{column}" for each in OBJECTS)]
+        guesses = [*TEXTS, *(f"{each}.{rest or column}" for each in OBJECTS)]
         message = f"a record of a log has no column `{column}`"
-        findings.error((*path, *below), message, suggestion(column, guesses) or "name one such as properties.revenue")
+        findings.error((*path, *below), message, suggestion(column, guesses))
     if reader.known_at is None:
         what = f"the event `{reader.name}` counts" if isinstance(reader, Events) else "what is known of people counts"
         message = f"{what} as known before it was received"
