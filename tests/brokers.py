@@ -40,7 +40,7 @@ def rabbitmq() -> Iterator[Rabbit]:
 
 
 class Rabbit:
-    """A node of RabbitMQ in a folder of its own, which can be killed and started again."""
+    """A node of RabbitMQ in a folder of its own, which can be stopped and started again."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="facette-rabbitmq-"))
@@ -74,13 +74,10 @@ class Rabbit:
         self._node = _process([_program("rabbitmq-server")], self._environment)
         _wait_for(self.port, self._node.__enter__())
 
-    def settle(self) -> None:
-        """Have on disk which queues there are: by itself the node writes that seconds after they were made."""
-        command = [_program("rabbitmqctl"), "eval", "mnesia:dump_log()."]
+    def stop(self) -> None:
+        """In good order: killed soon after a stream was made, a node may come back without it."""
+        command = [_program("rabbitmqctl"), "shutdown"]
         subprocess.run(command, env=self._environment, check=True, capture_output=True)
-
-    def kill(self) -> None:
-        """``kill -9``, with the processes that it started."""
         self._node.__exit__(None, None, None)
 
     def __enter__(self) -> Rabbit:
@@ -90,7 +87,7 @@ class Rabbit:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill()
+        self._node.__exit__(None, None, None)
         self._epmd.__exit__(None, None, None)
         shutil.rmtree(self.folder, ignore_errors=True)
 

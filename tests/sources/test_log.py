@@ -401,6 +401,16 @@ def test_the_last_line_of_a_file(tmp_path: Path, last: bytes, found: list[bytes]
     log.close()
 
 
+def test_a_line_that_is_too_long_hides_nothing_before_it(tmp_path: Path) -> None:
+    (tmp_path / "l").write_bytes(b'{"n": 0}\n{"n": 1}\n' + b"x" * (LARGEST + 2) + b"\n")
+    reader = open_log(FileLog(kind="file", path="l"), tmp_path).reader("g")
+    assert read(reader, 2) == lines(0, 2)
+    for _ in range(2):
+        with pytest.raises(LogError, match="has a line of more than 524,288 bytes, at byte 18"):
+            reader.read()
+    reader.close()
+
+
 def test_a_file_that_has_become_shorter(tmp_path: Path) -> None:
     log = open_log(FileLog(kind="file", path="l"), tmp_path)
     log.append(lines(0, 3))
@@ -427,13 +437,12 @@ def test_a_kafka_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         open_log(KafkaLog(kind="kafka", servers="127.0.0.1:1", topic="t"), tmp_path)
 
 
-def test_rabbitmq_killed_between(rabbitmq: Rabbit, tmp_path: Path) -> None:
-    log = open_log(RabbitLog(kind="rabbitmq", url=rabbitmq.url, queue="killed"), tmp_path)
+def test_rabbitmq_gone_between(rabbitmq: Rabbit, tmp_path: Path) -> None:
+    log = open_log(RabbitLog(kind="rabbitmq", url=rabbitmq.url, queue="gone"), tmp_path)
     log.append(lines(0, 1_200))
     reader = log.reader("g")
     assert read(reader, 1_100) == lines(0, 1_100)
-    rabbitmq.settle()
-    rabbitmq.kill()
+    rabbitmq.stop()
     with pytest.raises(LogError):
         log.append(lines(1_200, 1_201))
     with pytest.raises(LogError):

@@ -175,6 +175,7 @@ class KafkaReader:
     def __init__(self, log: KafkaLog, group: str, after: LogPosition | None) -> None:
         self.log = log
         self._consumer = log.consumer(group)
+        self._errors: list[KafkaError] = []
         marks = log.watermarks(self._consumer)
         position = after or log.committed_by(self._consumer) or {}
         self._position = {str(number): position.get(str(number), low) for number, (low, _) in marks.items()}
@@ -187,15 +188,18 @@ class KafkaReader:
         )
 
     def read(self, most: int = 10_000, wait: float = 0.0) -> Records:
-        messages = self._consumer.consume(1, timeout=wait)
+        messages = [] if self._errors else self._consumer.consume(1, timeout=wait)
         if messages and most > 1:
             messages += self._consumer.consume(most - 1, timeout=0)
         bodies = []
         for message in messages:
             if error := message.error():
-                raise self.log.error(KafkaException(error))
+                self._errors.append(error)  # told once what came before it has been handed out
+                continue
             bodies.append(message.value())
             self._position[str(message.partition())] = message.offset() + 1
+        if self._errors and not bodies:
+            raise self.log.error(KafkaException(self._errors.pop()))
         missed, self._missed = self._missed, 0
         return Records(bodies, dict(self._position), missed)
 

@@ -178,7 +178,7 @@ class RabbitReader:
         bodies: list[bytes] = []
         size = missed = 0
         until = time.monotonic() + wait
-        with self._errors():
+        with self._errors(dict(self._position) if self._position else None):
             stream = self._stream or self._connect()
             while len(bodies) < most and size < BYTES:
                 if not self._rest:
@@ -204,7 +204,7 @@ class RabbitReader:
 
     def _connect(self) -> _Stream:
         """Take the group, and read on from the position."""
-        with self._errors():
+        with self._errors(self._position):
             connection = self.log.connect()
             try:
                 connection.channel().queue_declare(f"{self.log.queue}.{self.group}.reader", exclusive=True)
@@ -238,13 +238,13 @@ class RabbitReader:
             self._position = {"message": self._position["message"] + 1, "record": 0}
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """After an error the next call connects again, and reads on from the position."""
+    def _errors(self, before: dict[str, int] | None) -> Iterator[None]:
+        """After an error the next call connects again, and reads on from the position that was before."""
         try:
             with self.log.errors():
                 yield
         except LogError:
-            self._stream = None
+            self._stream, self._position = None, before
             raise
 
 

@@ -135,11 +135,15 @@ class FileReader:
                 message = f"The log {self.path.name} is shorter than what was read of it before."
                 raise LogError(message, remedy="Put the file back, or read it from the start as another group.")
             file.seek(start)
-            for line, after in _lines(file, self.path):
-                bodies.append(line)
-                self._position = after
-                if len(bodies) >= most or after - start >= BYTES:
-                    break
+            try:
+                for line, after in _lines(file, self.path):
+                    bodies.append(line)
+                    self._position = after
+                    if len(bodies) >= most or after - start >= BYTES:
+                        break
+            except LogError:
+                if not bodies:  # what comes before is handed out first
+                    raise
         return bodies
 
 
