@@ -35,6 +35,7 @@ bench: .venv/test.stamp
 	$(BIN)/python benchmarks/batch.py $(ARGS)
 	$(BIN)/python benchmarks/startup.py $(ARGS)
 	$(BIN)/python benchmarks/language.py $(ARGS)
+	$(BIN)/python benchmarks/log.py $(ARGS)
 	$(BIN)/python benchmarks/preview.py $(ARGS)
 
 docs: .venv/test.stamp

@@ -427,8 +427,10 @@ def test_what_is_no_log(tmp_path: Path) -> None:
         open_log(EmbeddedLog(path="log.db"), tmp_path)
     with pytest.raises(LogError, match="cannot be used"):
         open_log(RabbitLog(kind="rabbitmq", url="amqp://127.0.0.1:1", queue="q"), tmp_path)
+    log = open_log(EmbeddedLog(), tmp_path)
     with pytest.raises(LogError, match="cannot name a group"):
-        open_log(EmbeddedLog(), tmp_path).reader("../x")
+        log.reader("../x")
+    log.close()
 
 
 def test_a_kafka_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

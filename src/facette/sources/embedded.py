@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from facette.definitions import model
 from facette.errors import LogError, LogFullError
@@ -21,6 +22,7 @@ from facette.sources.log import BYTES, LogPosition, Records, check, chunks, lock
 
 POLL = 0.002  # seconds between two looks for new records
 BUSY = 30  # seconds that a writer waits for its turn
+AT_ONCE = 1_000  # rows that an append deletes at most, so that it is not slow when much has become old
 MINUTE = 60_000_000  # microseconds between two trimmings
 SIZES = ("page_count", "freelist_count", "page_size")
 
@@ -45,18 +47,18 @@ class EmbeddedLog:
         self.path = folder / definition.path
         with _errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = connect(self.path)
+            self._db = _Database(self.path)
 
     def append(self, records: Sequence[bytes]) -> None:
         if not records:
             return
         check(records)
         rows_of = list(chunks(records))
-        with _errors(self.path), _transaction(self._db):
+        with _errors(self.path), self._db.transaction():
             now = time.time_ns() // 1_000
             next_, trimmed_at = self._db.execute("select next, trimmed_at from log").fetchone()
             if self.definition.keep_days is not None and now - trimmed_at >= MINUTE:
-                self._trim(now - int(self.definition.keep_days * 86_400_000_000))
+                self._trim(now - int(self.definition.keep_days * 86_400_000_000), AT_ONCE)
                 trimmed_at = now
             self._refuse_if_full(next_ + len(records))
             rows = []
@@ -67,7 +69,13 @@ class EmbeddedLog:
             self._db.execute("update log set next = ?, trimmed_at = ?", (next_, trimmed_at))
 
     def reader(self, group: str, after: LogPosition | None = None) -> EmbeddedReader:
-        return EmbeddedReader(self.path, group, after or self.committed(group) or self.start())
+        position = after or self.committed(group) or self.start()
+        lock = lock_group(self.path, group)
+        try:
+            return EmbeddedReader(self.path, group, position, lock)
+        except LogError:
+            lock.close()
+            raise
 
     def committed(self, group: str) -> LogPosition | None:
         row = self._one("select position from groups where name = ?", group)
@@ -91,7 +99,7 @@ class EmbeddedLog:
         return max(self.end()["record"] - max(position, self.start()["record"]), 0)
 
     def trim(self, before: datetime) -> int:
-        with _errors(self.path), _transaction(self._db):
+        with _errors(self.path), self._db.transaction():
             return self._trim(_microseconds(before))
 
     def close(self) -> None:
@@ -102,12 +110,13 @@ class EmbeddedLog:
             row: tuple[int, ...] = self._db.execute(query, values).fetchone()
             return row
 
-    def _trim(self, before: int) -> int:
-        """Delete what all groups have read and was appended before (microseconds); within a transaction."""
+    def _trim(self, before: int, most: int = -1) -> int:
+        """Delete what all groups have read and was appended before (microseconds), so many rows; in a transaction."""
         [read] = self._db.execute("select coalesce(min(position), 0) from groups").fetchone()
-        old = "from chunks where appended_at < ? and first + n_records <= ?"
-        [count] = self._db.execute(f"select coalesce(sum(n_records), 0) {old}", (before, read)).fetchone()
-        self._db.execute(f"delete {old}", (before, read))
+        old = "(select first from chunks where appended_at < ? and first + n_records <= ? order by first limit ?)"
+        counted = f"select coalesce(sum(n_records), 0) from chunks where first in {old}"
+        [count] = self._db.execute(counted, (before, read, most)).fetchone()
+        self._db.execute(f"delete from chunks where first in {old}", (before, read, most))
         return int(count)
 
     def _refuse_if_full(self, next_: int) -> None:
@@ -135,14 +144,14 @@ class EmbeddedLog:
 class EmbeddedReader:
     """Reads the file as one group, holding a lock that says so."""
 
-    def __init__(self, path: Path, group: str, after: LogPosition) -> None:
+    def __init__(self, path: Path, group: str, after: LogPosition, lock: IO[bytes]) -> None:
         self.path, self.group = path, group
         self._position = after["record"]
-        self._lock = lock_group(path, group)
+        self._lock = lock
         with _errors(path):
-            self._db = connect(path)
+            self._db = _Database(path)
             self._refuse_if_beyond()
-            with _transaction(self._db):  # so that nothing is trimmed that this group has not read
+            with self._db.transaction():  # so that nothing is trimmed that this group has not read
                 self._db.execute("insert or ignore into groups values (?, ?)", (group, self._position))
 
     def read(self, most: int = 10_000, wait: float = 0.0) -> Records:
@@ -153,7 +162,7 @@ class EmbeddedReader:
         return found
 
     def commit(self, position: LogPosition) -> None:
-        with _errors(self.path), _transaction(self._db):
+        with _errors(self.path), self._db.transaction():
             self._db.execute("insert or replace into groups values (?, ?)", (self.group, position["record"]))
 
     def close(self) -> None:
@@ -196,31 +205,52 @@ class EmbeddedReader:
 # ── the file ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """The file with its tables, in autocommit mode; made if it is not there."""
-    with path.with_name(f"{path.name}.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # SQLite refuses at once where two processes make a file's WAL
-        is_new = not path.exists()
-        db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
-        if is_new:
-            db.execute("pragma page_size = 16384")
-        db.execute("pragma journal_mode = wal")
-        db.execute("pragma synchronous = full")
-        db.execute(f"pragma journal_size_limit = {64 << 20}")
-        db.executescript(SCHEMA)
-    return db
+class _Database:
+    """The file with its tables, in autocommit mode; made if it is not there.
 
+    Writers take turns by a lock of the system, which wakes the next one at once; SQLite itself would have it ask again
+    after longer and longer sleeps.
+    """
 
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Alone among the writers, and wholly or not at all."""
-    db.execute("begin immediate")
-    try:
-        yield
-    except BaseException:
-        db.rollback()
-        raise
-    db.commit()
+    def __init__(self, path: Path) -> None:
+        self._lock = path.with_name(f"{path.name}.lock").open("ab")
+        self._db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        self.execute, self.executemany = self._db.execute, self._db.executemany
+        try:
+            with self._turn():
+                if not path.stat().st_size:
+                    self.execute("pragma page_size = 16384")
+                self.execute("pragma journal_mode = wal")
+                self.execute("pragma synchronous = full")
+                self.execute(f"pragma journal_size_limit = {64 << 20}")
+                self._db.executescript(SCHEMA)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Alone among the writers, and wholly or not at all."""
+        with self._turn():
+            self.execute("begin immediate")
+            try:
+                yield
+            except BaseException:
+                self._db.rollback()
+                raise
+            self._db.commit()
+
+    def close(self) -> None:
+        self._db.close()
+        self._lock.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
 
 @contextmanager

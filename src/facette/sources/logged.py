@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from facette.sources.source import Batch, Part, Position, Refusal
 
 ROWS = 20_000  # records in a batch
 PATIENCE = 5.0  # seconds to wait for records that a log says it has
+_texts_of = attrgetter(*TEXTS)
+
 OTHERS = "others"
 """Column with what has no column of its own, as a JSON object: see :class:`Columns`."""
 
@@ -108,7 +111,7 @@ class Columns:
 
     def row(self, record: Record) -> dict[str, str | None]:
         """The record as texts by column; null where it has nothing."""
-        row: dict[str, str | None] = {name: getattr(record, name) for name in TEXTS}
+        row: dict[str, str | None] = dict(zip(TEXTS, _texts_of(record), strict=True))
         others: dict[str, Any] = {}
         for prefix in OBJECTS:
             for name, value in _leaves(prefix, getattr(record, prefix), 1):
@@ -116,7 +119,7 @@ class Columns:
                 if column is None or column in row:
                     others[name] = value
                 else:
-                    row[column] = value if isinstance(value, str) else json_text(value)
+                    row[column] = value if isinstance(value, str) else _json(value)
         if others:
             row[OTHERS] = json_text(others)
         return row
@@ -126,6 +129,11 @@ class Columns:
         if folded not in self._spellings and (len(name) > LONGEST_NAME or len(self._spellings) >= self._most):
             return None
         return self._spellings.setdefault(folded, name)
+
+
+def _json(value: Any) -> str:
+    """A value as JSON writes it; numbers, of which there are most, without much ado."""
+    return repr(value) if type(value) in (int, float) else json_text(value)
 
 
 def _leaves(prefix: str, value: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Any]]:
