@@ -404,7 +404,7 @@ def test_the_last_line_of_a_file(tmp_path: Path, last: bytes, found: list[bytes]
 def test_a_line_that_is_too_long_hides_nothing_before_it(tmp_path: Path) -> None:
     (tmp_path / "l").write_bytes(b'{"n": 0}\n{"n": 1}\n' + b"x" * (LARGEST + 2) + b"\n")
     reader = open_log(FileLog(kind="file", path="l"), tmp_path).reader("g")
-    assert read(reader, 2) == lines(0, 2)
+    assert list(reader.read().bodies) == lines(0, 2)
     for _ in range(2):
         with pytest.raises(LogError, match="has a line of more than 524,288 bytes, at byte 18"):
             reader.read()
