@@ -15,6 +15,7 @@ demo: .venv/demo.stamp
 
 test: .venv/test.stamp
 	command -v chromium >/dev/null || ($(APT) chromium)
+	command -v rabbitmq-server >/dev/null || ($(APT) rabbitmq-server)
 	command -v java >/dev/null || ($(APT) openjdk-17-jre-headless)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadscope $(ARGS)
 
@@ -34,6 +35,7 @@ bench: .venv/test.stamp
 	$(BIN)/python benchmarks/batch.py $(ARGS)
 	$(BIN)/python benchmarks/startup.py $(ARGS)
 	$(BIN)/python benchmarks/language.py $(ARGS)
+	$(BIN)/python benchmarks/log.py $(ARGS)
 	$(BIN)/python benchmarks/preview.py $(ARGS)
 
 docs: .venv/test.stamp

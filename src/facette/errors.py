@@ -5,6 +5,8 @@ FacetteError
 ├── RuleError              one rule text is wrong (carries the span, so that a caret can be drawn)
 │   └── ConditionError     a condition of another system says what no rule can (carries the JSON pointer to it)
 ├── SourceError            a source cannot be read
+│   └── LogError           a log cannot be opened, written or read
+│       └── LogFullError   a log takes no more until what is in it has been read
 ├── ModelError             a model cannot be fitted, and why
 ├── RunError               a run cannot start or go on (another one is running, the disk is full, …)
 └── NotFoundError          a profile, a segment or a published run that was asked for does not exist
@@ -87,6 +89,14 @@ class ConditionError(RuleError):
 
 class SourceError(FacetteError):
     """A source cannot be read: not there, not in the declared shape, or not reachable."""
+
+
+class LogError(SourceError):
+    """A log cannot be opened, written or read."""
+
+
+class LogFullError(LogError):
+    """A log holds as much as it may: nothing was added, and the sender should try again later."""
 
 
 class ModelError(FacetteError):

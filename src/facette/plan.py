@@ -28,10 +28,17 @@ class Arrivals:
 
     new      : landings to add; None when it cannot be known without reading (a query)
     replaced : landings whose file changed: their rows are no longer true
+    waiting  : of a log that has not been read yet, the records that wait in it
     """
 
     new: int | None
     replaced: int = 0
+    waiting: int = 0
+
+    def __str__(self) -> str:
+        if self.waiting:
+            return f"{self.waiting:,} records wait"
+        return "to be read" if self.new is None else str(self.new)
 
 
 @dataclass(frozen=True)
@@ -137,13 +144,13 @@ def _data(definitions: Definitions, changed: set[str], arrivals: Mapping[str, Ar
     replaced = sorted(name for name, arrival in arrivals.items() if arrival.replaced)
     if replaced:
         return "rebuild", f"files that were read before have changed: {', '.join(replaced)}"
-    new = {name: arrival.new for name, arrival in arrivals.items() if arrival.new != 0}
+    new = {name: arrival for name, arrival in arrivals.items() if arrival.new != 0}
     if not new:
         return "skip", "no source has anything new"
     tables = [source.name for source in definitions.project.sources if source.table and source.name in new]
     if tables:
         return "rebuild", f"tables that events look things up in have changed: {', '.join(tables)}"
-    told = [f"{name} ({'to be read' if count is None else count})" for name, count in sorted(new.items())]
+    told = [f"{name} ({new[name]})" for name in sorted(new)]
     return "add", f"new from {', '.join(told)}"
 
 

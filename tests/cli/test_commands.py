@@ -122,7 +122,7 @@ def test_plan_shows_what_run_would_do(facette: Facette, project: Path) -> None:
     assert "no source has anything new" in facette("plan", "--project", project).out
     another_day(project)
     said = facette("plan", "--project", project, "--json").json
-    assert said["sources"]["orders"] == {"new": 1, "replaced": 0}
+    assert said["sources"]["orders"] == {"new": 1, "replaced": 0, "waiting": 0}
     assert said["steps"][0] == {"stage": "clean", "action": "add", "reason": "new from orders (1)"}
     assert "everything anew, as asked" in facette("plan", "--project", project, "--full").out
 

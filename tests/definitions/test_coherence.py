@@ -19,6 +19,11 @@ def source(reader: str) -> str:
     return f"sources:\n  - name: more\n    kind: file\n    path: x.csv\n{reader}"
 
 
+LOG = (
+    "sources:\n  - name: site\n    kind: log\n    events:\n      - name: order\n"
+    "        label: {fr: commande, en: order}\n"
+    "        identifiers: {customer_id: user_id}\n        at: at\n"
+)
 PEOPLE = "    people:\n      identifiers: {customer_id: id}\n"
 EVENTS = "    events:\n      - name: purchase\n        identifiers: {customer_id: id}\n        at: t\n"
 
@@ -88,6 +93,34 @@ BROKEN = {
     # sources
     "nothing provided": (source("    encoding: utf-8\n"), [":2 source `more` provides nothing"]),
     "table and people": (source(PEOPLE + "    table: {key: k}\n"), [":2 source `more` is a table and something else"]),
+    "table of a log": (
+        "sources:\n  - name: site\n    kind: log\n    table: {key: user_id}\n",
+        [":4 source `site` is a log, whose records are no table", "take tables from files or a database"],
+    ),
+    "column that no record has": (
+        LOG.replace("user_id", "userid") + "        known_at: received_at\n        id: [message_id]\n",
+        [":7 a record of a log has no column `userid`", "did you mean `user_id`"],
+    ),
+    "column of objects without their name": (
+        LOG + "        known_at: received_at\n        id: [message_id]\n        only: {propertys.revenue: '1'}\n",
+        [":11 a record of a log has no column `propertys.revenue`", "did you mean `properties.revenue`"],
+    ),
+    "kind of log": (
+        "sources:\n  - name: site\n    kind: log\n    log: {kind: redis}\n",
+        [":4 unknown kind `redis`", "`embedded`"],
+    ),
+    "log without its kind": (
+        "sources:\n  - name: site\n    kind: log\n    log: {topic: t}\n",
+        [":4 `kind` is missing in source `site`", "`kafka`"],
+    ),
+    "log that lacks something": (
+        "sources:\n  - name: site\n    kind: log\n    log:\n      kind: kafka\n      topic: t\n",
+        [":4 `servers` is missing in source `site`", "host:port"],
+    ),
+    "key of a log": (
+        "sources:\n  - name: site\n    kind: log\n    log:\n      kind: file\n      path: x\n      most_megabyte: 1\n",
+        [":7 unknown key `most_megabyte`", "`most_megabytes`"],
+    ),
     "identifier of people": (
         source("    people:\n      identifiers:\n        emial: m\n"),
         [":7 unknown kind of identifier `emial`", "did you mean `email`?"],
@@ -422,6 +455,14 @@ WARNINGS = {
     "identifier of no source": (
         "identifiers:\n  - {name: phone}",
         "extra.yml:2 no source gives the identifier `phone`",
+    ),
+    "event of a log that may count twice": (
+        LOG + "        known_at: received_at\n",
+        "extra.yml:5 the event `order` counts twice when its sender sends it again",
+    ),
+    "event of a log known too early": (
+        LOG + "        id: [message_id]\n",
+        "extra.yml:5 the event `order` counts as known before it was received",
     ),
     "table that nobody reads": ("sources:\n" + TABLE, "extra.yml:2 nothing looks anything up in `shops`"),
 }

@@ -175,6 +175,14 @@ def test_no_person_is_lost(seed: int) -> None:
     assert (rows_in, rows_out, n_refused, into, out) == (300, into, len(refused), 300 - len(refused), len(kept))
 
 
+def test_rows_that_describe_somebody_else_are_nobodys_business() -> None:
+    rows = [{"kind": "identify", "card": "1"}, {"kind": "track", "card": "2"}, {"kind": None, "card": "3"}]
+    cleaned = people(rows, People(identifiers={"card": "card"}, only={"kind": "Identify"}))
+    assert listed(cleaned.rows, "id_card") == ["1"]
+    assert step(cleaned, "only") == (3, 1, 0, 0)
+    assert step(cleaned, "refused") == (1, 1, 0, 0)
+
+
 # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -124,8 +124,8 @@ def test_new_rows_are_added(project: Path) -> None:
     steps = told(project)
     assert [steps[stage] for stage in STAGES[:4]] == ["add"] * 4
     assert planned(load(project))["sources"] == {
-        "customers": {"new": 0, "replaced": 0},
-        "orders": {"new": 1, "replaced": 0},
+        "customers": {"new": 0, "replaced": 0, "waiting": 0},
+        "orders": {"new": 1, "replaced": 0, "waiting": 0},
     }
     assert done(project) == steps
 
@@ -135,7 +135,7 @@ def test_a_changed_file_makes_everything_anew(project: Path) -> None:
     orders.write_bytes(orders.read_bytes() + b"F0999;C001;30/09/2026;1,00;bio;Web\n")
     steps = told(project)
     assert set(steps.values()) == {"rebuild"}
-    assert planned(load(project))["sources"]["orders"] == {"new": 0, "replaced": 1}
+    assert planned(load(project))["sources"]["orders"] == {"new": 0, "replaced": 1, "waiting": 0}
     assert done(project) == steps
 
 

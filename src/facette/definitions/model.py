@@ -131,13 +131,14 @@ class Lookup(Definition):
 
 
 class People(Definition):
-    """Each row describes a person."""
+    """Each row (or each row that matches ``only``) describes a person."""
 
     identifiers: dict[DefinedName, str] = Field(min_length=1, description="Kind of identifier → column.")
     fields: dict[DefinedName, SourceField] = Field(default_factory=dict, description="Trait → column.")
     known_at: str | None = Field(
         default=None, description="Column with the instant at which the row was known; without it, always known."
     )
+    only: dict[str, str] = Field(default_factory=dict, description="Column → text the row must have.")
     lookups: tuple[Lookup, ...] = ()
 
 
@@ -196,7 +197,69 @@ class SqlSource(BaseSource):
     lag: float = Field(default=0, ge=0, description="Read again this much below the cursor (seconds, or units of it).")
 
 
-Source = Annotated[FileSource | SqlSource, Field(discriminator="kind")]
+class EmbeddedLog(Definition):
+    """A log in a SQLite file of this machine, for any number of processes that write."""
+
+    kind: Literal["embedded"] = "embedded"
+    path: str = Field(default=".facette/log.db", description="File, relative to the project.")
+    keep_days: float | None = Field(
+        default=30, gt=0, description="What all readers have read is forgotten after this; null: never."
+    )
+    most_waiting: int | None = Field(
+        default=None, ge=1, description="Refuse records while more than this wait for the slowest reader."
+    )
+    most_megabytes: float | None = Field(default=None, gt=0, description="Refuse records while the file holds more.")
+
+
+class KafkaLog(Definition):
+    """A log in a topic of Kafka, which is made with one partition if it is not there."""
+
+    kind: Literal["kafka"]
+    servers: str = Field(description="host:port of one or more brokers, with commas between them.")
+    topic: str
+    settings: dict[str, str] = Field(
+        default_factory=dict, description="Settings of librdkafka; ${NAME} comes from the environment."
+    )
+
+
+class RabbitLog(Definition):
+    """A log in a stream of RabbitMQ (3.9 or later), which is made if it is not there."""
+
+    kind: Literal["rabbitmq"]
+    url: str = Field(description="amqp://user:${PASSWORD}@host/vhost; ${NAME} comes from the environment.")
+    queue: str = Field(description="Name of the stream.")
+    keep_days: float | None = Field(default=None, gt=0, description="Retention of a stream that is made.")
+    most_megabytes: float | None = Field(
+        default=None, gt=0, description="Size of a stream that is made, beyond which it forgets its oldest records."
+    )
+
+
+class FileLog(Definition):
+    """A file of JSON lines, to be read again and written to by processes of this machine."""
+
+    kind: Literal["file"]
+    path: str = Field(description="File, relative to the project.")
+    most_megabytes: float | None = Field(default=None, gt=0, description="Refuse records while the file is larger.")
+
+
+LogKind = Annotated[EmbeddedLog | KafkaLog | RabbitLog | FileLog, Field(discriminator="kind")]
+
+
+class LogSource(BaseSource):
+    """What trackers reported, from the log in which collectors keep it. Objects within a record become dotted columns:
+    `properties.revenue`, `traits.email`, `context.page.url`; lists are JSON text."""
+
+    kind: Literal["log"]
+    log: LogKind = EmbeddedLog()
+    write_keys: tuple[str, ...] = Field(
+        default=(), description="Keys by which collectors know that a record is of this source; ${NAME} as in URLs."
+    )
+    rate_limit: float | None = Field(
+        default=None, gt=0, description="Records per second that collectors accept for each key."
+    )
+
+
+Source = Annotated[FileSource | SqlSource | LogSource, Field(discriminator="kind")]
 
 
 # ── features ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -25,6 +25,9 @@ from facette.errors import DefinitionError, Problem
 ONLY_WORDS = ("label", "description", "unit", "live")
 """Keys that change what people read or what is refused, never what is computed."""
 
+ONLY_COLLECTING = ("write_keys", "rate_limit", "keep_days", "most_waiting", "most_megabytes")
+"""Keys of sources that change what comes into a log from now on, never what is in it."""
+
 
 @dataclass(frozen=True)
 class Definitions:
@@ -209,7 +212,7 @@ def _aggregates(checked: Iterable[Checked]) -> dict[str, Aggregate]:
 def _meaning(value: object) -> object:
     """Definitions as plain data, without what only people read, at any depth."""
     if isinstance(value, BaseModel):
-        return {key: _meaning(item) for key, item in value if key not in ONLY_WORDS}
+        return {key: _meaning(item) for key, item in value if key not in ONLY_WORDS + ONLY_COLLECTING}
     if isinstance(value, dict):
         return {key: _meaning(item) for key, item in value.items()}
     return [_meaning(item) for item in value] if isinstance(value, tuple) else value

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from facette.definitions.documents import JOINED_KEYS
 from facette.definitions.findings import Findings, KeyPath, Places, suggestion, texts_within
 from facette.definitions.language.vocabulary import fold
-from facette.definitions.model import NAME_PATTERN, Project
+from facette.definitions.model import NAME_PATTERN, LogSource, Project
 
 EXPECTED = {
     "string": "text",
@@ -63,6 +63,8 @@ def _path(details: ErrorDetails) -> KeyPath:
             break
     if path[0] in ("sources", "models") and len(path) > 2:
         del path[2]
+    if path[0] == "sources" and path[2:3] == ["log"] and len(path) > 3:
+        del path[3]
     if path[0] == "as_of":
         del path[1:]
     elif path[-1] == "[key]":
@@ -163,9 +165,12 @@ def _owner(path: KeyPath, data: Mapping[str, Any]) -> str:
 
 
 def _kinds(path: KeyPath) -> list[str]:
-    """The kinds that an entry of the list at ``path`` may have."""
-    entry = get_args(Project.model_fields[str(path[0])].annotation)[0]
-    return [get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(entry)[0])]
+    """The kinds that an entry of the list at ``path``, or the log of a source, may have."""
+    if "log" in path:
+        models = get_args(LogSource.model_fields["log"].annotation)
+    else:
+        models = get_args(get_args(get_args(Project.model_fields[str(path[0])].annotation)[0])[0])
+    return [get_args(model.model_fields["kind"].annotation)[0] for model in models]
 
 
 def _model_at(path: KeyPath, data: Any) -> type[BaseModel]:

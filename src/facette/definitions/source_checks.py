@@ -10,8 +10,19 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from facette.definitions.findings import Findings, KeyPath, suggestion
 from facette.definitions.language.vocabulary import BUILT_IN_PROPERTIES, Event, Property
-from facette.definitions.model import Events, FileSource, Lookup, People, Project, Source, SourceField, SqlSource
+from facette.definitions.model import (
+    Events,
+    FileSource,
+    LogSource,
+    Lookup,
+    People,
+    Project,
+    Source,
+    SourceField,
+    SqlSource,
+)
 from facette.definitions.naming import each_event, each_trait, labels
+from facette.definitions.records import check_log
 
 NO_ZONES = {"Factory", "localtime"}
 """Names in the machine's list of time zones that name none: what they mean changes from one machine to the next."""
@@ -58,6 +69,8 @@ def check_sources(project: Project, findings: Findings) -> None:
             findings.error(path, f"source `{source.name}` does not say once what to read", remedy)
         if isinstance(source, FileSource):
             _check_text(source, path, findings)
+        if isinstance(source, LogSource):
+            check_log(source, path, findings)
         if source.people:
             used.update(source.people.identifiers)
             _check_reader(project, source.people, (*path, "people"), findings)

@@ -298,8 +298,7 @@ class _Work:
     def values(self, rows: ir.Table, fits: Bounds) -> ir.Table:
         """The values of the rows that count, with blocked identifiers made unknown (``is_blocked_id_<kind>``)."""
         rows = look_up(rows, self.source, self.reader.lookups, self.lookups)
-        if isinstance(self.reader, model.Events):
-            rows = only(rows, self.source, self.reader.only)
+        rows = only(rows, self.source, self.reader.only)
         values = self.reading.values(self.reading.texts(rows), self.temporary)
         self.fits, unjudged = self.reading.fit(values, fits, self.order)
         values = self.reading.outliers(values, self.fits, unjudged)
@@ -410,7 +409,7 @@ class _Work:
     ) -> Iterable[tuple[str, int, int, int, int]]:
         """Step, rows in, rows out, changed, refused: first what happens to values, then what happens to rows."""
         rows, stays = count["rows"], count["stays"]
-        if isinstance(self.reader, model.Events) and self.reader.only:
+        if self.reader.only:
             yield "only", n_read, rows, 0, 0
         for lookup in self.reader.lookups:
             yield f"lookup {lookup.source}", rows, rows, count[f"found_{lookup.source}"], 0

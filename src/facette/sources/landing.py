@@ -19,14 +19,21 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facette.definitions.model import FileSource, Source
+from facette.definitions.model import FileSource, LogSource, Source
 from facette.errors import SourceError
 from facette.sources.database import Database
 from facette.sources.files import Files
 from facette.sources.source import PROVENANCE, REFUSED, Batch, Connector, Part, Refusal
 from facette.warehouse.connect import put_in_place, unwritable
 
-CONNECTORS: dict[str, Callable[..., Connector]] = {"file": Files, "sql": Database}
+
+def _logged(source: LogSource, folder: Path) -> Connector:
+    from facette.sources.logged import Logged  # noqa: PLC0415 - needs what only who has a log has installed
+
+    return Logged(source, folder)
+
+
+CONNECTORS: dict[str, Callable[..., Connector]] = {"file": Files, "sql": Database, "log": _logged}
 """Connectors by the `kind` of source; others come from installed packages (entry points `facette.sources`)."""
 
 Progress = Callable[[str, int], None]
@@ -136,13 +143,24 @@ def connector(source: Source, folder: Path) -> Connector:
 
 
 def survey(source: Source, *, folder: Path, raw: Path, known: Iterable[Landing] = ()) -> tuple[int | None, int]:
-    """Without landing anything: how many parts are new (None: only reading tells), and how many have changed."""
+    """Without landing anything: how many parts are new (None: only reading tells), and how many have changed.
+
+    Of a log: how many records wait.
+    """
+    if isinstance(source, LogSource):
+        return _waiting(source, folder, _still_there(known, source, raw)), 0
     if not isinstance(source, FileSource):
         return None, 0
     before = {name: each.part for name, each in _still_there(known, source, raw).items()}
     now = Files(source, folder).parts(before)
     changed = sum(name in before and part.fingerprint != before[name].fingerprint for name, part in now.items())
     return len(now.keys() - before.keys()), changed
+
+
+def _waiting(source: LogSource, folder: Path, before: dict[str, Landing]) -> int | None:
+    from facette.sources.logged import waiting  # noqa: PLC0415 - as above
+
+    return waiting(source, folder, [each.part for each in before.values()])
 
 
 def _still_there(landings: Iterable[Landing], source: Source, raw: Path) -> dict[str, Landing]:
@@ -153,6 +171,8 @@ def _still_there(landings: Iterable[Landing], source: Source, raw: Path) -> dict
 
 def _address(source: Source) -> str:
     where = source.model_dump(include={"path", "url", "table_name", "query", "cursor"})
+    if isinstance(source, LogSource):
+        where = source.log.model_dump(include={"kind", "path", "servers", "topic", "url", "queue"})
     return blake2b(repr(sorted(where.items())).encode(), digest_size=6).hexdigest()
 
 
@@ -166,6 +186,7 @@ class _Writing:
         self, source: Source, name: str, raw: Path, earlier: Landing | None, progress: Progress | None
     ) -> None:
         self.source, self.address = source.name, _address(source)
+        self.needs_rows = not isinstance(source, LogSource)  # a log does not stop at what strangers sent
         self.name, self.raw, self.earlier, self.progress = name, raw, earlier, progress
         self.landing = _landing_id(name, earlier)
         self.refused: list[Refusal] = []
@@ -231,7 +252,7 @@ class _Writing:
 
     def _finish(self, after: Part) -> Landing:
         """Put the file in its place."""
-        if self.refused and not self.n_rows:
+        if self.needs_rows and self.refused and not self.n_rows:
             first = self.refused[0]
             raise SourceError(
                 f"{self.name}: none of its {len(self.refused)} rows can be read; row {first.row}: {first.reason}.",

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from facette.definitions.model import LogSource
 from facette.definitions.project import Definitions
 from facette.plan import Arrivals
 from facette.sources.landing import Landing, land, survey
@@ -54,8 +55,11 @@ def expect(definitions: Definitions, store: Store, ledger: Ledger, published: Sn
         known = [Landing(**record) for record in ledger.landings(source.name)]
         new, changed = survey(source, folder=definitions.folder, raw=store.folder / RAW, known=known)
         waiting = arrivals_of(published, source.name, [item.landing for item in known])
+        records = new or 0 if isinstance(source, LogSource) else 0
+        if records:
+            new = 1  # they will be one landing
         total = None if new is None or waiting.new is None else new + waiting.new
-        arrivals[source.name] = Arrivals(total, changed + waiting.replaced)
+        arrivals[source.name] = Arrivals(total, changed + waiting.replaced, records)
     return arrivals
 
 

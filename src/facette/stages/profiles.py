@@ -6,6 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from facette.definitions import model
+from facette.definitions.records import columns_of_objects
 from facette.plan import Step
 from facette.profiles.clean import Cleaned, clean_events, clean_people, columns_read
 from facette.profiles.events import resolve_events
@@ -68,7 +69,7 @@ def _lacking(work: Work, source: model.Source, landings: list[Landing]) -> list[
     read = {column.casefold(): column for reader in readers for column in columns_read(reader)}
     every = {name.casefold() for item in work.landings(source.name) for name, _ in work.columns_of(item)}
     warnings = []
-    for item in landings:
+    for item in [] if isinstance(source, model.LogSource) else landings:
         own = {name.casefold() for name, _ in work.columns_of(item)}
         lacking = [column for folded, column in read.items() if folded in every - own]
         if lacking and item.rows:
@@ -81,7 +82,7 @@ def _lacking(work: Work, source: model.Source, landings: list[Landing]) -> list[
 
 def _clean_portion(work: Work, source: model.Source, landings: list[Landing]) -> int:
     """Clean some landings of a source into the tables that it provides; the rows that came out."""
-    raw = work.raw(landings)
+    raw = _with_columns_named(work.raw(landings), source)
     order = [item.landing for item in landings]
     for item in landings:
         if item.refused:
@@ -108,6 +109,15 @@ def _clean_portion(work: Work, source: model.Source, landings: list[Landing]) ->
         work.events_in[events.name] = work.table(name)
         rows += n_added
     return rows
+
+
+def _with_columns_named(raw: ir.Table, source: model.Source) -> ir.Table:
+    """What no record of a log has had so far is unknown; what no row of a file or a query has is an error later."""
+    if not isinstance(source, model.LogSource):
+        return raw
+    there = {name.casefold() for name in raw.columns}
+    unseen = {name: ibis.null("string") for name in columns_of_objects(source) if name.casefold() not in there}
+    return raw.mutate(**unseen)
 
 
 def _keep(work: Work, cleaned: Cleaned, name: str, key: str) -> tuple[ir.Table, int]:

