@@ -1,0 +1,194 @@
+"""Mixpanel's ingestion: ``/track``, ``/import``, ``/engage`` and ``/groups``.
+
+Events as JSON, as ``data=`` of a form or of a query string, in base64 or not. The write key is the token that every
+event carries, or the user of Basic authentication, or ``api_key``.
+https://developer.mixpanel.com/reference/ingestion-api
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from facette.sources.formats.fields import an_object, is_event, needed, record, text, written_instant
+from facette.sources.formats.request import (
+    Answer,
+    BadEventError,
+    BadRequestError,
+    Item,
+    Object,
+    Outcome,
+    Request,
+    each,
+    form,
+    is_json,
+    json_answer,
+    json_or_base64,
+    parse,
+)
+from facette.sources.record import Record
+
+PATHS = ("/track", "/import", "/engage", "/groups")
+METHODS = ("GET", "POST")
+OWN = ("token", "time", "distinct_id", "$insert_id", "$user_id", "$device_id", "mp_lib", "$lib_version")
+"""Properties that have a place in the record."""
+
+DEVICE = "$device:"
+"""Before the device's id, a ``distinct_id`` of somebody who is not identified."""
+
+ANOTHER_WAY = {
+    "$set_once": "keeps the first value of each, which a stream of traits does not: send `$set`",
+    "$add": "adds to a value that is not in the request: send an event and sum it, or `$set`",
+    "$append": "adds to a list that is not in the request: send an event, or the whole list with `$set`",
+    "$union": "adds to a list that is not in the request: send the whole list with `$set`",
+    "$remove": "removes from a list that is not in the request: send the whole list with `$set`",
+    "$delete": "deletes a person, which a tracker may not",
+}
+"""Updates of people that are refused, and what to do instead."""
+
+
+def items(request: Request) -> list[Item]:
+    """The events or updates of one request; BadRequestError if it cannot be read."""
+    found, parameters = _data(request)
+    given = tuple(key for key in (request.user, parameters.get("api_key")) if key)
+
+    def keys(event: Any) -> tuple[str, ...]:
+        own = event.get("$token") if isinstance(event, dict) else None
+        inner = event.get("properties") if isinstance(event, dict) else None
+        token = inner.get("token") if isinstance(inner, dict) else None
+        return tuple(key for key in (own, token, *given) if isinstance(key, str) and key)
+
+    def convert(event: Any) -> Record:
+        if request.path == "/engage":
+            return of_person(is_event(event), request.received_at)
+        if request.path == "/groups":
+            return of_group(is_event(event), request.received_at)
+        return of_event(is_event(event), request.received_at)
+
+    return each(found if isinstance(found, list) else [found], keys, convert)
+
+
+def _data(request: Request) -> tuple[Any, dict[str, str]]:
+    """What ``data`` holds, and the parameters beside it."""
+    body = request.text
+    if is_json(body):
+        return parse(body), request.parameters
+    parameters = request.parameters | form(body)
+    if "data" in parameters:
+        return json_or_base64(parameters["data"]), parameters
+    raise BadRequestError("there is neither JSON nor a form with `data`")
+
+
+def of_event(event: Object, received_at: datetime) -> Record:
+    """An event of ``/track`` or ``/import``."""
+    name = needed(event, "event")
+    properties = an_object(event, "properties")
+    user_id, anonymous_id = who(properties)
+    rest = {key: value for key, value in properties.items() if key not in OWN}
+    shared: dict[str, Any] = {
+        "protocol": "mixpanel",
+        "at": written_instant(properties, "time") or received_at,
+        "received_at": received_at,
+        "message_id": text(properties, "$insert_id"),
+        "context": library(properties),
+    }
+    match name:
+        case "$create_alias":
+            return record(
+                "alias", user_id=needed(rest, "alias"), previous_id=needed(properties, "distinct_id"), **shared
+            )
+        case "$merge":
+            one, other = two(rest)
+            return record("alias", user_id=one, previous_id=other, **shared)
+        case "$identify":
+            known, device = needed(rest, "$identified_id"), needed(rest, "$anon_id").removeprefix(DEVICE)
+            return record("identify", user_id=known, anonymous_id=device, **shared)
+        case "$mp_web_page_view":
+            page = text(rest, "current_page_title")
+            return record("page", event=page, user_id=user_id, anonymous_id=anonymous_id, properties=rest, **shared)
+    return record("track", event=name, user_id=user_id, anonymous_id=anonymous_id, properties=rest, **shared)
+
+
+def of_person(update: Object, received_at: datetime) -> Record:
+    """An update of a person: ``$set`` gives traits, ``$unset`` makes them unknown."""
+    traits = _traits(update)
+    user_id, anonymous_id = who({"distinct_id": needed(update, "$distinct_id")})
+    return record(
+        "identify",
+        protocol="mixpanel",
+        at=written_instant(update, "$time") or received_at,
+        received_at=received_at,
+        user_id=user_id,
+        anonymous_id=anonymous_id,
+        traits=traits,
+    )
+
+
+def of_group(update: Object, received_at: datetime) -> Record:
+    """An update of a group; which kind of group it is stays in ``properties.group_key``."""
+    return record(
+        "group",
+        protocol="mixpanel",
+        at=written_instant(update, "$time") or received_at,
+        received_at=received_at,
+        group_id=needed(update, "$group_id"),
+        properties={"group_key": needed(update, "$group_key")},
+        traits=_traits(update),
+    )
+
+
+def _traits(update: Object) -> Object:
+    for operation, remedy in ANOTHER_WAY.items():
+        if operation in update:
+            raise BadEventError(f"`{operation}` {remedy}")
+    unset = update.get("$unset", [])
+    if not isinstance(unset, list) or not all(isinstance(name, str) for name in unset):
+        raise BadEventError("`$unset` is a list of names")
+    if "$set" not in update and "$unset" not in update:
+        raise BadEventError("the update says neither `$set` nor `$unset`")
+    return dict.fromkeys(unset) | an_object(update, "$set")
+
+
+def who(properties: Object) -> tuple[str | None, str | None]:
+    """User and device: ``$user_id`` and ``$device_id``, else what ``distinct_id`` says."""
+    user_id, device = text(properties, "$user_id"), text(properties, "$device_id")
+    distinct = text(properties, "distinct_id")
+    if distinct and distinct.startswith(DEVICE):
+        return user_id, device or distinct.removeprefix(DEVICE) or None
+    if distinct and not user_id and distinct != device:
+        return distinct, device
+    return user_id, device
+
+
+def two(properties: Object) -> tuple[str, str]:
+    """The two that ``$merge`` says are one."""
+    ids = properties.get("$distinct_ids")
+    if not isinstance(ids, list) or len(ids) != 2:
+        raise BadEventError("`$distinct_ids` is a list of two identifiers")
+    named = {"$distinct_ids[0]": ids[0], "$distinct_ids[1]": ids[1]}
+    return needed(named, "$distinct_ids[0]"), needed(named, "$distinct_ids[1]")
+
+
+def library(properties: Object) -> Object:
+    """The client, where the other protocols name it."""
+    named = {"name": text(properties, "mp_lib"), "version": text(properties, "$lib_version")}
+    given = {key: value for key, value in named.items() if value}
+    return {"library": given} if given else {}
+
+
+def answer(request: Request, outcome: Outcome) -> Answer:
+    """``/import`` tells how many it took; the others answer 1 or 0, or an object if ``verbose`` is asked for."""
+    status = 400 if outcome.is_failure else 200
+    if request.path == "/import":
+        told = {"code": status, "num_records_imported": outcome.n_accepted, "failed_records": outcome.refused}
+        verdict = {"status": 0 if outcome.is_failure else 1, "error": outcome.first_reason or None}
+        return json_answer(status, told | verdict)
+    if _is_verbose(request):
+        return json_answer(status, {"status": 0 if outcome.is_failure else 1, "error": outcome.first_reason or None})
+    return Answer(status, b"0" if outcome.is_failure else b"1", "text/plain")
+
+
+def _is_verbose(request: Request) -> bool:
+    body = request.text
+    parameters = request.parameters if is_json(body) else request.parameters | form(body)
+    return parameters.get("verbose") == "1"
