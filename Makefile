@@ -13,11 +13,17 @@ demo: .venv/demo.stamp
 	$(BIN)/python examples/journey/prepare.py --until $(DAY)
 	$(BIN)/facette run --project examples/journey --as-of $(DAY)
 
-test: .venv/test.stamp
+test: .venv/test.stamp tests/web/clients/node_modules/.stamp
 	command -v chromium >/dev/null || ($(APT) chromium)
 	command -v rabbitmq-server >/dev/null || ($(APT) rabbitmq-server)
 	command -v java >/dev/null || ($(APT) openjdk-17-jre-headless)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadscope $(ARGS)
+
+# The trackers' own clients, which the tests point at a collector.
+tests/web/clients/node_modules/.stamp: tests/web/clients/package.json
+	command -v npm >/dev/null || ($(APT) nodejs npm)
+	cd $(<D) && npm install --no-package-lock --ignore-scripts --no-audit --no-fund --silent
+	touch $@
 
 soak: .venv/test.stamp
 	$(BIN)/python -m pytest tests/differential tests/features/test_partials.py --cases=$(CASES) --hypothesis-seed=$(SEED) $(ARGS)
@@ -37,6 +43,7 @@ bench: .venv/test.stamp
 	$(BIN)/python benchmarks/language.py $(ARGS)
 	$(BIN)/python benchmarks/log.py $(ARGS)
 	$(BIN)/python benchmarks/preview.py $(ARGS)
+	$(BIN)/python benchmarks/collect.py $(ARGS)
 
 docs: .venv/test.stamp
 	$(BIN)/python -m facette.definitions.reference docs

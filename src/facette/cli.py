@@ -199,6 +199,36 @@ def report(
     _show(json_, {"report": str(write_report(_published(project), language=language))}, "report")
 
 
+@app.command()
+def collect(
+    project: Folder = HERE,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 for any that is free.")] = 8100,
+    json_: Json = False,
+) -> None:
+    """Receive what trackers send (Segment, RudderStack, Mixpanel, Matomo, GA4) into the logs of the project."""
+    from facette.web.collect import collect_app, serve
+
+    def tell(url: str) -> None:
+        typer.echo(json.dumps({"url": url}) if json_ else f"Collecting at {url}")
+
+    serve(collect_app(_load(project)), host=host, port=port, on_ready=tell)
+
+
+@app.command()
+def refused(
+    project: Folder = HERE,
+    source: Annotated[str | None, typer.Option("--source", help="Of this source only.")] = None,
+    last: Annotated[int, typer.Option("--last", help="How many of the last to show.")] = 20,
+    json_: Json = False,
+) -> None:
+    """Show which events the collector refused, and why."""
+    from facette.sources.aside import refused_of
+
+    counts, events = refused_of(_load(project).folder / ".facette", source, last)
+    _show(json_, {"counts": counts, "last": events}, "refused")
+
+
 def _load(project: Path) -> Definitions:
     from facette.definitions.project import load
 

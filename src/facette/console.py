@@ -28,6 +28,7 @@ err = Console(stderr=True, highlight=False)
 SHOWN_NOTES = 3
 SHOWN_EVENTS = 5
 SHOWN_WAYS = 5
+SHOWN_BYTES = 500  # of what was sent, in texts
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 
 
@@ -372,6 +373,16 @@ def _show_warning(answer: dict[str, Any]) -> None:
         out.print(escape(answer["warning"]), style="yellow", soft_wrap=True)
 
 
+def _show_refused(answer: dict[str, Any]) -> None:
+    if not answer["counts"]:
+        out.print("Nothing was refused.")
+    for count in answer["counts"]:
+        out.print(f"{count.source}  {count.day}  {count.n:,} refused", soft_wrap=True)
+    for event in answer["last"]:
+        out.print(f"\n{event.received_at}  {event.source}  {event.protocol}: {escape(event.reason)}", soft_wrap=True)
+        out.print(escape(event.raw[:SHOWN_BYTES]), style="dim", soft_wrap=True)
+
+
 def _tree(reason: dict[str, Any], language: Language, told: set[str], parent: Tree | None = None) -> Tree:
     """The rule with what each condition saw; the events behind an aggregate only the first time.
 
@@ -467,6 +478,7 @@ SHOWN: dict[str, Callable[[Any], None]] = {
         f"For editors, as first line of a file: # yaml-language-server: $schema={answer['schema'].name}",
         soft_wrap=True,
     ),
+    "refused": _show_refused,
     "report": lambda answer: out.print(f"Report: {answer['report']}", soft_wrap=True),
     "starter": lambda answer: out.print(
         f"Wrote {len(answer['files'])} files into {answer['folder']}.\nNext: facette run --project {answer['folder']}",

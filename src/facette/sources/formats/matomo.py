@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from facette.sources.formats.fields import record, since_1970, text
 from facette.sources.formats.request import (
     Answer,
@@ -128,8 +130,13 @@ def read(raw: Any) -> Parameters:
         except BadRequestError as error:
             raise BadEventError(error.reason) from None
     if isinstance(raw, dict):
-        return {key: text(raw, key) or "" for key in raw}
+        return {key: value if isinstance(value, str) else _written(value) for key, value in raw.items()}
     raise BadEventError("a request of a bulk is a query string or an object")
+
+
+def _written(value: Any) -> str:
+    """A value of an object as it would stand in a query string."""
+    return "" if value is None else msgspec.json.encode(value).decode()
 
 
 def is_heartbeat(raw: Any) -> bool:

@@ -177,18 +177,14 @@ def library(properties: Object) -> Object:
 
 
 def answer(request: Request, outcome: Outcome) -> Answer:
-    """``/import`` tells how many it took; the others answer 1 or 0, or an object if ``verbose`` is asked for."""
+    """1 or 0; an object if ``verbose`` is asked for, with the number taken if ``/import`` got JSON."""
     status = 400 if outcome.is_failure else 200
-    if request.path == "/import":
-        told = {"code": status, "num_records_imported": outcome.n_accepted, "failed_records": outcome.refused}
-        verdict = {"status": 0 if outcome.is_failure else 1, "error": outcome.first_reason or None}
-        return json_answer(status, told | verdict)
-    if _is_verbose(request):
-        return json_answer(status, {"status": 0 if outcome.is_failure else 1, "error": outcome.first_reason or None})
-    return Answer(status, b"0" if outcome.is_failure else b"1", "text/plain")
-
-
-def _is_verbose(request: Request) -> bool:
+    verdict = {"status": 0 if outcome.is_failure else 1, "error": outcome.first_reason or None}
     body = request.text
+    if request.path == "/import" and is_json(body):
+        told = {"code": status, "num_records_imported": outcome.n_accepted, "failed_records": outcome.refused}
+        return json_answer(status, told | verdict)
     parameters = request.parameters if is_json(body) else request.parameters | form(body)
-    return parameters.get("verbose") == "1"
+    if parameters.get("verbose") == "1":
+        return json_answer(status, verdict)
+    return Answer(status, b"0" if outcome.is_failure else b"1", "text/plain")

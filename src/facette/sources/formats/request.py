@@ -28,6 +28,9 @@ BODY_LIMIT = 500 << 10
 KEYS_LIMIT = 1000
 """Keys in a form or a query string."""
 
+OUTER_KEYS = ("api_secret", "token_auth", "idsite", "api_key")
+"""Parameters of query strings that are write keys."""
+
 Object = dict[str, Any]
 
 
@@ -83,6 +86,15 @@ class Request:
             return base64.b64decode(coded.strip(), validate=True).decode().partition(":")[0] or None
         except ValueError:
             return None
+
+    @cached_property
+    def outer_keys(self) -> tuple[str, ...]:
+        """Write keys that are given outside the body."""
+        try:
+            named = [self.parameters.get(name) for name in OUTER_KEYS]
+        except BadRequestError:
+            named = []
+        return tuple(key for key in (self.user, *named) if key)
 
 
 @dataclass(frozen=True)

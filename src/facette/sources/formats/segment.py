@@ -53,7 +53,8 @@ def items(request: Request) -> list[Item]:
 
     def keys(event: Any) -> tuple[str, ...]:
         own = event.get("writeKey") if isinstance(event, dict) else None
-        return tuple(key for key in (request.user, body.get("writeKey"), own) if isinstance(key, str) and key)
+        given = dict.fromkeys(key for key in (request.user, body.get("writeKey"), own) if isinstance(key, str))
+        return tuple(key for key in given if key)
 
     def convert(event: Any) -> Record:
         return to_record(is_event(event), request.received_at, kind=kind, sent_at=sent_at, shared=shared)
@@ -73,6 +74,9 @@ def to_record(event: Object, received_at: datetime, *, kind: Kind | None, sent_a
     if kind in ("page", "screen") and event.get("category") is not None:
         properties = {"category": event["category"]} | properties
     context = (shared if isinstance(shared, dict) else {}) | an_object(event, "context")
+    traits = an_object(event, "traits")
+    if kind == "identify" and not traits:  # where RudderStack's clients have them
+        traits = an_object(context, "traits")
     rest = {key: value for key, value in event.items() if key not in OWN and value is not None}
     return record(
         kind,
@@ -86,7 +90,7 @@ def to_record(event: Object, received_at: datetime, *, kind: Kind | None, sent_a
         previous_id=needed(event, "previousId") if kind == "alias" else text(event, "previousId"),
         group_id=needed(event, "groupId") if kind == "group" else text(event, "groupId"),
         properties=properties,
-        traits=an_object(event, "traits"),
+        traits=traits,
         context=rest | context,
     )
 
@@ -101,9 +105,11 @@ def kind_named(written: str) -> Kind:
 def happened_at(event: Object, received_at: datetime, sent_at: Any = None) -> datetime:
     """When it happened by our clock: what the client's clock said, moved by how far that clock was off on sending.
 
-    https://segment.com/docs/connections/spec/common/#timestamps: receivedAt - (sentAt - originalTimestamp).
+    https://segment.com/docs/connections/spec/common/#timestamps: receivedAt - (sentAt - originalTimestamp), where
+    originalTimestamp is what clients send as ``timestamp``. RudderStack's send both if a caller says when it happened;
+    then ``originalTimestamp`` is only when the call was made.
     """
-    by_client = written_instant(event, "originalTimestamp") or written_instant(event, "timestamp")
+    by_client = written_instant(event, "timestamp") or written_instant(event, "originalTimestamp")
     if by_client is None:
         return received_at
     sent = written_instant(event, "sentAt") or written_instant({"sentAt": sent_at}, "sentAt")

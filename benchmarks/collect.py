@@ -1,0 +1,95 @@
+"""The collector on one core: requests and events a second, with and without sharing appends among requests.
+
+The collector runs on the first core, who sends on the second (Linux). Every answered event is on disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+KEY = "key"
+PROJECT = f"""
+name: shop
+identifiers: [{{name: user}}]
+sources: [{{name: web, kind: log, write_keys: [{KEY}], people: {{identifiers: {{user: user_id}}}}}}]
+"""
+SERVE = """
+import sys
+from pathlib import Path
+from facette.definitions.project import load
+from facette.web.collect import collect_app, serve
+app = collect_app(load(Path(sys.argv[1])), is_grouped=sys.argv[2] == "shared")
+serve(app, host="127.0.0.1", port=0, on_ready=lambda url: print(url, flush=True))
+"""
+EVENT = {
+    **{"type": "track", "userId": "user-12345", "event": "Order Completed", "messageId": "0123456789abcdef0123456789"},
+    **{
+        "timestamp": "2026-11-22T11:30:15.250Z",
+        "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
+    },
+    "properties": {"order_id": "o-123456", "revenue": 39.95, "currency": "EUR", "category": "books", "quantity": 3},
+}
+
+
+def request(size: int) -> bytes:
+    """A request with so many events, as it goes over the wire."""
+    content = {"batch": [EVENT] * size, "sentAt": "2026-11-22T11:30:16Z", "writeKey": KEY}
+    body = json.dumps(content).encode()
+    return b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+async def send(port: int, wire: bytes, until: float, took: list[float]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    while (start := time.perf_counter()) < until:
+        writer.write(wire)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        await reader.readexactly(length)
+        took.append(time.perf_counter() - start)
+    writer.close()
+
+
+async def load(port: int, size: int, senders: int, seconds: float) -> list[float]:
+    took: list[float] = []
+    until = time.perf_counter() + seconds
+    await asyncio.gather(*(send(port, request(size), until, took) for _ in range(senders)))
+    return sorted(took)
+
+
+def measure(how: str, size: int, senders: int, seconds: float) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "facette.yml").write_text(PROJECT)
+        words = ["taskset", "-c", "0", sys.executable, "-c", SERVE, folder, how]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            port = int(process.stdout.readline().rpartition(":")[2])
+            asyncio.run(load(port, size, senders, 0.5))
+            took = asyncio.run(load(port, size, senders, seconds))
+            process.terminate()
+    rate, p50, p99 = len(took) / seconds, took[len(took) // 2], took[len(took) * 99 // 100]
+    figures = f"{rate:>9,.0f}{rate * size:>11,.0f}{p50 * 1000:>9.1f}{p99 * 1000:>9.1f}"
+    return f"{how:<8}{size:>8}{senders:>9}{figures}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5)
+    seconds = parser.parse_args().seconds
+    os.sched_setaffinity(0, {1})
+    print("appends   events  senders  requests/s  events/s   p50 ms   p99 ms")
+    for size, senders in ((1, 1), (1, 64), (20, 16), (100, 16)):
+        for how in ("own", "shared"):
+            print(measure(how, size, senders, seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
