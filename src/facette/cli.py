@@ -207,7 +207,11 @@ def collect(
     json_: Json = False,
 ) -> None:
     """Receive what trackers send (Segment, RudderStack, Mixpanel, Matomo, GA4) into the logs of the project."""
-    from facette.web.collect import collect_app, serve
+    try:
+        from facette.web.collect import collect_app, serve
+    except ModuleNotFoundError as error:
+        remedy = "Install it: pip install 'facette[web]'."
+        raise RunError(f"The collector needs {error.name}, which is missing.", remedy=remedy) from error
 
     def tell(url: str) -> None:
         typer.echo(json.dumps({"url": url}) if json_ else f"Collecting at {url}")
@@ -225,7 +229,7 @@ def refused(
     """Show which events the collector refused, and why."""
     from facette.sources.aside import refused_of
 
-    counts, events = refused_of(_load(project).folder / ".facette", source, last)
+    counts, events = refused_of(_load(project).folder, source, last)
     _show(json_, {"counts": counts, "last": events}, "refused")
 
 

@@ -71,7 +71,7 @@ class Collector:
 
     def refused(self) -> list[RefusedEvent]:
         """Newest first."""
-        return refused_of(self.folder / ".facette", most=100)[1]
+        return refused_of(self.folder, most=100)[1]
 
 
 def in_log(folder: Path, source: int = 0) -> list[dict[str, Any]]:

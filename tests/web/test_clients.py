@@ -18,7 +18,7 @@ from typing import Any
 
 import mixpanel
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from rudderstack.analytics.client import Client as RudderClient
 from segment.analytics.client import Client as SegmentClient
 
@@ -129,13 +129,17 @@ def in_order(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 # ── in the browser ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+SCRIPTS = {"/analytics/": "@segment/analytics-next/dist/umd", "/mixpanel/": "mixpanel-browser/dist"}
+
+
 class Pages(SimpleHTTPRequestHandler):
-    """The page, and analytics.js beside it."""
+    """The page, and the scripts beside it."""
 
     def translate_path(self, path: str) -> str:
         name = path.partition("?")[0]
-        if name.startswith("/analytics/"):
-            return str(CLIENTS / "node_modules/@segment/analytics-next/dist/umd" / Path(name).name)
+        for prefix, folder in SCRIPTS.items():
+            if name.startswith(prefix):
+                return str(CLIENTS / "node_modules" / folder / Path(name).name)
         return str(CLIENTS / "page.html")
 
     def log_message(self, *_: object) -> None:
@@ -154,6 +158,20 @@ def shop() -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def a_tab(console: list[str]) -> Iterator[tuple[str, Page]]:
+    """The page of the shop in headless Chromium, and its address; what goes wrong in it is added to ``console``."""
+    browser = next((found for found in map(shutil.which, BROWSERS) if found), None)
+    with shop() as page, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS, chromium_sandbox=False)
+        tab = chromium.new_page()
+        tab.on("console", lambda message: console.append(message.text))
+        tab.on("pageerror", lambda error: console.append(str(error)))
+        tab.goto(page + "some/path?utm_campaign=hiver")
+        yield page, tab
+        chromium.close()
 
 
 IN_THE_PAGE = """async ([url, key, batching]) => {
@@ -175,17 +193,10 @@ IN_THE_PAGE = """async ([url, key, batching]) => {
 @pytest.mark.parametrize("batching", [False, True])
 def test_segment_in_a_browser(collector: Collector, batching: bool) -> None:
     """analytics.js takes its settings from the collector too, so one address is all that a page says."""
-    browser = next(found for found in map(shutil.which, BROWSERS) if found)
     console: list[str] = []
-    with shop() as page, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS, chromium_sandbox=False)
-        tab = chromium.new_page()
-        tab.on("console", lambda message: console.append(message.text))
-        tab.on("pageerror", lambda error: console.append(str(error)))
-        tab.goto(page + "some/path?utm_campaign=hiver")
+    with a_tab(console) as (page, tab):
         tab.evaluate(IN_THE_PAGE, [collector.url, KEY, batching])
         records = until(collector.records, lambda found: len(found) == 6)
-        chromium.close()
     assert [text for text in console if "favicon" not in text] == []
     by_kind = {record["kind"]: record for record in records}
     assert {*by_kind} == {"page", "track", "identify", "group", "alias", "screen"}
@@ -280,6 +291,49 @@ def test_mixpanel_in_node(collector: Collector) -> None:
     )
     assert (alias["kind"], alias["user_id"], alias["previous_id"]) == ("alias", "ann", "visitor-1")
     assert [(record["event"], record["user_id"]) for record in (one, two)] == [("A", "a"), ("B", "b")]
+
+
+MIXPANEL_IN_THE_PAGE = """([url, token, base64]) => {
+  mixpanel.init(token, {
+    api_host: url, persistence: 'localStorage', track_pageview: true, batch_flush_interval_ms: 100,
+    api_payload_format: base64 ? 'base64' : 'json', record_sessions_percent: 0})
+  mixpanel.track('Viewed', {price: 9.5, tags: ['é']})
+  mixpanel.identify('ann')
+  mixpanel.people.set({email: 'ann@example.org'})
+  mixpanel.get_group('company', 'acme').set('plan', 'pro')
+  mixpanel.track('Order', {revenue: 12.5})
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("base64", [False, True])
+def test_mixpanel_in_a_browser(collector: Collector, base64: bool) -> None:
+    console: list[str] = []
+    with a_tab(console) as (page, tab):
+        tab.add_script_tag(url="/mixpanel/mixpanel.umd.js")
+        tab.evaluate(MIXPANEL_IN_THE_PAGE, [collector.url, OTHER, base64])
+        records = until(collector.records, lambda found: len(found) >= 6)
+    assert console == []
+    by_name = {
+        record["event"] or record["kind"]: record for record in records if record["traits"] or not record["user_id"]
+    }
+    assert {*by_name} == {"A page of the shop", "Viewed", "identify", "group"}
+    visit, view, known, group = (by_name[name] for name in ("A page of the shop", "Viewed", "identify", "group"))
+    device = visit["anonymous_id"]
+    assert (visit["kind"], visit["user_id"], len(device)) == ("page", None, 36)
+    assert visit["properties"]["$current_url"] == page + "some/path?utm_campaign=hiver"
+    assert (view["anonymous_id"], view["user_id"]) == (device, None)
+    assert {"price": 9.5, "tags": ["é"]}.items() <= view["properties"].items()
+    assert (known["user_id"], known["anonymous_id"], known["traits"]["email"]) == ("ann", device, "ann@example.org")
+    assert (group["group_id"], group["traits"]) == ("acme", {"plan": "pro"})
+    joined, order = sorted(
+        (record for record in records if record["user_id"] and not record["traits"]), key=lambda one: one["kind"]
+    )
+    assert (joined["kind"], joined["user_id"], joined["anonymous_id"]) == ("identify", "ann", device)
+    assert (order["event"], order["user_id"], order["anonymous_id"]) == ("Order", "ann", device)
+    assert order["properties"]["revenue"] == 12.5
+    assert all(abs(at(record) - datetime.now(UTC)) < SKEW for record in records)
+    assert {record["context"]["library"]["name"] for record in (visit, view, joined, order)} == {"web"}
 
 
 # ── Matomo ──────────────────────────────────────────────────────────────────────────────────────────────────────────

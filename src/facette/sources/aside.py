@@ -49,9 +49,10 @@ class RefusedCount:
 class Aside:
     """The refused events of a project; may be opened by several processes, an object is for one thread at a time."""
 
-    def __init__(self, store: Path) -> None:
-        store.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(aside_path(store), timeout=BUSY, isolation_level=None, check_same_thread=False)
+    def __init__(self, folder: Path) -> None:
+        path = aside_path(folder)
+        path.parent.mkdir(exist_ok=True)
+        self._db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = normal")
         self._db.executescript(SCHEMA)
@@ -84,16 +85,18 @@ class Aside:
         self._db.close()
 
 
-def aside_path(store: Path) -> Path:
-    return store / "refused.db"
+def aside_path(folder: Path) -> Path:
+    return folder / ".facette" / "refused.db"
 
 
-def refused_of(store: Path, source: str | None = None, most: int = 20) -> tuple[list[RefusedCount], list[RefusedEvent]]:
-    """What was refused, of one source or of all: the counts by source and day, and the last events, newest first.
+def refused_of(
+    folder: Path, source: str | None = None, most: int = 20
+) -> tuple[list[RefusedCount], list[RefusedEvent]]:
+    """What a project's collector refused, of one source or of all: counts by source and day; the last, newest first.
 
     SourceError if the file cannot be read.
     """
-    path = aside_path(store)
+    path = aside_path(folder)
     if not path.exists():
         return [], []
     where, values = ("where source = ?", (source,)) if source else ("", ())

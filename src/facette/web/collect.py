@@ -115,7 +115,7 @@ class Collector:
     async def _respond(self, http: HttpRequest) -> Response:
         if http.method == "OPTIONS":
             return Response(status_code=204)
-        path = http.url.path.rstrip("/")
+        path = http.scope["path"].rstrip("/")
         spoken = BY_PATH.get(path)
         if spoken is None:
             return _failure(404, "not_found", f"Nothing is collected at {path or '/'}.")
@@ -369,8 +369,8 @@ def collect_app(
 
 
 def _committer(kind: LogKind, definitions: Definitions, *, is_grouped: bool) -> Committer:
-    store = definitions.folder / ".facette"
-    return Committer(lambda: open_log(kind, definitions.folder), lambda: Aside(store), is_grouped=is_grouped)
+    folder = definitions.folder
+    return Committer(lambda: open_log(kind, folder), lambda: Aside(folder), is_grouped=is_grouped)
 
 
 def _expanded(written: str, source: str, environment: Mapping[str, str]) -> str:

@@ -101,7 +101,8 @@ def of_event(event: Object, received_at: datetime) -> Record:
             one, other = two(rest)
             return record("alias", user_id=one, previous_id=other, **shared)
         case "$identify":
-            known, device = needed(rest, "$identified_id"), needed(rest, "$anon_id").removeprefix(DEVICE)
+            known = text(rest, "$identified_id") or needed(properties, "distinct_id")
+            device = needed(properties, "$anon_id", "$anon_distinct_id", "$device_id").removeprefix(DEVICE)
             return record("identify", user_id=known, anonymous_id=device, **shared)
         case "$mp_web_page_view":
             page = text(rest, "current_page_title")
@@ -112,7 +113,7 @@ def of_event(event: Object, received_at: datetime) -> Record:
 def of_person(update: Object, received_at: datetime) -> Record:
     """An update of a person: ``$set`` gives traits, ``$unset`` makes them unknown."""
     traits = _traits(update)
-    user_id, anonymous_id = who({"distinct_id": needed(update, "$distinct_id")})
+    user_id, anonymous_id = who(update | {"distinct_id": needed(update, "$distinct_id")})
     return record(
         "identify",
         protocol="mixpanel",
