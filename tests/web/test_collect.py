@@ -27,7 +27,7 @@ from facette.sources import aside, collecting
 from facette.sources.aside import Aside, RefusedEvent, refused_of
 from facette.sources.collecting import Committer
 from facette.sources.formats.request import BODY_LIMIT, EVENT_LIMIT
-from facette.web.collect import Bucket, collect_app
+from facette.web.collect import Bucket, collect_app, serve
 from tests.sources.test_formats import BODIES, PATHS
 from tests.web.collectors import KEY, OTHER, PROJECT, SLOW, Collector, in_log, project
 from tests.web.collectors import collecting as a_collector
@@ -163,6 +163,10 @@ def test_the_largest_body(shared: Collector) -> None:
         yield from (b"x" * 65536 for _ in range(100))
 
     assert shared.post("/v1/batch", content=pieces(), auth=(KEY, "")).status_code == 413
+    nearly = json.dumps({"batch": [event] * 15}).encode()
+    for padding, status in ((10_000, 200), (64_000, 413)):
+        answer = shared.post("/v1/batch", content=nearly, params={"x": "y" * padding}, auth=(KEY, ""))
+        assert answer.status_code == status
     assert (
         shared.post(
             "/matomo.php", params={"idsite": KEY, "x": "y" * 30_000, "_id": "a", "url": "u" * 2_000}
@@ -380,6 +384,16 @@ def test_a_key_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with a_collector(tmp_path / "shop", PROJECT.replace(KEY, "${KEY_OF_THE_SHOP}")) as running:
         assert running.post("/v1/track", json=ORDER, auth=("from-the-environment", "")).status_code == 200
         assert running.post("/v1/track", json=ORDER, auth=("${KEY_OF_THE_SHOP}", "")).status_code == 401
+
+
+def test_it_listens_before_it_says_so(tmp_path: Path) -> None:
+    def knock(url: str) -> None:
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=5):
+            raise KeyboardInterrupt
+
+    app = collect_app(load(project(tmp_path)))
+    with pytest.raises(KeyboardInterrupt):
+        serve(app, host="127.0.0.1", port=0, on_ready=knock)
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

@@ -392,15 +392,16 @@ def serve(app: Starlette, *, host: str, port: int, on_ready: Callable[[str], Non
 
     RunError if the address cannot be had.
     """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(2048)
-    except OSError as error:
-        listening.close()
-        raise RunError(f"{host}:{port} cannot be had: {error.strerror}.", remedy="Choose another --port.") from error
-    name = f"[{host}]" if ":" in host else host
-    on_ready(f"http://{name}:{listening.getsockname()[1]}")
-    config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=10)
-    uvicorn.Server(config).run([listening])
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
+            listening.listen(2048)
+        except OSError as error:
+            raise RunError(
+                f"{host}:{port} cannot be had: {error.strerror}.", remedy="Choose another --port."
+            ) from error
+        name = f"[{host}]" if ":" in host else host
+        on_ready(f"http://{name}:{listening.getsockname()[1]}")
+        config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=10)
+        uvicorn.Server(config).run([listening])
