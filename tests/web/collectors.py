@@ -51,6 +51,10 @@ class Collector:
     process: subprocess.Popen[str]
     http: httpx.Client
 
+    def stderr(self) -> str:
+        """What it has said of what went wrong."""
+        return (self.folder / "stderr").read_text()
+
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
@@ -99,12 +103,15 @@ def collecting(folder: Path, text: str = PROJECT) -> Iterator[Collector]:
     project(folder, text)
     code = "from facette.cli import main; main()"
     words = [sys.executable, "-c", code, "collect", "--project", str(folder), "--port", "0"]
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
-    ) as process:
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with (
+        (folder / "stderr").open("w") as stderr,
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment) as process,
+    ):
         try:
             assert process.stdout
             said = process.stdout.readline()
+            assert said, (folder / "stderr").read_text()
             url = said.split()[-1]
             with httpx.Client(base_url=url, timeout=30) as http:
                 yield Collector(url, folder, process, http)

@@ -295,6 +295,30 @@ def test_whatever_is_sent_is_answered(shared: Collector, path: str, body: Any, k
     assert answer.status_code in (200, 204, 400, 401, 413)
 
 
+BROKEN = [
+    b"POST /v1/track HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+    b"POST /v1/track HTTP/1.1\r\nHost: x\r\nAuthorization: Basic \xff\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST /v1/track HTTP/1.1\r\nHost: x\r\nOrigin: \xc3\xa9\r\nContent-Length: 2\r\n\r\n{}",
+    b"GET /matomo.php?a=%ff HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /v1/projects/%ff%2f/settings HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /v1/projects/" + KEY.encode() + b"/settings HTTP/1.1\r\nHost: [::bad\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+]
+
+
+def test_broken_requests(collector: Collector) -> None:
+    """Whoever hangs up or sends what no client would gets no 500, and leaves nothing in the collector's own output."""
+    for wire in BROKEN:
+        with socket.create_connection(("127.0.0.1", collector.port), timeout=5) as connection:
+            connection.sendall(wire)
+            if not wire.endswith(b"{"):
+                assert connection.recv(12) in {b"HTTP/1.1 %d" % status for status in (200, 400, 401, 404)}
+    assert collector.get("/healthz").status_code == 200
+    collector.process.terminate()
+    collector.process.wait(timeout=20)
+    assert collector.stderr() == ""
+
+
 # ── appending for many at once ──────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -25,7 +25,6 @@ TEXT_LIMIT = 1024
 class Told(TypedDict, total=False):
     """What a protocol may say of an event; what it does not say is null or empty."""
 
-    message_id: str | None
     event: str | None
     user_id: str | None
     anonymous_id: str | None
@@ -36,7 +35,15 @@ class Told(TypedDict, total=False):
     context: Object
 
 
-def record(kind: Kind, *, protocol: str, at: datetime, received_at: datetime, **told: Unpack[Told]) -> Record:
+def record(
+    kind: Kind,
+    *,
+    protocol: str,
+    at: datetime,
+    received_at: datetime,
+    message_id: str | None = None,
+    **told: Unpack[Told],
+) -> Record:
     """One record of the log, its ``source`` still empty.
 
     An event without an id gets one, so it counts again if its client sends it again. An instant up to ``AHEAD`` after
@@ -53,9 +60,15 @@ def record(kind: Kind, *, protocol: str, at: datetime, received_at: datetime, **
         at = received_at
     if at.year < FIRST_YEAR:
         raise BadEventError(f"happened at {instant(at)}, which is before {FIRST_YEAR}: set the clock")
-    told["message_id"] = told.get("message_id") or str(uuid4())
-    written = {"kind": kind, "at": instant(at), "received_at": instant(received_at), "protocol": protocol}
-    return Record(**told, **written, source="")  # type: ignore[arg-type]
+    return Record(
+        message_id=message_id or str(uuid4()),
+        kind=kind,
+        at=instant(at),
+        received_at=instant(received_at),
+        protocol=protocol,
+        source="",
+        **told,
+    )
 
 
 def text(event: Object, *keys: str) -> str | None:
