@@ -26,7 +26,7 @@ from facette.errors import LogError, LogFullError, RunError
 from facette.sources import aside, collecting
 from facette.sources.aside import Aside, RefusedEvent, refused_of
 from facette.sources.collecting import Committer
-from facette.sources.formats.request import BODY_LIMIT, EVENT_LIMIT
+from facette.sources.formats.request import BODY_LIMIT, EVENT_LIMIT, RECORD_LIMIT
 from facette.web.collect import Bucket, collect_app, serve
 from tests.sources.test_formats import BODIES, PATHS
 from tests.web.collectors import KEY, OTHER, PROJECT, SLOW, Collector, in_log, project
@@ -173,6 +173,17 @@ def test_the_largest_body(shared: Collector) -> None:
         ).status_code
         == 200
     )
+
+
+def test_what_a_batch_says_once_is_bounded(collector: Collector) -> None:
+    """It is in the record of every event: 500 kB must not become hundreds of megabytes in the log."""
+    for size, answer in ((1_000, 200), (20_000, 413), (200_000, 400)):
+        batch = {"batch": [ORDER] * 1_000, "context": {"text": "x" * size}}
+        assert collector.post("/v1/batch", json=batch, auth=(KEY, "")).status_code == answer
+    assert {record["context"]["text"] for record in collector.records()} == {"x" * 1_000}
+    assert {event.reason.partition(" bytes")[0] for event in collector.refused()} == {f"larger than {RECORD_LIMIT}"}
+    body = {"client_id": "c", "events": [{"name": "e"}] * 1_000, "junk": "x" * 20_000}
+    assert collector.post("/mp/collect", json=body, params={"api_secret": KEY}).status_code == 413
 
 
 def test_a_bomb_takes_no_memory(shared: Collector) -> None:

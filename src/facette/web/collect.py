@@ -38,6 +38,8 @@ from facette.sources.formats import FORMATS, Format
 from facette.sources.formats.request import (
     BODY_LIMIT,
     EVENT_LIMIT,
+    RECORD_LIMIT,
+    RECORDS_LIMIT,
     Answer,
     BadRequestError,
     Item,
@@ -155,7 +157,10 @@ class Collector:
             return _failure(401, "unknown_key", "Unknown write key.")
         if wait := max((self._wait(door) for door in opened.values()), default=0):
             return _failure(429, "rate_limit", "Too many events for this write key.", retry=wait)
-        work = _sorted(items, doors, request)
+        try:
+            work = _sorted(items, doors, request)
+        except BadRequestError as error:
+            return await self._unreadable(request, spoken, error)
         _take(doors, 1)
         try:
             await asyncio.gather(*(door.committer.add(records, refused) for door, records, refused in work.by_door()))
@@ -219,7 +224,8 @@ class _Work:
 
 
 def _sorted(items: Sequence[Item], doors: Sequence[Door | None], request: Request) -> _Work:
-    work = _Work()
+    """BadRequestError (413) if the records are larger than ``RECORDS_LIMIT`` together."""
+    work, size = _Work(), 0
     for item, door in zip(items, doors, strict=True):
         if door is None:
             work.reasons.append("unknown write key")
@@ -229,6 +235,9 @@ def _sorted(items: Sequence[Item], doors: Sequence[Door | None], request: Reques
         work.reasons.append(reason)
         if line is not None:
             work.records.setdefault(id(door), []).append(line)
+            size += len(line)
+            if size > RECORDS_LIMIT:
+                raise BadRequestError(f"the records of the request are larger than {RECORDS_LIMIT} bytes together", 413)
         else:
             protocol = _name(BY_PATH[request.path])
             raw = _json(item.raw)[:EVENT_LIMIT].decode("utf-8", "replace")
@@ -247,6 +256,8 @@ def _line(item: Item, source: str) -> tuple[str | None, bytes | None]:
         return f"cannot be written: {error}", None
     if len(line) > EVENT_LIMIT and len(_json(item.raw)) > EVENT_LIMIT:
         return f"larger than {EVENT_LIMIT} bytes", None
+    if len(line) > RECORD_LIMIT:
+        return f"larger than {RECORD_LIMIT} bytes with what its batch says of all events", None
     return None, line
 
 

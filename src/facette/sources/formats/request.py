@@ -25,6 +25,12 @@ EVENT_LIMIT = 32 << 10
 BODY_LIMIT = 500 << 10
 """Bytes of one request's query and body, before inflating and after."""
 
+RECORD_LIMIT = 4 * EVENT_LIMIT
+"""Bytes of one record, which also has what a batch says once for all its events."""
+
+RECORDS_LIMIT = 8 * BODY_LIMIT
+"""Bytes of the records of one request: what a batch says once must not fill the disk when it is said of each event."""
+
 KEYS_LIMIT = 1000
 """Keys in a form or a query string."""
 
