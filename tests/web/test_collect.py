@@ -27,6 +27,7 @@ from facette.sources import aside, collecting
 from facette.sources.aside import Aside, RefusedEvent, refused_of
 from facette.sources.collecting import Committer
 from facette.sources.formats.request import BODY_LIMIT, EVENT_LIMIT, RECORD_LIMIT
+from facette.sources.record import decode
 from facette.web.collect import Bucket, collect_app, serve
 from tests.sources.test_formats import BODIES, PATHS
 from tests.web.collectors import KEY, OTHER, PROJECT, SLOW, Collector, in_log, project
@@ -296,6 +297,27 @@ def test_what_was_answered_is_in_the_log_of_a_killed_collector(tmp_path: Path, d
     assert len(answered) > 20
     assert answered <= {*kept}
     assert len(kept) == len({*kept})
+
+
+def test_two_collectors_write_to_one_log(tmp_path: Path) -> None:
+    folder, taken = tmp_path / "shop", []
+    with a_collector(folder) as one, a_collector(folder) as other:
+        for i in range(40):
+            answer = (one, other)[i % 2].post("/v1/track", json=ORDER | {"messageId": str(i)}, auth=(KEY, ""))
+            taken.append(answer.status_code)
+    assert taken == [200] * 40
+    assert [record["message_id"] for record in in_log(folder)] == [str(i) for i in range(40)]
+
+
+def test_a_log_that_is_a_file(tmp_path: Path) -> None:
+    """The collector knows nothing of where the log is."""
+    text = PROJECT.replace("    kind: log\n", "    kind: log\n    log: {kind: file, path: events.jsonl}\n", 1)
+    with a_collector(tmp_path / "shop", text) as collector:
+        batch = {"requests": [f"?idsite={key}&_id=a&url=u" for key in (KEY, OTHER)]}
+        assert collector.post("/matomo.php", json=batch).json()["tracked"] == 2
+    [line] = (tmp_path / "shop" / "events.jsonl").read_bytes().splitlines()
+    assert decode(line).source == "web"
+    assert [record["source"] for record in in_log(tmp_path / "shop", source=1)] == ["app"]
 
 
 @given(path=PATHS, body=BODIES | st.binary(max_size=100), key=st.sampled_from([KEY, ""]), query=st.text(max_size=20))
