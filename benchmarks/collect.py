@@ -34,18 +34,16 @@ app = collect_app(load(Path(sys.argv[1])), is_grouped=sys.argv[2] == "shared")
 serve(app, host="127.0.0.1", port=0, on_ready=lambda url: print(url, flush=True))
 """
 EVENT = {
-    **{"type": "track", "userId": "user-12345", "event": "Order Completed", "messageId": "0123456789abcdef0123456789"},
-    **{
-        "timestamp": "2026-11-22T11:30:15.250Z",
-        "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
-    },
+    **{"type": "track", "userId": "user-12345", "event": "Order Completed"},
+    "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
     "properties": {"order_id": "o-123456", "revenue": 39.95, "currency": "EUR", "category": "books", "quantity": 3},
 }
 
 
 def request(size: int) -> bytes:
     """A request with so many events, as it goes over the wire."""
-    content = {"batch": [EVENT] * size, "sentAt": "2026-11-22T11:30:16Z", "writeKey": KEY}
+    stamped = [{"messageId": f"{i:026}", "timestamp": f"2026-11-22T11:30:15.{i:03}Z"} for i in range(size)]
+    content = {"batch": [EVENT | one for one in stamped], "sentAt": "2026-11-22T11:30:16Z", "writeKey": KEY}
     body = json.dumps(content).encode()
     return b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 

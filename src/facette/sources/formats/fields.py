@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypedDict, Unpack, get_args
 from uuid import uuid4
 
 from facette.sources.formats.request import BadEventError, Object
-from facette.sources.record import Kind, Record
-from facette.sources.record import instant_text as instant
+from facette.sources.record import Kind, Record, instant_text
+
+instant = lru_cache(64)(instant_text)
+"""ISO 8601 in UTC with microseconds; the events of a request share the instant of receipt."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 AHEAD = timedelta(hours=24)
@@ -75,11 +78,14 @@ def text(event: Object, *keys: str) -> str | None:
     """The first of the values that is given, as text: a text without outer spaces, or a number's digits."""
     for key in keys:
         value = event.get(key)
-        if value is None or value == "":
+        if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        if isinstance(value, str):
+            written = value.strip()
+        elif isinstance(value, bool) or not isinstance(value, int | float):
             raise BadEventError(f"`{key}` is {_named(value)}: give a text")
-        written = str(value).strip()
+        else:
+            written = str(value)
         if len(written) > TEXT_LIMIT:
             raise BadEventError(f"`{key}` is longer than {TEXT_LIMIT} characters")
         if written:

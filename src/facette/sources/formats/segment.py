@@ -51,10 +51,11 @@ def items(request: Request) -> list[Item]:
     sent_at = None if kind else body.get("sentAt")
     shared = {} if kind else body.get("context")
 
+    given = tuple(key for key in (request.user, body.get("writeKey")) if isinstance(key, str) and key)
+
     def keys(event: Any) -> tuple[str, ...]:
         own = event.get("writeKey") if isinstance(event, dict) else None
-        given = dict.fromkeys(key for key in (request.user, body.get("writeKey"), own) if isinstance(key, str))
-        return tuple(key for key in given if key)
+        return (*given, own) if isinstance(own, str) and own not in ("", *given) else given
 
     def convert(event: Any) -> Record:
         return to_record(is_event(event), request.received_at, kind=kind, sent_at=sent_at, shared=shared)
