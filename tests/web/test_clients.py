@@ -334,6 +334,8 @@ def test_mixpanel_in_a_browser(collector: Collector, base64: bool) -> None:
     assert order["properties"]["revenue"] == 12.5
     assert all(abs(at(record) - datetime.now(UTC)) < SKEW for record in records)
     assert {record["context"]["library"]["name"] for record in (visit, view, joined, order)} == {"web"}
+    # of the address of the first visit, which the client sends by itself
+    assert all("`$set_once`" in event.reason for event in collector.refused())
 
 
 # ── Matomo ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -110,6 +110,16 @@ def facette(*words: object) -> Any:
     return json.loads(done.stdout) if "--json" in words else done.stdout
 
 
+def test_mixpanel_hears_of_a_refusal_what_it_hears_from_mixpanel(shared: Collector) -> None:
+    update = {"$token": KEY, "$distinct_id": "ann", "$add": {"n": 1}}
+    answer = shared.post("/engage", json=[update])
+    assert (answer.status_code, answer.text) == (200, "0")
+    verbose = shared.post("/engage", json=[update], params={"verbose": 1}).json()
+    assert (verbose["status"], "`$add`" in verbose["error"]) == (0, True)
+    imported = shared.post("/import", json=[{"event": "", "properties": {"token": KEY}}])
+    assert (imported.status_code, imported.json()["num_records_imported"]) == (400, 0)
+
+
 def test_an_unreadable_body_is_kept_aside_where_its_key_is_known(collector: Collector) -> None:
     assert collector.post("/v1/batch", content=b'{"batch": [', auth=(KEY, "")).status_code == 400
     assert collector.post("/v1/batch", content=b'{"batch": [').status_code == 400

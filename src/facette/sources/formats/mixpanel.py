@@ -178,14 +178,17 @@ def library(properties: Object) -> Object:
 
 
 def answer(request: Request, outcome: Outcome) -> Answer:
-    """1 or 0; an object if ``verbose`` is asked for, with the number taken if ``/import`` got JSON."""
-    status = 400 if outcome.is_failure else 200
+    """200 with 1 or 0, or an object if ``verbose`` is asked for; JSON to ``/import`` hears how many were taken, or 400.
+
+    A page's client shows any other status on its console, and it sends ``$set_once`` by itself.
+    """
     verdict = {"status": 0 if outcome.is_failure else 1, "error": outcome.first_reason or None}
     body = request.text
     if request.path == "/import" and is_json(body):
+        status = 400 if outcome.is_failure else 200
         told = {"code": status, "num_records_imported": outcome.n_accepted, "failed_records": outcome.refused}
         return json_answer(status, told | verdict)
     parameters = request.parameters if is_json(body) else request.parameters | form(body)
     if parameters.get("verbose") == "1":
-        return json_answer(status, verdict)
-    return Answer(status, b"0" if outcome.is_failure else b"1", "text/plain")
+        return json_answer(200, verdict)
+    return Answer(200, b"0" if outcome.is_failure else b"1", "text/plain")
