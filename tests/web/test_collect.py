@@ -462,6 +462,12 @@ def test_it_listens_before_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         serve(app, host="127.0.0.1", port=0, on_ready=knock)
 
+    async def close() -> None:
+        async with app.router.lifespan_context(app):
+            pass
+
+    asyncio.run(close())
+
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     project(tmp_path)
