@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facette.definitions.project import load
-from facette.errors import LogError, LogFullError, RunError
+from facette.errors import FacetteError, LogError, LogFullError
 from facette.sources import aside, collecting
 from facette.sources.aside import Aside, RefusedEvent, refused_of
 from facette.sources.collecting import Committer
@@ -441,7 +441,7 @@ def test_when_too_much_waits_nothing_more_is_taken(tmp_path: Path, monkeypatch: 
     ],
 )
 def test_what_cannot_start(tmp_path: Path, text: str, why: str) -> None:
-    with pytest.raises(RunError, match=why) as caught:
+    with pytest.raises(FacetteError, match=why) as caught:
         collect_app(load(project(tmp_path, text)), environment={})
     assert caught.value.remedy
 

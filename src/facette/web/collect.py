@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import socket
 import sqlite3
 import time
@@ -34,6 +33,7 @@ from facette.definitions.project import Definitions
 from facette.errors import LogError, LogFullError, RunError
 from facette.sources.aside import Aside, RefusedEvent
 from facette.sources.collecting import Committer
+from facette.sources.environment import from_environment
 from facette.sources.formats import FORMATS, Format
 from facette.sources.formats.request import (
     BODY_LIMIT,
@@ -336,8 +336,8 @@ def collect_app(
     is_grouped  : whether requests share appends
     environment : for ``${NAME}`` in write keys
 
-    RunError if there is no key, if two sources have one in common, or if a variable is not set. LogError if a log
-    cannot be opened.
+    RunError if there is no key, or if two sources have one in common; SourceError if a variable is not set; LogError
+    if a log cannot be opened.
     """
     committers: list[tuple[LogKind, Committer]] = []
     doors: dict[str, Door] = {}
@@ -349,7 +349,7 @@ def collect_app(
             committer = _committer(source.log, definitions, is_grouped=is_grouped)
             committers.append((source.log, committer))
         for written in source.write_keys:
-            key = _expanded(written, source.name, environment)
+            key = from_environment(written, f"A write key of source {source.name}", environment=environment)
             if key in doors:
                 raise RunError(
                     f"Sources {doors[key].source} and {source.name} share a write key.", remedy="Give each its own."
@@ -382,17 +382,6 @@ def collect_app(
 def _committer(kind: LogKind, definitions: Definitions, *, is_grouped: bool) -> Committer:
     folder = definitions.folder
     return Committer(lambda: open_log(kind, folder), lambda: Aside(folder), is_grouped=is_grouped)
-
-
-def _expanded(written: str, source: str, environment: Mapping[str, str]) -> str:
-    def value_of(reference: re.Match[str]) -> str:
-        name = reference[1]
-        if not environment.get(name):
-            message = f"A write key of source {source} needs the environment variable {name}, which is not set."
-            raise RunError(message, remedy=f"Set it before: export {name}=…")
-        return environment[name]
-
-    return re.sub(r"\$\{(\w+)\}", value_of, written)
 
 
 def serve(app: Starlette, *, host: str, port: int, on_ready: Callable[[str], None] = lambda _: None) -> None:
