@@ -301,7 +301,7 @@ def test_thresholds_are_those_of_the_feature_table(found: duckdb.DuckDBPyConnect
         WHERE spend_365d > {values["spend_p90"]!r} OR average_basket > {values["large_basket"]!r}
     """,
     )
-    assert people_of(found, "SELECT profile_id FROM memberships WHERE segment = 'big_spenders'") == meant
+    assert people_of(found, "SELECT profile_id FROM wide WHERE big_spenders") == meant
     assert len(meant) >= 100
     assert 0 < values["usual_visits"] < 30
 

@@ -51,7 +51,7 @@ REASONS = {
     "new links took a profile apart": "de nouveaux liens ont séparé un profil",
 }
 """What cleaning and plans say of their reasons, in French; what is missing here is shown as it was given."""
-PHRASES = {"new from ": "nouveautés : ", "to be read": "à lire"}
+PHRASES = {"new from ": "nouveautés : ", "to be read": "à lire", " records wait": " enregistrements en attente"}
 """The same, of what stands beside names and numbers."""
 
 TEXTS: dict[str, dict[Language, str]] = {
