@@ -166,12 +166,12 @@ def _time_passed(definitions: Definitions, published: Snapshot, moment: Moment) 
         return f"time passed: {before.today} → {moment.today}"
     if published.pending_from and published.pending_from <= moment.as_of.isoformat():
         return "time passed: what lay in the future has happened"
-    if moment.step != before.step and _uses_the_clock(definitions):
+    if moment.step != before.step and uses_the_clock(definitions):
         return f"time passed: {before.step:%H:%M} → {moment.step:%H:%M} UTC"
     return ""
 
 
-def _uses_the_clock(definitions: Definitions) -> bool:
+def uses_the_clock(definitions: Definitions) -> bool:
     """Whether any rule or feature speaks of hours or minutes, so that it can change within a day."""
     trees = [checked.rule for checked in definitions.rules.values()] + [*definitions.aggregates.values()]
     return any(unit in CLOCK_UNITS for _, unit in tree.durations(trees))

@@ -17,6 +17,7 @@ from tests.cases import COMPARED
 from tests.oracles.rules import same
 from tests.timelines.batch import batch
 from tests.timelines.engine import Engine, Found
+from tests.timelines.live import Live
 from tests.timelines.plainly import counted, plainly
 from tests.timelines.story import Happening, Moment, Record, Redefined, Step, Story, read
 
@@ -40,6 +41,22 @@ def test_story(story: Story, tmp_path: Path, request: pytest.FixtureRequest) -> 
     engine = batch(story, tmp_path, is_real=request.config.getoption("--real-runs"))
     Teller(story, engine, tmp_path, request.node.callspec.id).tell()
     COMPARED["told stories"] += 1
+
+
+@pytest.mark.parametrize("is_rebased", [False, True], ids=["live", "live-and-runs"])
+@pytest.mark.parametrize("story", _cases())
+def test_story_live(story: Story, is_rebased: bool, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if any(step.correct for step in story.steps):
+        pytest.skip("what is in a log is never corrected")
+    needs_runs = any(feature.quantiles for feature in story.features.values())
+    if needs_runs and not is_rebased:
+        pytest.skip("the cuts of scores are those of the last run")
+    engine = Live(tmp_path, sum(map(ord, story.name)), is_rebased=is_rebased)
+    try:
+        Teller(story, engine, tmp_path, request.node.callspec.id).tell()
+    finally:
+        engine.close()
+    COMPARED["told stories, live"] += 1
 
 
 class Teller:

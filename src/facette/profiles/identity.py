@@ -94,7 +94,7 @@ def resolve(
     highest = highest if previous is None else max(highest, _highest_id(previous))
     kept_identities = kept_links = None
     if previous is not None and links is not None:
-        touched = ibis.memtable(pa.table({"profile_id": _touched(rows, previous, links, kinds)}))
+        touched = ibis.memtable(pa.table({"profile_id": touched_profiles(rows, previous, links, kinds)}))
         kept_identities = previous.anti_join(touched, "profile_id")
         previous = ibis.memtable(previous.semi_join(touched, "profile_id").to_pyarrow())
         on_touched = [links.kind_a == previous.kind, links.value_a == previous.value]
@@ -159,12 +159,17 @@ def _highest_id(previous: ir.Table) -> int:
     return max(highest["profile_id"][0].as_py() or 0, highest["first_id"][0].as_py() or 0)
 
 
-def _touched(rows: pa.Table, previous: ir.Table, links: ir.Table, kinds: Sequence[model.Identifier]) -> np.ndarray:
-    """Previous profiles that the rows mention, and all that refused links connect with them."""
+def touched_profiles(
+    observations: pa.Table, previous: ir.Table, links: ir.Table, kinds: Sequence[model.Identifier]
+) -> np.ndarray:
+    """Previous profiles that observations mention, and all that refused links connect with them.
+
+    :func:`resolve` gives of them and of new ones what it would give with all, if it is given theirs alone.
+    """
     mentioned = pa.concat_tables(
         pa.table({"kind": pa.repeat(kind.name, len(values)), "value": values})
         for kind in kinds
-        for values in [pc.unique(rows[f"id_{kind.name}"]).drop_null()]
+        for values in [pc.unique(observations[f"id_{kind.name}"]).drop_null()]
     )
     direct = previous.semi_join(ibis.memtable(mentioned), ["kind", "value"]).select("profile_id").distinct()
     refused = links.filter(links.is_refused).select("kind_a", "value_a", "kind_b", "value_b").distinct()

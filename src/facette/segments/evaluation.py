@@ -37,6 +37,7 @@ class Known:
     fitted   : the models to apply; one that is missing gives no values
     keep     : computes a table once, where it is read several times
     rows_at  : features of earlier moments, for moving averages
+    cuts     : those of scores and thresholds, where the profiles are not the whole population; None: computed of them
     """
 
     moment: Moment
@@ -45,6 +46,7 @@ class Known:
     fitted: Fitted
     keep: Callable[[ir.Table], ir.Table] = lambda table: table
     rows_at: RowsAt = _no_past
+    cuts: Mapping[str, tuple[float, ...]] | None = None
 
 
 def rule_row(known: Known, definitions: Definitions, rules: Collection[tree.Checked]) -> ir.Table:
@@ -66,7 +68,9 @@ def rule_row(known: Known, definitions: Definitions, rules: Collection[tree.Chec
         )
         for event, aggregates in by_event(plan.aggregates).items()
     }
-    cuts = cuts_at(known.profiles, partials, plan, known.moment, known.rows_at)
+    cuts = known.cuts
+    if cuts is None:
+        cuts = cuts_at(known.profiles, partials, plan, known.moment, known.rows_at)
     row = feature_table(known.profiles, partials, plan, known.moment, cuts)
     models = _models(known, definitions, rules)
     return row.mutate(**{item.name: model_output(item, known.fitted.get(item.name), row) for item in models})
@@ -85,7 +89,7 @@ def row_plan(known: Known, definitions: Definitions, rules: Collection[tree.Chec
         plan.values,
         plan.rules,
     )
-    return needed(lacking, columns - there)
+    return needed(lacking, columns - there, is_fitted=known.cuts is not None)
 
 
 def events_scanned(plan: FeaturePlan) -> set[str]:

@@ -1,0 +1,1 @@
+"""The live engine: what a run would publish, after every few events."""

@@ -1,0 +1,49 @@
+"""What the worker tells: who entered and who left which segment, when, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Literal
+
+What = Literal["entered", "left", "merged"]
+Why = Literal["events", "time", "run", "definition"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One profile entered or left a segment, or became part of another profile.
+
+    id         : the same whenever this change is told again, and of no other
+    profile_id : who; ids that no run has given yet are provisional, and become part of lasting ones
+    segment    : empty where a profile became part of another
+    why        : something arrived; time passed; a run was published; a definition changed
+    events     : ids of the events of this profile that arrived with it
+    into       : the profile that it became part of
+    """
+
+    id: str
+    profile_id: int
+    segment: str
+    change: What
+    at: datetime
+    why: Why
+    events: tuple[str, ...] = ()
+    into: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "at": self.at.isoformat(timespec="microseconds"), "events": list(self.events)}
+
+
+Positions = Mapping[str, Mapping[str, int]]
+"""Log → how far it has been read."""
+
+
+def change_id(base: str, positions: Positions, at: datetime, profile_id: int, segment: str) -> str:
+    """By what was known and the instant: a change that was not told before a crash is told with the same id."""
+    known = sorted((log, sorted(position.items())) for log, position in positions.items())
+    told = f"{base}\n{known}\n{at.isoformat()}\n{profile_id}\n{segment}"
+    return blake2b(told.encode(), digest_size=12).hexdigest()

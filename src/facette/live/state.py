@@ -1,0 +1,310 @@
+"""The worker's state on disk: what it knows beyond the published snapshot, who is where, and how far it has read.
+
+One SQLite file in WAL mode. A step of the worker is one transaction: after a crash all of it is there, or nothing. One
+process at a time has it open.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from facette.errors import RunError
+from facette.live.changes import Change, Positions
+from facette.live.knowledge import Arrived
+from facette.live.memberships import EPOCH
+
+FOLDER = "live"
+SCHEMA = """
+create table if not exists meta (key text primary key, value text not null) without rowid;
+create table if not exists parts (n integer not null, name text not null, body blob not null);
+create table if not exists identities (
+    kind text, value text, profile_id integer, first_id integer, known_from integer,
+    primary key (kind, value)) without rowid;
+create table if not exists links (
+    kind_a text, value_a text, kind_b text, value_b text, source text, seen_at integer, is_refused integer, reason text,
+    primary key (kind_a, value_a, kind_b, value_b, source)) without rowid;
+create table if not exists merged (old_id integer primary key, new_id integer not null);
+create table if not exists members (
+    profile_id integer, segment text, since integer not null, primary key (profile_id, segment)) without rowid;
+create table if not exists changes (
+    seq integer primary key autoincrement, id text unique not null, profile_id integer not null, segment text not null,
+    change text not null, at integer not null, why text not null, events text not null, into_id integer);
+create index if not exists changes_of on changes (profile_id);
+create table if not exists sinks (name text primary key, seq integer not null) without rowid;
+"""
+
+IDENTITIES = ("kind", "value", "profile_id", "first_id", "known_from")
+LINKS = ("kind_a", "value_a", "kind_b", "value_b", "source", "seen_at", "is_refused", "reason")
+PUT = {
+    "identities": "insert or replace into identities values (?, ?, ?, ?, ?)",
+    "links": "insert or replace into links values (?, ?, ?, ?, ?, ?, ?, ?)",
+}
+INSTANTS = ("known_from", "seen_at")
+
+
+@dataclass(frozen=True)
+class Known:
+    """How far the worker has come.
+
+    base        : the published run that it builds on
+    definitions : fingerprint of what memberships were computed by
+    positions   : how far each log has been read
+    as_of       : the instant of the last step
+    highest     : the highest profile id given, provisional ones included, so that none is given twice
+    n_steps     : steps so far
+    """
+
+    base: str
+    definitions: str
+    positions: Positions
+    as_of: datetime
+    highest: int = 0
+    n_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One step, as it is saved.
+
+    arrived   : what came in
+    merged    : every merge that still holds
+    changes   : what is told
+    concerned : the profiles whose memberships are given; None where the state is made anew, with those of everybody
+    members   : (profile_id, segment, since) of theirs
+    """
+
+    known: Known
+    arrived: Sequence[Arrived]
+    merged: Mapping[int, int]
+    changes: Sequence[Change]
+    concerned: Collection[int] | None
+    members: Sequence[tuple[int, str, int]]
+
+
+class State:
+    """The state of one project's worker. RunError if another process has it open, or if it cannot be used."""
+
+    def __init__(self, store: Path) -> None:
+        self.path = store / FOLDER / "state.db"
+        with _errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path.parent / "lock").open("a+b", buffering=0)
+        self._take_lock()
+        with _errors(self.path):
+            self._db = sqlite3.connect(self.path, isolation_level=None)
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = full")
+            self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+        self._lock.close()
+
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def known(self) -> Known | None:
+        """How far the worker had come; None before its first step."""
+        meta = dict(self._rows("select key, value from meta"))
+        if "base" not in meta:
+            return None
+        return Known(
+            meta["base"],
+            meta["definitions"],
+            json.loads(meta["positions"]),
+            _instant(int(meta["as_of"])),
+            int(meta["highest"]),
+            int(meta["n_steps"]),
+        )
+
+    def parts(self) -> dict[str, pa.Table]:
+        """What was cleaned since the snapshot: ``events_<kind>`` and ``records_<source>`` → rows."""
+        found: dict[str, list[pa.Table]] = {}
+        for name, body in self._rows("select name, body from parts order by rowid"):
+            found.setdefault(name, []).append(pa.ipc.open_stream(body).read_all())
+        return {name: pa.concat_tables(tables) for name, tables in found.items()}
+
+    def identities(self, schema: pa.Schema) -> pa.Table:
+        return _table(self._rows("select * from identities"), IDENTITIES, schema)
+
+    def links(self, schema: pa.Schema) -> pa.Table:
+        return _table(self._rows("select * from links"), LINKS, schema)
+
+    def merged(self) -> dict[int, int]:
+        return dict(self._rows("select old_id, new_id from merged"))
+
+    def members(self) -> list[tuple[int, str, int]]:
+        """(profile_id, segment, since)"""
+        return list(self._rows("select profile_id, segment, since from members"))
+
+    def identifiers(self, from_id: int) -> dict[int, list[tuple[str, str]]]:
+        """Profiles from an id on → their identifiers, of those that came live."""
+        found: dict[int, list[tuple[str, str]]] = {}
+        query = "select profile_id, kind, value from identities where profile_id >= ? order by kind, value"
+        for profile_id, kind, value in self._rows(query, from_id):
+            found.setdefault(profile_id, []).append((kind, value))
+        return found
+
+    def changes(self, after: int = 0, most: int = -1) -> list[tuple[int, Change]]:
+        """What was told, with its number, in order."""
+        query = """select seq, id, profile_id, segment, change, at, why, events, into_id from changes
+            where seq > ? order by seq limit ?"""
+        return [
+            (seq, Change(id_, profile_id, segment, change, _instant(at), why, tuple(json.loads(events)), into))
+            for seq, id_, profile_id, segment, change, at, why, events, into in self._rows(query, after, most)
+        ]
+
+    def sent(self, sink: str) -> int:
+        """The number of the last change that a sink has."""
+        rows = list(self._rows("select seq from sinks where name = ?", sink))
+        return rows[0][0] if rows else 0
+
+    # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def save(self, step: Saved) -> None:
+        """One step of the worker, wholly or not at all; on disk when it returns."""
+        with self._transaction() as db:
+            if step.concerned is None:
+                for emptied in EMPTIED:
+                    db.execute(emptied)
+            else:
+                db.executemany("delete from members where profile_id = ?", [(one,) for one in step.concerned])
+            db.executemany("insert into members values (?, ?, ?)", step.members)
+            for arrived in step.arrived:
+                self._put(db, step.known.n_steps, arrived)
+            if step.concerned is None or any(arrived.merged or arrived.split for arrived in step.arrived):
+                db.execute("delete from merged")
+                db.executemany("insert into merged values (?, ?)", list(step.merged.items()))
+            db.executemany(
+                "insert into changes (id, profile_id, segment, change, at, why, events, into_id)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        *(each.id, each.profile_id, each.segment, each.change, _micros(each.at), each.why),
+                        *(json.dumps(each.events), each.into),
+                    )
+                    for each in step.changes
+                ],
+            )
+            known = step.known
+            meta = {
+                "base": known.base,
+                "definitions": known.definitions,
+                "positions": json.dumps(known.positions, sort_keys=True),
+                "as_of": str(_micros(known.as_of)),
+                "highest": str(known.highest),
+                "n_steps": str(known.n_steps),
+            }
+            db.executemany("insert or replace into meta values (?, ?)", list(meta.items()))
+
+    def mark_sent(self, sink: str, seq: int) -> None:
+        with self._transaction() as db:
+            db.execute("insert or replace into sinks values (?, ?)", (sink, seq))
+
+    @staticmethod
+    def _put(db: sqlite3.Connection, n: int, arrived: Arrived) -> None:
+        parts = {f"events_{kind}": table for kind, table in arrived.events.items()}
+        parts |= {f"records_{name}": table for name, table in arrived.records.items()}
+        db.executemany(
+            "insert into parts values (?, ?, ?)", [(n, name, _bytes(table)) for name, table in parts.items()]
+        )
+        for name, columns, table in (("identities", IDENTITIES, arrived.identities), ("links", LINKS, arrived.links)):
+            if table is not None and len(table):
+                db.executemany(PUT[name], zip(*(_plain(table, column) for column in columns), strict=True))
+
+    def _rows(self, query: str, *values: Any) -> Iterator[Any]:
+        with _errors(self.path):
+            yield from self._db.execute(query, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with _errors(self.path):
+            self._db.execute("begin immediate")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.rollback()
+                raise
+            self._db.commit()
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.seek(0)
+            process = self._lock.read().decode() or "unknown"
+            self._lock.close()
+            raise RunError(
+                f"Another worker keeps {self.path.parent.parent.parent} up to date (process {process}).",
+                remedy="Stop it first: there is one worker for each project.",
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()).encode())
+
+
+EMPTIED = (
+    "delete from parts",
+    "delete from identities",
+    "delete from links",
+    "delete from merged",
+    "delete from members",
+)
+
+
+def _bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _plain(table: pa.Table, column: str) -> list[Any]:
+    """Values as SQLite keeps them: instants as microseconds."""
+    values = table[column]
+    if column in INSTANTS:
+        values = values.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    return list(values.to_pylist())
+
+
+def _table(rows: Iterable[tuple[Any, ...]], columns: tuple[str, ...], schema: pa.Schema) -> pa.Table:
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    made = {}
+    for name, column in zip(columns, values, strict=True):
+        kind = schema.field(name).type
+        if pa.types.is_timestamp(kind):
+            made[name] = pa.array(column, pa.int64()).cast(pa.timestamp("us", "UTC")).cast(kind)
+        elif pa.types.is_boolean(kind):
+            made[name] = pa.array([bool(value) for value in column], kind)
+        else:
+            made[name] = pa.array(column, kind)
+    return pa.table(made)
+
+
+def _micros(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def _instant(micros: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise RunError(
+            f"The state of the worker, {path}, cannot be used: {error}.",
+            remedy="Make room on the disk, or see whether its folder may be written. What is in it can be made anew: "
+            f"remove {path.parent}, and start again; changes since the published run are then told again.",
+        ) from error

@@ -1,0 +1,301 @@
+"""Follow the logs, and keep memberships up to date after every few records.
+
+This module owns the effects (logs, sinks, the machine's clock) and contains no meaning: that is in ``live``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from facette.clock import Moment
+from facette.definitions.documents import yaml_files
+from facette.definitions.model import LogSource
+from facette.definitions.project import Definitions, load
+from facette.errors import FacetteError, RunError
+from facette.live.changes import Change, Positions
+from facette.live.records import Raw, raw_tables
+from facette.live.sinks import Sink, deliver
+from facette.live.state import State
+from facette.live.worker import Worker
+from facette.run import moment_of
+from facette.sources.landing import Landing
+from facette.sources.log import Log, LogPosition, Reader, has_reached, open_log
+from facette.sources.logged import position_of, title_of
+from facette.warehouse.ledger import Ledger
+from facette.warehouse.published import Snapshot, Store
+
+GROUP = "live"
+"""As which the worker reads the logs."""
+
+BATCH = 10_000
+WAIT = 0.5  # seconds to wait for records before looking at the clock again
+PATIENCE = 5.0  # seconds to wait for records that a log says it has
+CHECK = 2.0  # seconds between two looks at the definitions
+
+
+@dataclass
+class Figures:
+    """What a worker has done since it began, and how far it is behind."""
+
+    records: int = 0
+    refused: int = 0
+    changes: int = 0
+    steps: int = 0
+    waiting: int | None = None
+    seconds: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+
+class Watcher(Protocol):
+    """Whoever watches a worker."""
+
+    def show(self, figures: Figures) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A log, the sources that are in it, and who reads it."""
+
+    log: Log
+    sources: tuple[LogSource, ...]
+    readers: list[Reader]
+
+
+def follow(
+    definitions: Definitions,
+    watcher: Watcher,
+    *,
+    sinks: Sequence[Sink] = (),
+    as_of: datetime | date | None = None,
+    is_once: bool = False,
+    most: int = BATCH,
+) -> Figures:
+    """Keep memberships up to date until somebody interrupts, or with ``is_once`` until the logs are read to their end.
+
+    as_of : the clock stands at this instant instead of going; by default as the project says, as of runs
+    most  : records in a step
+    """
+
+    def clock() -> datetime:
+        return moment_of(definitions, as_of, datetime.now(UTC)).as_of
+
+    with Stream(definitions, clock(), sinks) as stream:
+        files = _Files(definitions.folder)
+        while True:
+            now = clock()
+            n_read = stream.run_step(clock, most=most, wait=0.0 if is_once else _until_step(now))
+            stream.figures.waiting = stream.waiting()
+            watcher.show(stream.figures)
+            if is_once and not n_read:
+                return stream.figures
+            stream.reload(files, clock)
+
+
+class Stream:
+    """A worker with its logs. RunError if another one is at work, nothing is published, or there is no log."""
+
+    def __init__(self, definitions: Definitions, now: datetime, sinks: Sequence[Sink] = ()) -> None:
+        self.definitions, self.sinks = definitions, sinks
+        self.store = Store(definitions.folder)
+        self.figures = Figures()
+        self._closing = ExitStack()
+        try:
+            self.state = self._closing.enter_context(closing(State(self.store.folder)))
+            self._logs = self._open_logs()
+            self._closing.callback(self._stop_reading)
+            self.worker = self._closing.enter_context(
+                closing(Worker(definitions, self.store, self.state, self._replay, now))
+            )
+            self._read_on()
+            self._deliver()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._closing.close()
+
+    def step(self, now: datetime, *, most: int = BATCH, wait: float = 0.0) -> int:
+        """Take in the next records, let time pass until now, tell what changed; the number of records.
+
+        wait : seconds to wait for a record where there is none; the instant is then that after the waiting if ``now``
+               is a clock
+        """
+        return self.run_step(lambda: now, most=most, wait=wait)
+
+    def run_step(self, clock: Callable[[], datetime], *, most: int = BATCH, wait: float = 0.0) -> int:
+        """The same by a clock, which is asked once the records are there."""
+        self._follow_published(clock)
+        raw, positions = self._read(most, wait)
+        began = time.perf_counter()
+        changes = self.worker.step(raw, positions, clock())
+        self._count(raw, changes)
+        self.figures.seconds += time.perf_counter() - began
+        return raw.n_records
+
+    def redefine(self, definitions: Definitions, now: datetime) -> None:
+        """Go over to other definitions."""
+        changes = self.worker.redefine(definitions, now)
+        self.definitions = definitions
+        self._count(Raw({}), changes)
+
+    def reload(self, files: _Files, clock: Callable[[], datetime]) -> None:
+        """Go over to the definitions in the project's files if they changed; what is wrong with them is a warning."""
+        if not files.have_changed():
+            return
+        try:
+            self.redefine(load(self.definitions.folder), clock())
+        except FacetteError as error:
+            self.figures.warnings.append(str(error))
+
+    def waiting(self) -> int | None:
+        """How many records wait in the logs; None if only reading would tell."""
+        counts = [each.log.waiting(self.worker.positions.get(name)) for name, each in self._logs.items()]
+        return None if None in counts else sum(count or 0 for count in counts)
+
+    # ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _open_logs(self) -> dict[str, _Open]:
+        by_name: dict[str, list[LogSource]] = {}
+        for source in self.definitions.project.sources:
+            if isinstance(source, LogSource):
+                by_name.setdefault(_name(source), []).append(source)
+        if not by_name:
+            raise RunError(
+                "There is nothing to follow: no source of this project is a log.",
+                remedy="Declare a source of kind `log` (docs/live.md), or use `facette run`.",
+            )
+        opened = {}
+        for name, sources in by_name.items():
+            log = self._closing.enter_context(closing(open_log(sources[0].log, self.definitions.folder)))
+            opened[name] = _Open(log, tuple(sources), [])
+        return opened
+
+    def _replay(self, snapshot: Snapshot, until: Positions) -> Iterator[tuple[Raw, Positions]]:
+        """What the logs hold beyond a snapshot, at least until these positions."""
+        self._stop_reading()
+        positions = {name: self._consumed(each, snapshot) or each.log.start() for name, each in self._logs.items()}
+        yield Raw({}), dict(positions)
+        for name, each in self._logs.items():
+            reader = each.log.reader(GROUP, after=positions[name])
+            try:
+                reader.commit(positions[name])  # what came before it is in the snapshot
+                while name in until and not has_reached(positions[name], until[name]):
+                    raw, positions[name] = self._take(each, reader, BATCH, PATIENCE)
+                    if not raw.n_records:
+                        break
+                    yield raw, dict(positions)
+            finally:
+                reader.close()
+
+    def _read_on(self) -> None:
+        """Read on from where the worker stands."""
+        self._stop_reading()
+        for name, each in self._logs.items():
+            each.readers.append(each.log.reader(GROUP, after=self.worker.positions.get(name)))
+
+    def _stop_reading(self) -> None:
+        for each in self._logs.values():
+            while each.readers:
+                each.readers.pop().close()
+
+    def _read(self, most: int, wait: float) -> tuple[Raw, Positions]:
+        """The next records of all logs together; waits only if there is none."""
+        positions: dict[str, LogPosition] = dict(self.worker.positions)
+        tables: dict[str, Any] = {}
+        n_records = n_refused = 0
+        for name, each in self._logs.items():
+            raw, positions[name] = self._take(each, each.readers[0], most, 0.0 if n_records else wait / len(self._logs))
+            tables |= raw.tables
+            n_records += raw.n_records
+            n_refused += raw.n_refused
+        return Raw(tables, n_records, n_refused), positions
+
+    def _take(self, each: _Open, reader: Reader, most: int, wait: float) -> tuple[Raw, LogPosition]:
+        records = reader.read(most, wait=wait)
+        if records.missed:
+            self.figures.warnings.append(
+                f"{title_of(each.sources[0].log)}: {records.missed:,} records were forgotten before they were read; "
+                "the next run has them only if it read them in time."
+            )
+        return raw_tables(each.sources, records.bodies, "live"), records.after
+
+    def _consumed(self, each: _Open, snapshot: Snapshot) -> LogPosition | None:
+        """How far the snapshot has read a log: as far as the source of it that came least far."""
+        found: LogPosition | None = None
+        ledger = Ledger(self.store.folder)
+        try:
+            for source in each.sources:
+                taken = snapshot.consumed.get(source.name, ())
+                parts = [Landing(**row).part for row in ledger.landings(source.name) if row["landing"] in taken]
+                position = position_of(parts)
+                if position is None:
+                    return None
+                found = position if found is None or has_reached(found, position) else found
+        finally:
+            ledger.close()
+        return found
+
+    # ── what is published ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _follow_published(self, clock: Callable[[], datetime]) -> None:
+        """Build on a new published run."""
+        snapshot = self.store.must_be_published()
+        if snapshot.run != self.worker.known.base:
+            changes = self.worker.rebase(snapshot, clock())
+            self._read_on()
+            self._count(Raw({}), changes)
+
+    def _count(self, raw: Raw, changes: Sequence[Change]) -> None:
+        self.figures.records += raw.n_records
+        self.figures.refused += raw.n_refused
+        self.figures.changes += len(changes)
+        self.figures.steps += 1
+        if changes:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        for sink in self.sinks:
+            deliver(self.state, sink)
+
+
+class _Files:
+    """The files with a project's definitions, looked at now and then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._seen = self._stamp()
+        self._looked = time.monotonic()
+
+    def have_changed(self) -> bool:
+        if time.monotonic() - self._looked < CHECK:
+            return False
+        self._looked = time.monotonic()
+        before, self._seen = self._seen, self._stamp()
+        return self._seen != before
+
+    def _stamp(self) -> list[tuple[str, int, int]]:
+        return [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in yaml_files(self.folder)]
+
+
+def _name(source: LogSource) -> str:
+    """The same for sources that are in one log."""
+    return f"{source.log.kind}:{title_of(source.log)}"
+
+
+def _until_step(now: datetime) -> float:
+    """Seconds to wait for records: not beyond the next 5-minute step, with which windows roll."""
+    passed = (now - Moment(now).step).total_seconds()
+    return max(0.001, min(WAIT, 300 - passed))
