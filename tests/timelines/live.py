@@ -113,7 +113,8 @@ class Live:
         assert self.stream is not None
         before = {segment: set(self.before.get(segment, ())) for segment in now}
         replayed = {segment: set(ids) for segment, ids in before.items()}
-        for self.told, change in self.stream.state.changes(self.told):
+        for told, change in self.stream.state.changes(self.told):
+            self.told = told
             if change.change == "merged":
                 for members in (*before.values(), *replayed.values()):
                     if change.profile_id in members:

@@ -6,7 +6,7 @@ made by the functions of a run: cleaning, identities, the golden record.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -30,7 +30,7 @@ from facette.warehouse.ledger import Ledger
 from facette.warehouse.published import Draft, Snapshot, Store
 
 PROVISIONAL = 2_000_000_000
-"""Profiles that no run has seen yet have ids from here on; the next run gives them their own, as if they were merged."""
+"""Profiles that no run has seen have ids from here on; the next run gives them others, as if they were merged."""
 
 Due = tuple[datetime, int]
 """When something about a profile begins to count, and the profile."""
@@ -106,9 +106,10 @@ class Knowledge:
     # ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def absorb(self, raw: Mapping[str, pa.Table], now: datetime) -> Arrived:
-        """Clean raw rows, find out whose they are, and know them from now on. Rows that are known already bring nothing.
+        """Clean raw rows, find out whose they are, and know them from now on. Rows known already bring nothing.
 
-        raw : source → rows as found; now : what begins to count after it is told as due
+        raw : source → rows as found
+        now : what begins to count after it is told as due
         """
         events: dict[str, pa.Table] = {}
         records: dict[str, pa.Table] = {}
@@ -279,21 +280,25 @@ class Knowledge:
     def profiles(self, moment: Moment, whose: ir.Table | None) -> ir.Table:
         """Profiles with the traits that were known at a moment; all, or those asked for."""
         identities = self.con.table("identities")
-        records = {
-            source.name: table
-            for source in self.project.sources
-            if source.people and (table := _union(self._parts(f"records_{source.name}"))) is not None
-        }
+        records = self._records()
         if whose is None:
             return self.keep(profiles_at(records, identities, self.project, moment))
         own = self.keep(identities.semi_join(whose, "profile_id"))
         records = {name: self.keep(self._mentioning(table, own)) for name, table in records.items()}
         mentioned = [own.select("kind", "value"), *(self._mentioned(table) for table in records.values())]
-        concerned = identities.semi_join(
-            ibis.union(*mentioned) if len(mentioned) > 1 else mentioned[0], ["kind", "value"]
-        )
-        profiles = profiles_at(records, self.keep(concerned), self.project, moment)
+        every = ibis.union(*mentioned) if len(mentioned) > 1 else mentioned[0]
+        concerned = self.keep(identities.semi_join(every, ["kind", "value"]))
+        profiles = profiles_at(records, concerned, self.project, moment)
         return self.keep(profiles.semi_join(whose, "profile_id"))
+
+    def _records(self) -> dict[str, ir.Table]:
+        """All records of people, by source."""
+        found = {
+            source.name: _union(self._parts(f"records_{source.name}"))
+            for source in self.project.sources
+            if source.people
+        }
+        return {name: table for name, table in found.items() if table is not None}
 
     def _mentioning(self, records: ir.Table, identities: ir.Table) -> ir.Table:
         """The records that have one of the identifiers."""
@@ -353,15 +358,9 @@ class Knowledge:
 
     def due(self, after: datetime) -> list[Due]:
         """What is known already and begins to count after an instant."""
-        events = [
-            self.events(kind, None) for kind in self.definitions.vocabulary.events if self._parts(f"events_{kind}")
-        ]
-        records = [
-            table
-            for source in self.project.sources
-            if source.people and (table := _union(self._parts(f"records_{source.name}"))) is not None
-        ]
-        return list(self._due(events, records, self.con.table("identities"), after))
+        kinds = [kind for kind in self.definitions.vocabulary.events if self._parts(f"events_{kind}")]
+        events = [self.events(kind, None) for kind in kinds]
+        return list(self._due(events, self._records().values(), self.con.table("identities"), after))
 
     def _due(
         self, events: Iterable[ir.Table], records: Iterable[ir.Table], identities: ir.Table, after: datetime
@@ -417,6 +416,14 @@ class Knowledge:
             self._live.add(f"live_{name}")
         elif len(rows):
             self.con.insert(f"live_{name}", rows)
+
+
+def _readers(source: model.LogSource) -> Iterator[tuple[str, model.People | model.Events]]:
+    """What a source gives, by the names that bounds of outliers have."""
+    if source.people:
+        yield source.name, source.people
+    for item in source.events:
+        yield f"{source.name}.{item.name}", item
 
 
 REPLACED = {

@@ -18,7 +18,7 @@ from facette.definitions.project import Definitions
 from facette.errors import RunError
 from facette.live.changes import Change, Positions, What, Why, change_id
 from facette.live.engine import Engine, Recomputing
-from facette.live.knowledge import PROVISIONAL, Arrived, Knowledge
+from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
 from facette.live.memberships import Memberships, Moved
 from facette.live.records import NOTHING, Raw
 from facette.live.state import Known, Saved, State
@@ -30,7 +30,20 @@ Replay = Callable[[Snapshot, Positions], Iterator[tuple[Raw, Positions]]]
 
 
 class Worker:
-    """Keeps the memberships of one project up to date."""
+    """Keeps the memberships of one project up to date.
+
+    known       : how far it has come
+    knowledge   : people and events
+    engine      : evaluates rules
+    memberships : who is where
+    pending     : what begins to count later, soonest first
+    """
+
+    known: Known
+    knowledge: Knowledge
+    engine: Engine
+    memberships: Memberships
+    pending: list[Due]
 
     def __init__(self, definitions: Definitions, store: Store, state: State, replay: Replay, now: datetime) -> None:
         """Go on where the state was left, on the snapshot that is published now.
