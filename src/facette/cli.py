@@ -111,6 +111,35 @@ def run(
 
 
 @app.command()
+def stream(
+    project: Folder = HERE,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Let the clock stand at this instant, to follow what was long ago.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End when the logs are read to their end.")] = False,
+    most: Annotated[int, typer.Option("--batch", min=1, help="Records in a step, at most.")] = 10_000,
+    changes: Annotated[
+        Path | None, typer.Option("--changes", help="Write every change into this file too, one JSON object a line.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Follow the logs: keep memberships up to date within a second, as a run would publish them.
+
+    It builds on the published run, and goes on where it was stopped, or killed: no record is lost, and no change told
+    twice. A new run or a changed definition is taken over without a gap.
+    """
+    from facette.console import StreamDisplay
+    from facette.live.sinks import JsonLines
+    from facette.stream import follow
+
+    sinks = [JsonLines(changes.absolute())] if changes else []
+    with StreamDisplay(is_quiet=json_) as display:
+        figures = follow(_load(project), display, sinks=sinks, as_of=_instant(as_of), is_once=once, most=most)
+    if json_:
+        _show(True, figures, "stream")
+
+
+@app.command()
 def segments(project: Folder = HERE, json_: Json = False) -> None:
     """List the published segments."""
     _show(json_, _published(project).segments(), "segments")

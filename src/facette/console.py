@@ -11,7 +11,7 @@ from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -22,6 +22,9 @@ from rich.tree import Tree
 from facette.definitions.model import Language
 from facette.errors import DefinitionError, FacetteError, RuleError
 from facette.segments.sentences import say, value_text
+
+if TYPE_CHECKING:
+    from facette.stream import Figures as StreamFigures
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -112,6 +115,41 @@ class RunDisplay:
             stage, detail, began = self.current
             table.add_row(f"[bold]{stage}[/]", "…", f"{time.monotonic() - began:.1f}", escape(detail))
         return table
+
+
+class StreamDisplay:
+    """What a worker does, on one line that changes; without a terminal a line now and then."""
+
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self.is_quiet = is_quiet
+        self.began = self.shown = time.monotonic()
+        self.n_warnings = 0
+        self.line = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.line and not self.is_quiet:
+            out.print(self.line, soft_wrap=True)
+
+    def show(self, figures: StreamFigures) -> None:
+        for warning in figures.warnings[self.n_warnings :]:
+            err.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        self.n_warnings = len(figures.warnings)
+        per_second = figures.records / figures.seconds if figures.seconds else 0.0
+        waiting = "?" if figures.waiting is None else f"{figures.waiting:,}"
+        self.line = (
+            f"{figures.records:,} records  {waiting} waiting  {figures.changes:,} changes  {per_second:,.0f} records/s"
+            + (f"  {figures.refused:,} refused" if figures.refused else "")
+        )
+        every = 0.2 if out.is_terminal else 10.0
+        if self.is_quiet or time.monotonic() - self.shown < every:
+            return
+        self.shown = time.monotonic()
+        out.print(self.line, end="\r" if out.is_terminal else "\n", soft_wrap=True)
 
 
 def _show_run(answer: dict[str, Any]) -> None:

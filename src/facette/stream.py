@@ -5,9 +5,10 @@ This module owns the effects (logs, sinks, the machine's clock) and contains no 
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -85,16 +86,31 @@ def follow(
     def clock() -> datetime:
         return moment_of(definitions, as_of, datetime.now(UTC)).as_of
 
-    with Stream(definitions, clock(), sinks) as stream:
+    with _stopped_by_signals(), Stream(definitions, clock(), sinks) as stream:
         files = _Files(definitions.folder)
-        while True:
-            now = clock()
-            n_read = stream.run_step(clock, most=most, wait=0.0 if is_once else _until_step(now))
-            stream.figures.waiting = stream.waiting()
-            watcher.show(stream.figures)
-            if is_once and not n_read:
-                return stream.figures
-            stream.reload(files, clock)
+        with suppress(KeyboardInterrupt):
+            while True:
+                n_read = stream.run_step(clock, most=most, wait=0.0 if is_once else _until_step(clock()))
+                stream.figures.waiting = stream.waiting()
+                watcher.show(stream.figures)
+                if is_once and not (n_read or stream.figures.waiting):
+                    break
+                stream.reload(files, clock)
+        return stream.figures
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """A signal to end is like an interruption by keyboard."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Stream:

@@ -79,15 +79,15 @@ class Live:
         """What waits, in pieces; the worker sees it in other pieces, and is started anew now and then."""
         assert self.stream is not None
         while self.waiting:
-            size = self.rng.randint(1, 4)
+            size = self.rng.randint(1, 9)
             piece, self.waiting = self.waiting[:size], self.waiting[size:]
             self.log.append(piece)
             if self.rng.random() < 0.5:
-                self.stream.step(at, most=self.rng.randint(1, 3))
+                self.stream.step(at, most=self.rng.randint(2, 6))
             if self.rng.random() < 0.1:
                 self.stream.close()
                 self.stream = Stream(self.definitions, at)
-        while self.stream.step(at, most=self.rng.randint(1, 5)):
+        while self.stream.step(at, most=self.rng.randint(3, 9)):
             pass
 
     def _found(self, at: datetime) -> Found:

@@ -76,6 +76,7 @@ class Knowledge:
         self._base: dict[str, ir.Table] = {}
         self._live: set[str] = set()
         self._kept: list[str] = []
+        self._tables: dict[str, ir.Table] = {}
         ledger = Ledger(store.folder)
         try:
             work = Work(definitions, store, ledger, self.con, Draft(store, snapshot), snapshot, snapshot.moment)
@@ -152,7 +153,7 @@ class Knowledge:
         self._replace("links", links)
         self._count(identities)
         self._follow(merged)
-        now = self.con.table("identities")
+        now = self._table("identities")
         for kind, table in events.items():
             self._append(f"events_{kind}", self._owned(ibis.memtable(table), now).to_pyarrow())
         for name, table in records.items():
@@ -185,7 +186,7 @@ class Knowledge:
 
     @staticmethod
     def _is_any(raw: ir.Table, source: model.LogSource, wanted: Mapping[str, str]) -> bool:
-        return bool(only(raw, source.name, wanted).count().to_pyarrow().as_py())
+        return not wanted or bool(only(raw, source.name, wanted).count().to_pyarrow().as_py())
 
     # ── who is who ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -195,7 +196,7 @@ class Knowledge:
             {kind: ibis.memtable(table) for kind, table in events.items()},
             self.kinds,
         ).to_pyarrow()
-        identities, links = self.con.table("identities"), self.con.table("links")
+        identities, links = self._table("identities"), self._table("links")
         before = touched_profiles(seen, identities, links, self.kinds)
         touched = ibis.memtable(pa.table({"profile_id": before}))
         own = identities.semi_join(touched, "profile_id").to_pyarrow()
@@ -234,13 +235,13 @@ class Knowledge:
     def _move(self, merged: Mapping[int, int]) -> None:
         """Give the events that came live to the profiles that theirs became part of."""
         for name in self._live_events():
-            self.con.create_table(name, remap(self.con.table(name), _pairs(merged)), overwrite=True)
+            self.con.create_table(name, remap(self._table(name), _pairs(merged)), overwrite=True)
 
     def _assign_anew(self) -> None:
         """Whose the events are that came live, by the identities as they are now."""
-        identities = self.con.table("identities")
+        identities = self._table("identities")
         for name in self._live_events():
-            owned = self._owned(self.con.table(name).drop("profile_id"), identities)
+            owned = self._owned(self._table(name).drop("profile_id"), identities)
             self.con.create_table(name, owned.to_pyarrow(), overwrite=True)
 
     def _live_events(self) -> list[str]:
@@ -268,7 +269,7 @@ class Knowledge:
                 base = base.semi_join(whose.union(parts_of.select(profile_id="old_id")), "profile_id")
             parts.append(remap(base, merged) if self.merged else base)
         if f"live_events_{kind}" in self._live:
-            live = self.con.table(f"live_events_{kind}")
+            live = self._table(f"live_events_{kind}")
             live = live if whose is None else live.semi_join(whose, "profile_id")
             parts.append(live)
         columns = [name for name in parts[0].columns if not name.startswith("id_")]
@@ -279,7 +280,7 @@ class Knowledge:
 
     def profiles(self, moment: Moment, whose: ir.Table | None) -> ir.Table:
         """Profiles with the traits that were known at a moment; all, or those asked for."""
-        identities = self.con.table("identities")
+        identities = self._table("identities")
         records = self._records()
         if whose is None:
             return self.keep(profiles_at(records, identities, self.project, moment))
@@ -334,7 +335,7 @@ class Knowledge:
 
     def called_now(self) -> dict[int, int]:
         """Profiles that once were, in whatever run → what they became part of."""
-        ids = self.con.table("identities")
+        ids = self._table("identities")
         there = ids.select("profile_id").distinct()
         gone = ids.anti_join(there, ids.first_id == there.profile_id)
         rows = gone.group_by(old_id=gone.first_id).agg(new_id=gone.profile_id.min()).to_pyarrow().to_pylist()
@@ -350,7 +351,7 @@ class Knowledge:
 
     def schema(self, name: str) -> pa.Schema:
         """Of identities or links."""
-        return self.con.table(name).schema().to_pyarrow()
+        return self._table(name).schema().to_pyarrow()
 
     def member_since(self) -> pa.Table:
         """The published memberships: profile_id, one instant per segment."""
@@ -360,7 +361,7 @@ class Knowledge:
         """What is known already and begins to count after an instant."""
         kinds = [kind for kind in self.definitions.vocabulary.events if self._parts(f"events_{kind}")]
         events = [self.events(kind, None) for kind in kinds]
-        return list(self._due(events, self._records().values(), self.con.table("identities"), after))
+        return list(self._due(events, self._records().values(), self._table("identities"), after))
 
     def _due(
         self, events: Iterable[ir.Table], records: Iterable[ir.Table], identities: ir.Table, after: datetime
@@ -397,6 +398,12 @@ class Knowledge:
             self.con.drop_table(name)
         self._kept.clear()
 
+    def _table(self, name: str) -> ir.Table:
+        """What is in memory under a name; its columns stay as they are."""
+        if name not in self._tables:
+            self._tables[name] = self.con.table(name)
+        return self._tables[name]
+
     def _is_published(self, name: str) -> bool:
         return bool(self.snapshot.tables.get(name))
 
@@ -408,7 +415,7 @@ class Knowledge:
     def _parts(self, name: str) -> list[ir.Table]:
         """What there is of a table of the snapshot: published, and live."""
         parts = [self._published(name)] if self._is_published(name) else []
-        return parts + ([self.con.table(f"live_{name}")] if f"live_{name}" in self._live else [])
+        return parts + ([self._table(f"live_{name}")] if f"live_{name}" in self._live else [])
 
     def _append(self, name: str, rows: pa.Table) -> None:
         if f"live_{name}" not in self._live:
