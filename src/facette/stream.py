@@ -88,9 +88,12 @@ def follow(
 
     with _stopped_by_signals(), Stream(definitions, clock(), sinks) as stream:
         files = _Files(definitions.folder)
+        stream.figures.waiting = stream.waiting()
         with suppress(KeyboardInterrupt):
             while True:
-                n_read = stream.run_step(clock, most=most, wait=0.0 if is_once else _until_step(clock()))
+                is_at_end = stream.figures.waiting == 0
+                wait = (0.0 if is_at_end else PATIENCE) if is_once else _until_step(clock())
+                n_read = stream.run_step(clock, most=most, wait=wait)
                 stream.figures.waiting = stream.waiting()
                 watcher.show(stream.figures)
                 if is_once and not (n_read or stream.figures.waiting):

@@ -1,0 +1,42 @@
+"""A process that starts `facette stream` again and again, and kills it, until it ends by itself.
+
+It imports what the command needs once and forks, so that a start takes no longer than it must; every child is a process
+of its own that runs the command line from its first word, and is killed with SIGKILL.
+
+arguments: seed, the shortest and the longest time to live in seconds, how many to kill at most, words of the command
+output: a JSON object with `killed`, how many were killed before one ended, and `status`, that of the last
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+
+import facette.cli
+import facette.console
+import facette.stream
+
+seed, shortest, longest, most, *words = sys.argv[1:]
+rng = random.Random(int(seed))
+killed = 0
+while True:
+    child = os.fork()
+    if child == 0:
+        sys.argv = ["facette", *words]
+        facette.cli.main()
+        os._exit(0)
+    until = time.monotonic() + rng.uniform(float(shortest), float(longest))
+    done, status = 0, 0
+    while not done and (time.monotonic() < until or killed >= int(most)):
+        time.sleep(0.002)
+        done, status = os.waitpid(child, os.WNOHANG)
+    if done:
+        break
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    killed += 1
+sys.stdout.write(json.dumps({"killed": killed, "status": os.waitstatus_to_exitcode(status)}))

@@ -1,0 +1,73 @@
+"""A worker that is killed at any instant loses nothing and tells nothing twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facette.definitions.project import load
+from facette.live.state import State
+from facette.run import run
+from facette.warehouse.published import Store
+from tests.cases import COMPARED
+from tests.live.projects import NOW, append, random_records, write_project
+from tests.run.projects import Silent
+
+N_RECORDS, BATCH = 240, 20
+
+
+def test_killed_worker(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    kills = request.config.getoption("--kills")
+    n_records = N_RECORDS + 4 * kills
+    project = write_project(tmp_path / "undisturbed")
+    records = random_records(random.Random(kills), n_records, n_people=30)
+    append(project, records[: n_records // 3])
+    run(load(project), Silent(), as_of=NOW)
+    append(project, records[n_records // 3 :])
+    other = shutil.copytree(project, tmp_path / "killed")
+    assert _stream(project, kills=0)["killed"] == 0
+    killed = _stream(other, kills=kills)["killed"]
+    assert (killed > 0) == (kills > 0)
+    expected, found = _told(project), _told(other)
+    assert found == expected
+    assert len(expected["changes"]) == len({change.id for _, change in expected["changes"]}) > 20
+    COMPARED["workers killed"] += killed
+    COMPARED["changes told by workers that were killed"] += len(expected["changes"])
+
+
+def _stream(project: Path, *, kills: int) -> dict[str, Any]:
+    words = ["stream", "--project", str(project), "--once", "--batch", str(BATCH), "--as-of", NOW.isoformat()]
+    words += ["--changes", str(project / "changes.jsonl"), "--json"]
+    script = Path(__file__).with_name("killing.py")
+    asked = [sys.executable, str(script), "1", "0.3", "6.0", str(kills), *words]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2] or done.stdout)
+    assert answer["status"] == 0, done.stdout + done.stderr
+    return answer
+
+
+def _told(project: Path) -> dict[str, Any]:
+    """All that a worker keeps of what it found out, and what its sink has."""
+    state = State(Store(project).folder)
+    try:
+        known = state.known()
+        assert known is not None
+        lines = [json.loads(line) for line in (project / "changes.jsonl").read_text(encoding="utf-8").splitlines()]
+        changes = state.changes()
+        assert [(line["seq"], line["id"]) for line in lines] == [(seq, change.id) for seq, change in changes]
+        return {
+            "positions": known.positions,
+            "steps": known.n_steps,
+            "members": sorted(state.members()),
+            "changes": changes,
+            "merged": state.merged(),
+        }
+    finally:
+        state.close()
