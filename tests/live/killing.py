@@ -27,8 +27,13 @@ while True:
     child = os.fork()
     if child == 0:
         sys.argv = ["facette", *words]
-        facette.cli.main()
-        os._exit(0)
+        code: object = 0
+        try:
+            facette.cli.main()
+        except SystemExit as ended:
+            code = ended.code
+        sys.stdout.flush()
+        os._exit(code if isinstance(code, int) else 0)  # without what an interpreter that was forked does at its end
     until = time.monotonic() + rng.uniform(float(shortest), float(longest))
     done, status = 0, 0
     while not done and (time.monotonic() < until or killed >= int(most)):

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from facette.clock import Moment
 from facette.definitions import model
 from facette.definitions.project import Definitions
+from facette.live.remembering import remember
 from facette.profiles.clean import clean_events, clean_people
 from facette.profiles.events import remap, resolve_events
 from facette.profiles.golden import profiles_at
@@ -70,7 +71,7 @@ class Knowledge:
         self.definitions, self.store, self.snapshot = definitions, store, snapshot
         self.project = definitions.project
         self.kinds = self.project.identifiers
-        self.con = connect(definitions.folder)
+        self.con = remember(connect(definitions.folder))
         self.highest = max(highest, PROVISIONAL)
         self.merged: dict[int, int] = {}
         self._base: dict[str, ir.Table] = {}
@@ -167,7 +168,12 @@ class Knowledge:
         if source.people and self._is_any(raw, source, source.people.only):
             existing = _union(self._parts(f"records_{source.name}"))
             cleaned = clean_people(
-                raw, source.name, source.people, existing=existing, order=order, **self._settings[source.name]
+                raw,
+                source.name,
+                source.people,
+                existing=existing,
+                order=order,
+                **self._settings[source.name],
             )
             table = cleaned.rows.to_pyarrow()
             cleaned.drop()

@@ -9,9 +9,11 @@ of no use: no instant, no identifier, or no valid value in a required field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -41,27 +43,59 @@ CLOCK_TOLERANCE = timedelta(hours=24)
 """A sender's clock may run ahead of the receipt by this much; the instant of receipt is taken then."""
 
 
+class _Names:
+    """Names of temporary tables, the same again once they are dropped: what is asked of them is then the same too."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self) -> str:
+        name = next(name for name in (f"cleaning_{n}" for n in itertools.count()) if name not in self._taken)
+        self._taken.add(name)
+        return name
+
+    def give_back(self, name: str) -> None:
+        self._taken.discard(name)
+
+
+_NAMES = _Names()
+
+
 @dataclass(frozen=True)
 class Cleaned:
     """What cleaning gave; tables are on the connection of the raw rows.
 
     rows    : ``records_<source>`` or ``cleaned_<event>`` of docs/path.md
-    refused : schema REFUSED; rows that are not in ``rows``, and single values of rows that are
-    quality : schema QUALITY
+    account : makes ``refused`` and ``quality``, when one of them is asked for
     fits    : field → bounds of outliers, those given and those fitted now
     temporary : the tables behind the others
     """
 
     rows: ir.Table
-    refused: ir.Table
-    quality: ir.Table
+    account: Callable[[], tuple[ir.Table, ir.Table]]
     fits: dict[str, tuple[float, float]]
-    temporary: tuple[ir.Table, ...]
+    temporary: list[ir.Table]
+
+    @cached_property
+    def _accounted(self) -> tuple[ir.Table, ir.Table]:
+        return self.account()
+
+    @property
+    def refused(self) -> ir.Table:
+        """Schema REFUSED: rows that are not in ``rows``, and single values of rows that are."""
+        return self._accounted[0]
+
+    @property
+    def quality(self) -> ir.Table:
+        """Schema QUALITY."""
+        return self._accounted[1]
 
     def drop(self) -> None:
         """Free the temporary tables behind ``rows``, ``refused`` and ``quality``."""
         for table in self.temporary:
-            ibis.get_backend(table).drop_table(table.op().name)
+            name = table.op().name
+            ibis.get_backend(table).drop_table(name)
+            _NAMES.give_back(name)
 
 
 def clean_people(
@@ -323,7 +357,7 @@ class _Work:
 
     def keep(self, table: ir.Table) -> ir.Table:
         """Compute a table once."""
-        kept = ibis.get_backend(self.raw).create_table(ibis.util.gen_name("cleaning"), table, temp=True)
+        kept = ibis.get_backend(self.raw).create_table(_NAMES.take(), table, temp=True)
         self.temporary.append(kept)
         return kept
 
@@ -347,9 +381,10 @@ class _Work:
         return found if found.count().to_pyarrow().as_py() else None
 
     def cleaned(self, rows: ir.Table, wide: ir.Table, duplicates: ir.Table | None) -> Cleaned:
-        refused = self.keep(self._refused(wide))
-        quality = self.keep(self._quality(wide, duplicates))
-        return Cleaned(rows, refused, quality, self.fits, tuple(self.temporary))
+        def account() -> tuple[ir.Table, ir.Table]:
+            return self.keep(self._refused(wide)), self.keep(self._quality(wide, duplicates))
+
+        return Cleaned(rows, account, self.fits, self.temporary)
 
     def _refused(self, wide: ir.Table) -> ir.Table:
         """Rows refused, values unknown though there was something, and instants put right, with the rows as found."""
