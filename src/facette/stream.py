@@ -159,7 +159,13 @@ class Stream:
         self._follow_published(clock)
         raw, positions = self._read(most, wait)
         began = time.perf_counter()
+        torn = self.worker.torn
         changes = self.worker.step(raw, positions, clock())
+        if self.worker.torn - torn:
+            self.figures.warnings.append(
+                f"Profiles that are published as one are several: {sorted(self.worker.torn - torn)[:10]}. Whose their "
+                "published events are is found out by the next `facette run`."
+            )
         self._count(raw, changes)
         self.figures.seconds += time.perf_counter() - began
         return raw.n_records

@@ -37,6 +37,7 @@ class Worker:
     engine      : evaluates rules
     memberships : who is where
     pending     : what begins to count later, soonest first
+    torn        : published profiles that fell apart: whose their published events are only the next run finds out
     """
 
     known: Known
@@ -44,6 +45,7 @@ class Worker:
     engine: Engine
     memberships: Memberships
     pending: list[Due]
+    torn: frozenset[int] = frozenset()
 
     def __init__(self, definitions: Definitions, store: Store, state: State, replay: Replay, now: datetime) -> None:
         """Go on where the state was left, on the snapshot that is published now.
@@ -159,7 +161,7 @@ class Worker:
         )
         changes = _told(self.known, moved, told, Arrived(), "run" if before else "time")
         self.state.save(Saved(self.known, arrived, knowledge.merged, changes, None, memberships.rows()))
-        self.pending = self.knowledge.due(now)
+        self.pending, self.torn = self.knowledge.due(now), frozenset()
         return changes
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -185,6 +187,7 @@ class Worker:
     def _await(self, arrived: Arrived, now: datetime) -> None:
         """Remember what begins to count later."""
         if arrived.split:
+            self.torn |= {profile_id for profile_id in arrived.split if profile_id < PROVISIONAL}
             self.pending = self.knowledge.due(now)
         for due in arrived.due:
             heapq.heappush(self.pending, due)
