@@ -1,0 +1,93 @@
+"""Following a log: what is refused, what is taken over while it goes on, and what time does."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from facette.definitions.project import load
+from facette.errors import RunError
+from facette.live.changes import Change
+from facette.run import run
+from facette.sources.record import Record, encode, instant_text
+from facette.stream import Stream
+from tests.live.projects import NOW, append, random_records, write_project
+from tests.run.projects import Silent, edit, starter, truth
+
+HOUR = timedelta(hours=1)
+
+
+def visit(number: int, **at: object) -> bytes:
+    received_at = instant_text(NOW)
+    told = {"message_id": f"v{number}", "kind": "page", "at": received_at, "received_at": received_at, **at}
+    return encode(Record(anonymous_id=f"d{number}", protocol="segment", source="site", **told))  # type: ignore[arg-type]
+
+
+def told(stream: Stream, after: int) -> list[Change]:
+    return [change for _, change in stream.state.changes(after)]
+
+
+def test_there_must_be_something_to_follow(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no source of this project is a log"):
+        Stream(load(starter(tmp_path)), NOW)
+
+
+def test_a_run_comes_first(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    with pytest.raises(Exception, match="Nothing has been published") as refused:
+        Stream(load(project), NOW)
+    assert "facette run" in str(refused.value)
+
+
+def test_changed_sources_wait_for_a_run(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    run(load(project), Silent(), as_of=NOW)
+    edit(project / "facette.yml", "fields:\n          page:", "fields:\n          seen:")
+    with pytest.raises(RunError, match="The sources changed since the published run"):
+        Stream(load(project), NOW)
+
+
+def test_a_life_of_a_worker(tmp_path: Path) -> None:
+    """Records, time, another definition, a run in between, a restart: each told once, with its cause."""
+    project = write_project(tmp_path)
+    append(project, random_records(random.Random(7), 20, n_people=5))
+    run(load(project), Silent(), as_of=NOW)
+    with Stream(load(project), NOW) as stream:
+        append(project, [visit(900), b"no record at all"])
+        assert stream.step(NOW) == 2
+        assert stream.figures.refused == 1
+        assert _kinds(stream, 0) == [("just_now", "entered", "events")]
+        assert told(stream, 0)[0].events == ("site:v900",)
+        assert stream.step(NOW + HOUR) == 0
+        assert stream.worker.known.n_steps == 3  # the hour rolled windows of hours
+        stream.step(NOW + HOUR)
+        assert stream.worker.known.n_steps == 3  # nothing to do, nothing written
+        edit(project / "facette.yml", "IN THE LAST 3 HOURS", "IN THE LAST 4 HOURS")
+        stream.redefine(load(project), NOW + HOUR)
+        assert _kinds(stream, 1) == []
+        stream.step(NOW + 4 * HOUR)
+        assert _kinds(stream, 1) == []
+        stream.step(NOW + 4 * HOUR + timedelta(minutes=5))
+        assert _kinds(stream, 1) == [("just_now", "left", "time")]
+        provisional = told(stream, 0)[0].profile_id
+        append(project, [visit(900, message_id="again", received_at=instant_text(NOW + 5 * HOUR))])
+        stream.step(NOW + 5 * HOUR)
+        append(project, [visit(901, received_at=instant_text(NOW + 5 * HOUR))])
+    run(load(project), Silent(), as_of=NOW + 5 * HOUR)
+    append(project, [visit(902, received_at=instant_text(NOW + 5 * HOUR))])
+    with Stream(load(project), NOW + 5 * HOUR) as stream:
+        assert provisional not in {row[0] for row in stream.worker.memberships.rows()}
+        while stream.step(NOW + 5 * HOUR):
+            pass
+        published = truth(project)
+        members = stream.worker.memberships.members()
+        assert {name: len(ids) for name, ids in members.items()} == {
+            name: sum(name in segments for segments in published.segments.values()) for name in members
+        }
+
+
+def _kinds(stream: Stream, after: int) -> list[tuple[str, str, str]]:
+    return [(change.segment, change.change, change.why) for change in told(stream, after)]
