@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from facette.errors import RunError
-from facette.live.changes import Change, change_id
+from facette.live.changes import Change, namer
 from facette.live.sinks import JsonLines, deliver
 from facette.live.state import Known, Saved, State
 
@@ -20,7 +20,7 @@ KNOWN = Known("run", "definitions", {"embedded:log.db": {"record": 3}}, AT)
 
 
 def change(number: int) -> Change:
-    return Change(change_id("run", KNOWN.positions, AT, number, "vip"), number, "vip", "entered", AT, "events", ("e1",))
+    return Change(namer("run", KNOWN.positions, AT)(number, "vip"), number, "vip", "entered", AT, "events", ("e1",))
 
 
 def saved(state: State, numbers: range) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -42,8 +42,17 @@ Positions = Mapping[str, Mapping[str, int]]
 """Log → how far it has been read."""
 
 
-def change_id(base: str, positions: Positions, at: datetime, profile_id: int, segment: str) -> str:
-    """By what was known and the instant: a change that was not told before a crash is told with the same id."""
+def namer(step: str, positions: Positions, at: datetime) -> Callable[[int, str], str]:
+    """Gives the changes of one step their ids, by profile and segment.
+
+    They follow from the step, from what was known and from the instant.
+    """
     known = sorted((log, sorted(position.items())) for log, position in positions.items())
-    told = f"{base}\n{known}\n{at.isoformat()}\n{profile_id}\n{segment}"
-    return blake2b(told.encode(), digest_size=12).hexdigest()
+    begun = blake2b(f"{step}\n{known}\n{at.isoformat()}".encode(), digest_size=12)
+
+    def name(profile_id: int, segment: str) -> str:
+        digest = begun.copy()
+        digest.update(f"\n{profile_id}\n{segment}".encode())
+        return digest.hexdigest()
+
+    return name

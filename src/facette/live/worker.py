@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import pyarrow.compute as pc
-
 from facette.clock import Moment
 from facette.definitions.project import Definitions
 from facette.errors import RunError
-from facette.live.changes import Change, Positions, What, Why, change_id
+from facette.live.changes import Change, Positions, What, Why, namer
 from facette.live.engine import Engine, Recomputing
 from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
 from facette.live.memberships import Memberships, Moved
@@ -264,22 +262,27 @@ def _told(
     known: Known, moved: Sequence[Moved], merged: Sequence[tuple[int, int]], arrived: Arrived, otherwise: Why
 ) -> list[Change]:
     """Changes with their ids and causes, merges first."""
+    name = namer(f"{known.base} {known.n_steps}", known.positions, known.as_of)
+    arrived_with = _events_of({one.profile_id for one in moved}, arrived)
 
-    def change(profile_id: int, segment: str, what: What, **more: object) -> Change:
-        made_of = (f"{known.base} {known.n_steps}", known.positions, known.as_of, profile_id, segment)
-        return Change(change_id(*made_of), profile_id, segment, what, known.as_of, **more)  # type: ignore[arg-type]
+    def change(profile_id: int, segment: str, what: What, why: Why, into: int | None = None) -> Change:
+        events = arrived_with.get(profile_id, ()) if segment else ()
+        return Change(name(profile_id, segment), profile_id, segment, what, known.as_of, why, events, into)
 
-    changes = [change(old, "", "merged", why="events" if arrived.merged else "run", into=new) for old, new in merged]
+    changes = [change(old, "", "merged", "events" if arrived.merged else "run", new) for old, new in merged]
     for one in moved:
         is_touched = one.profile_id in arrived.touched and otherwise == "time"
-        why: Why = "events" if is_touched else otherwise
         what: What = "entered" if one.is_member else "left"
-        changes.append(change(one.profile_id, one.segment, what, why=why, events=_events_of(one.profile_id, arrived)))
+        changes.append(change(one.profile_id, one.segment, what, "events" if is_touched else otherwise))
     return changes
 
 
-def _events_of(profile_id: int, arrived: Arrived) -> tuple[str, ...]:
-    if arrived.owners is None:
-        return ()
-    mine = arrived.owners.filter(pc.equal(arrived.owners["profile_id"], profile_id))
-    return tuple(sorted(mine["event_id"].to_pylist()))
+def _events_of(profiles: set[int], arrived: Arrived) -> dict[int, tuple[str, ...]]:
+    """Profile → the ids of its events that arrived, of some profiles."""
+    found: dict[int, list[str]] = {}
+    if arrived.owners is not None:
+        pairs = zip(arrived.owners["profile_id"].to_pylist(), arrived.owners["event_id"].to_pylist(), strict=True)
+        for profile_id, event_id in pairs:
+            if profile_id in profiles:
+                found.setdefault(profile_id, []).append(event_id)
+    return {profile_id: tuple(sorted(events)) for profile_id, events in found.items()}
