@@ -123,7 +123,7 @@ def stream(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Follow the logs: keep memberships up to date within a second, as a run would publish them.
+    """Follow the logs: keep memberships up to date, as a run would publish them, after every few records.
 
     It builds on the published run, and goes on where it was stopped, or killed: no record is lost, and no change told
     twice. A new run or a changed definition is taken over without a gap.

@@ -153,7 +153,7 @@ class Knowledge:
         self._replace("identities", identities)
         self._replace("links", links)
         self._count(identities)
-        self._follow(merged)
+        self.merged = dict(merged)
         now = self._table("identities")
         for kind, table in events.items():
             self._append(f"events_{kind}", self._owned(ibis.memtable(table), now).to_pyarrow())
@@ -365,9 +365,13 @@ class Knowledge:
 
     def due(self, after: datetime) -> list[Due]:
         """What is known already and begins to count after an instant."""
-        kinds = [kind for kind in self.definitions.vocabulary.events if self._parts(f"events_{kind}")]
-        events = [self.events(kind, None) for kind in kinds]
-        return list(self._due(events, self._records().values(), self._table("identities"), after))
+        if self.snapshot.pending_from:
+            kinds = [kind for kind in self.definitions.vocabulary.events if self._parts(f"events_{kind}")]
+            events, records = [self.events(kind, None) for kind in kinds], list(self._records().values())
+        else:  # nothing published is to come: only what came live may be
+            events = [self._table(name) for name in self._live_events()]
+            records = [self._table(name) for name in self._live if name.startswith("live_records_")]
+        return list(self._due(events, records, self._table("identities"), after))
 
     def _due(
         self, events: Iterable[ir.Table], records: Iterable[ir.Table], identities: ir.Table, after: datetime
