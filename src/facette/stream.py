@@ -23,7 +23,7 @@ from facette.live.changes import Change, Positions
 from facette.live.records import Raw, raw_tables
 from facette.live.sinks import Sink, deliver
 from facette.live.state import State
-from facette.live.worker import Worker
+from facette.live.worker import Worker, misfit
 from facette.run import moment_of
 from facette.sources.landing import Landing
 from facette.sources.log import Log, LogPosition, Reader, has_reached, open_log
@@ -83,23 +83,46 @@ def follow(
     most  : records in a step
     """
 
-    def clock() -> datetime:
-        return moment_of(definitions, as_of, datetime.now(UTC)).as_of
+    figures = Figures()
+    with _stopped_by_signals(), suppress(KeyboardInterrupt):
+        while True:
+            clock = _Clock(definitions, as_of)
+            try:
+                with Stream(definitions, clock(), sinks, figures) as stream:
+                    _follow(stream, watcher, clock, is_once, most)
+                break
+            except RefitError:
+                definitions = load(definitions.folder)
+    return figures
 
-    with _stopped_by_signals(), Stream(definitions, clock(), sinks) as stream:
-        files = _Files(definitions.folder)
-        stream.figures.waiting = stream.waiting()
-        with suppress(KeyboardInterrupt):
-            while True:
-                is_at_end = stream.figures.waiting == 0
-                wait = (0.0 if is_at_end else PATIENCE) if is_once else _until_step(clock())
-                n_read = stream.run_step(clock, most=most, wait=wait)
-                stream.figures.waiting = stream.waiting()
-                watcher.show(stream.figures)
-                if is_once and not (n_read or stream.figures.waiting):
-                    break
-                stream.reload(files, clock)
-        return stream.figures
+
+def _follow(stream: Stream, watcher: Watcher, clock: Callable[[], datetime], is_once: bool, most: int) -> None:
+    files = _Files(stream.definitions.folder)
+    figures = stream.figures
+    figures.waiting = stream.waiting()
+    while True:
+        wait = _until_step(clock()) if not is_once else 0.0 if figures.waiting == 0 else PATIENCE
+        n_read = stream.run_step(clock, most=most, wait=wait)
+        figures.waiting = stream.waiting()
+        watcher.show(figures)
+        if is_once and not (n_read or figures.waiting):
+            return
+        stream.reload(files, clock)
+
+
+class RefitError(Exception):
+    """A run was published that was made with other sources or models than those that the worker goes by."""
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """The machine's, or an instant at which it stands still."""
+
+    definitions: Definitions
+    as_of: datetime | date | None
+
+    def __call__(self) -> datetime:
+        return moment_of(self.definitions, self.as_of, datetime.now(UTC)).as_of
 
 
 @contextmanager
@@ -119,10 +142,12 @@ def _stopped_by_signals() -> Iterator[None]:
 class Stream:
     """A worker with its logs. RunError if another one is at work, nothing is published, or there is no log."""
 
-    def __init__(self, definitions: Definitions, now: datetime, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(
+        self, definitions: Definitions, now: datetime, sinks: Sequence[Sink] = (), figures: Figures | None = None
+    ) -> None:
         self.definitions, self.sinks = definitions, sinks
         self.store = Store(definitions.folder)
-        self.figures = Figures()
+        self.figures = figures or Figures()
         self._closing = ExitStack()
         try:
             self.state = self._closing.enter_context(closing(State(self.store.folder)))
@@ -276,9 +301,11 @@ class Stream:
     # ── what is published ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _follow_published(self, clock: Callable[[], datetime]) -> None:
-        """Build on a new published run."""
+        """Build on a new published run; RefitError if it does not go with the definitions."""
         snapshot = self.store.must_be_published()
         if snapshot.run != self.worker.known.base:
+            if misfit(self.definitions, snapshot):
+                raise RefitError
             changes = self.worker.rebase(snapshot, clock())
             self._read_on()
             self._count(Raw({}), changes)

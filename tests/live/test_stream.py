@@ -13,7 +13,7 @@ from facette.errors import RunError
 from facette.live.changes import Change
 from facette.run import run
 from facette.sources.record import Record, encode, instant_text
-from facette.stream import Stream
+from facette.stream import RefitError, Stream
 from tests.live.projects import NOW, append, random_records, write_project
 from tests.run.projects import Silent, edit, starter, truth
 
@@ -87,6 +87,38 @@ def test_a_life_of_a_worker(tmp_path: Path) -> None:
         assert {name: len(ids) for name, ids in members.items()} == {
             name: sum(name in segments for segments in published.segments.values()) for name in members
         }
+
+
+def test_a_run_by_other_sources_is_not_built_on_by_these(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    append(project, [visit(1)])
+    run(load(project), Silent(), as_of=NOW)
+    with Stream(load(project), NOW) as stream:
+        edit(project / "facette.yml", "fields:\n          page:", "fields:\n          seen:")
+        with pytest.raises(RunError, match="The sources changed"):
+            stream.redefine(load(project), NOW)
+        assert stream.step(NOW) == 0  # those before go on
+        run(load(project), Silent(), as_of=NOW)
+        with pytest.raises(RefitError):
+            stream.step(NOW)
+    Stream(load(project), NOW).close()
+
+
+def test_members_of_a_segment_that_is_gone_are_forgotten(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    run(load(project), Silent(), as_of=NOW)
+    append(project, [visit(1)])
+    rule = "  - {name: just_now, label: {en: Just now}, rule: DID visit IN THE LAST 3 HOURS}\n"
+    with Stream(load(project), NOW) as stream:
+        stream.step(NOW)
+        assert {segment for _, segment, _ in stream.state.members()} == {"just_now"}
+        edit(project / "facette.yml", rule, "")
+        stream.redefine(load(project), NOW)
+        assert stream.state.members() == []
+        file = project / "facette.yml"
+        file.write_text(file.read_text(encoding="utf-8") + rule, encoding="utf-8")
+        stream.redefine(load(project), NOW)
+        assert _kinds(stream, 1) == [("just_now", "entered", "definition")]
 
 
 def _kinds(stream: Stream, after: int) -> list[tuple[str, str, str]]:

@@ -82,6 +82,7 @@ class Saved:
     changes   : what is told
     concerned : the profiles whose memberships are given; None where the state is made anew, with those of everybody
     members   : (profile_id, segment, since) of theirs
+    segments  : those that there are now, where they may be others than before; members of others are forgotten
     """
 
     known: Known
@@ -90,6 +91,7 @@ class Saved:
     changes: Sequence[Change]
     concerned: Collection[int] | None
     members: Sequence[tuple[int, str, int]]
+    segments: Sequence[str] | None = None
 
 
 class State:
@@ -180,6 +182,10 @@ class State:
             else:
                 db.executemany("delete from members where profile_id = ?", [(one,) for one in step.concerned])
             db.executemany("insert into members values (?, ?, ?)", step.members)
+            if step.segments is not None:
+                there = {name for (name,) in db.execute("select distinct segment from members")}
+                gone = [(name,) for name in there.difference(step.segments)]
+                db.executemany("delete from members where segment = ?", gone)
             for arrived in step.arrived:
                 self._put(db, step.known.n_steps, arrived)
             if step.concerned is None or any(arrived.merged or arrived.split for arrived in step.arrived):

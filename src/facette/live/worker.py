@@ -102,7 +102,8 @@ class Worker:
         changes = _told(known, moved, told, arrived, otherwise)
         concerned = {one.profile_id for one in moved} | {*arrived.merged, *arrived.merged.values()}
         members = self.memberships.rows(concerned)
-        self.state.save(Saved(known, [arrived], self.knowledge.merged, changes, concerned, members))
+        segments = self.memberships.segments if is_redefined else None
+        self.state.save(Saved(known, [arrived], self.knowledge.merged, changes, concerned, members, segments))
         self.known = known
         return changes
 
@@ -146,6 +147,8 @@ class Worker:
             memberships = Memberships.of_rows(self.state.members(), segments)
         told = _told_of(memberships, now_called)
         memberships = memberships.follow(now_called)
+        if before is not None and hasattr(self, "knowledge"):
+            self.knowledge.close()
         self.knowledge, self.memberships = knowledge, memberships
         self.engine = self._engine()
         moved = memberships.move(self.engine.memberships(Moment(now, snapshot.zone), None), None, now)
