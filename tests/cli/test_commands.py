@@ -280,6 +280,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no such day": (["plan", "--as-of", "2026-02-30"], "--as-of 2026-02-30 is neither"),
     "too late": (["run", "--as-of", "9999-12-31"], "There is nothing to evaluate as of 9999-12-31"),
     "too early": (["plan", "--as-of", "0001-01-01T00:00+14:00"], "There is nothing to evaluate as of 0001-01-01"),
+    "nothing to follow": (["stream"], "There is nothing to follow: no source of this project is a log"),
     "no such language": (["report", "--language", "la"], "The report does not speak “la”"),
 }
 
@@ -316,7 +317,7 @@ def test_before_the_first_run(facette: Facette, base: Path, tmp_path: Path, word
     assert said.json["remedy"] == "Run `facette run` there first."
 
 
-@pytest.mark.parametrize("words", [["run"], ["plan"], ["lint"], ["segments"], ["report"]])
+@pytest.mark.parametrize("words", [["run"], ["plan"], ["lint"], ["segments"], ["report"], ["stream"]])
 def test_where_there_is_no_project(facette: Facette, tmp_path: Path, words: list[str]) -> None:
     said = facette(*words, "--project", tmp_path)
     assert said.code == 1
