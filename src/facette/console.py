@@ -122,9 +122,9 @@ class StreamDisplay:
 
     def __init__(self, *, is_quiet: bool = False) -> None:
         self.is_quiet = is_quiet
-        self.began = self.shown = time.monotonic()
+        self.shown = time.monotonic()
         self.n_warnings = 0
-        self.line = ""
+        self.line = self.printed = ""
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +132,7 @@ class StreamDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.line and not self.is_quiet:
+        if (out.is_terminal or self.line != self.printed) and not self.is_quiet:
             out.print(self.line, soft_wrap=True)
 
     def show(self, figures: StreamFigures) -> None:
@@ -146,9 +146,9 @@ class StreamDisplay:
             + (f"  {figures.refused:,} refused" if figures.refused else "")
         )
         every = 0.2 if out.is_terminal else 10.0
-        if self.is_quiet or time.monotonic() - self.shown < every:
+        if self.is_quiet or self.line == self.printed or time.monotonic() - self.shown < every:
             return
-        self.shown = time.monotonic()
+        self.shown, self.printed = time.monotonic(), self.line
         out.print(self.line, end="\r" if out.is_terminal else "\n", soft_wrap=True)
 
 

@@ -55,7 +55,7 @@ class Worker:
         problem = misfit(definitions, snapshot)
         if problem:
             raise RunError(problem, remedy="Run `facette run` first.")
-        self.definitions = definitions
+        self._define(definitions)
         known = state.known()
         if known is None or known.base != snapshot.run:
             self.rebase(snapshot, now)
@@ -83,7 +83,7 @@ class Worker:
         self._await(arrived, now)
         told = self._merges(arrived.merged)
         ripe = self._ripe(now)
-        is_redefined = self.known.definitions != _fingerprint(self.definitions)
+        is_redefined = self.known.definitions != self.fingerprint
         whose = None if is_redefined or self._is_rolling(moment) else arrived.touched | ripe
         if whose is not None and not whose and positions == self.positions:
             return []
@@ -93,7 +93,7 @@ class Worker:
         otherwise: Why = "definition" if is_redefined else "time"
         known = replace(
             self.known,
-            definitions=_fingerprint(self.definitions),
+            definitions=self.fingerprint,
             positions=positions,
             as_of=now,
             highest=self.knowledge.highest,
@@ -119,7 +119,8 @@ class Worker:
         problem = misfit(definitions, self.knowledge.snapshot)
         if problem:
             raise RunError(problem, remedy="Run `facette run`; until then the definitions before go on.")
-        self.definitions = self.knowledge.definitions = definitions
+        self._define(definitions)
+        self.knowledge.definitions = definitions
         self.memberships = Memberships.of_rows(self.memberships.rows(), tuple(definitions.rules))
         self.engine = self._engine()
         return self.roll(now)
@@ -154,7 +155,7 @@ class Worker:
         moved = memberships.move(self.engine.memberships(Moment(now, snapshot.zone), None), None, now)
         self.known = Known(
             snapshot.run,
-            _fingerprint(self.definitions),
+            self.fingerprint,
             positions,
             now,
             knowledge.highest,
@@ -181,6 +182,9 @@ class Worker:
         self.memberships = Memberships.of_rows(self.state.members(), tuple(self.definitions.rules))
         self.pending = self.knowledge.due(known.as_of)
         self.engine = self._engine()
+
+    def _define(self, definitions: Definitions) -> None:
+        self.definitions, self.fingerprint = definitions, _fingerprint(definitions)
 
     def _engine(self) -> Engine:
         return Recomputing(self.definitions, self.knowledge)
