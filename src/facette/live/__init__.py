@@ -1,0 +1,1 @@
+"""The live engine: state that grows event by event, and the same rules over it."""
