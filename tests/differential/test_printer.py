@@ -29,7 +29,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def test_every_rule_for_everybody(duckdb: Engine) -> None:
-    @random_cases(20)
+    @random_cases(8)
     @given(made=written(), seed=st.integers(0, 2**32))
     def whoever(made: Written, seed: int) -> None:
         world = random_world(random.Random(seed), vocabulary(), n_people=60)
@@ -77,7 +77,7 @@ def values_of(found: Any, n: int, kind: str) -> list[Any]:
 def test_every_condition_on_every_event(name: str, duckdb: Engine) -> None:
     event = NAMES.events[name]
 
-    @random_cases(20)
+    @random_cases(8)
     @given(made=st.lists(wheres(event), min_size=40, max_size=40), seed=st.integers(0, 2**32))
     def whichever(made: list[Any], seed: int) -> None:
         world = random_world(random.Random(seed), NAMES, n_people=20)

@@ -7,7 +7,7 @@ codes of a dictionary that grows. What an unknown value has in its place means n
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -149,6 +149,16 @@ def column_of(array: pa.Array | pa.ChunkedArray, texts: Texts | None = None) -> 
         plain = pc.fill_null(plain, False if pa.types.is_boolean(plain.type) else 0)
     values = plain.to_numpy(zero_copy_only=False)
     return Column(values.astype(dtype_of(array.type), copy=False), known)
+
+
+def joined(columns: Sequence[Column]) -> Column:
+    """The rows of several columns, one after another."""
+    if len(columns) == 1:
+        return columns[0]
+    known = None
+    if any(column.known is not None for column in columns):
+        known = np.concatenate([np.broadcast_to(column.is_known, len(column.values)) for column in columns])
+    return Column(np.concatenate([column.values for column in columns]), known, columns[0].texts)
 
 
 def is_text(kind: pa.DataType) -> bool:

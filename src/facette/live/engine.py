@@ -1,0 +1,216 @@
+"""The live engine: profiles in memory, events in, memberships and their changes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from facette.clock import CLOCK_UNITS, Moment
+from facette.definitions.language import tree
+from facette.errors import RunError
+from facette.features.partials import by_event
+from facette.features.table import FeaturePlan
+from facette.live.columns import Array, Column
+from facette.live.features import program_of
+from facette.live.people import People
+from facette.live.state import EventState, unkept
+
+PIECE = 1 << 16
+"""Profiles evaluated at once, so that what is made of them stays in the processor's cache."""
+
+CHANGES = pa.schema(
+    [
+        ("profile_id", pa.int64()),
+        ("segment", pa.dictionary(pa.int32(), pa.string())),
+        ("change", pa.dictionary(pa.int32(), pa.string())),
+        ("at", pa.timestamp("us", "UTC")),
+    ]
+)
+"""As the table ``changes`` of docs/path.md, without the run."""
+
+
+class Engine:
+    """All profiles of a project as of a moment, which moves forward only.
+
+    plan     : features and aggregates; those in ``unkept`` are given by ``put``, like traits
+    rules    : segment → checked rule, a segment after those it refers to
+    cuts     : see :func:`facette.features.table.feature_table`
+    events   : event → schema of its table
+    profiles : schema of what ``put`` gives: profile_id, is_counted, traits, outputs of models, unkept aggregates …
+    moment   : where to start
+    """
+
+    def __init__(
+        self,
+        plan: FeaturePlan,
+        rules: Mapping[str, tree.Checked],
+        cuts: Mapping[str, tuple[float, ...]],
+        *,
+        events: Mapping[str, pa.Schema],
+        profiles: pa.Schema,
+        moment: Moment,
+    ) -> None:
+        self.moment = moment
+        self.segments = (*rules,)
+        self.unkept = unkept(plan.aggregates)
+        self._program = program_of(plan, rules, cuts)
+        kept = {name: aggregate for name, aggregate in plan.aggregates.items() if name not in self.unkept}
+        self.states = {event: EventState(group, events[event]) for event, group in by_event(kept).items()}
+        self._owner = {name: event for event, state in self.states.items() for name in state.aggregates}
+        self.people = People(profiles, {*self._program.reads} - self._owner.keys())
+        self._bits = np.zeros((0, -(-len(rules) // 8)), np.uint8)
+        units = {unit for _, unit in tree.durations([checked.rule for checked in rules.values()])}
+        self._is_stepwise = bool(units & {*CLOCK_UNITS})
+
+    # ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def put(self, profiles: pa.Table) -> Array:
+        """Take in what is known of profiles besides their events, in place of what was.
+
+        profiles : profile_id, is_counted, and any of the other columns
+        returns  : the rows of those profiles, for :meth:`changes`
+        """
+        rows = self.people.put(profiles)
+        self._grow()
+        return rows
+
+    def apply(self, events: Mapping[str, pa.Table], moment: Moment | None = None) -> Array:
+        """Let time pass until a moment, then take in new events.
+
+        events  : event → a batch of its table ``events_<event>``; none of them was taken in before
+        returns : the rows of the profiles that it may matter to, for :meth:`changes`
+        """
+        touched = [self.roll(moment)] if moment is not None else []
+        for event, table in events.items():
+            rows = self.people.rows(table["profile_id"].to_numpy())
+            self._grow()
+            if event in self.states:
+                touched.append(self.states[event].apply(table, rows, self.moment))
+        return self._together(touched)
+
+    def roll(self, moment: Moment) -> Array:
+        """Let time pass until a moment: windows move, and events that were waited for count.
+
+        returns : the rows of the profiles that it may matter to, for :meth:`changes`
+        """
+        before, self.moment = self.moment, moment
+        assert before.known_at is not None and moment.known_at is not None
+        if moment.as_of < before.as_of or moment.known_at < before.known_at or moment.zone != before.zone:
+            raise RunError(
+                f"time cannot go back from {before.as_of} to {moment.as_of}",
+                remedy="Load the published snapshot again.",
+            )
+        touched = [state.roll(before, moment, self.people.canonical) for state in self.states.values()]
+        if before.today != moment.today or (self._is_stepwise and before.step != moment.step):
+            return np.arange(len(self.people))
+        return self._together(touched)
+
+    def merge(self, merged: pa.Table) -> Array:
+        """Profiles become part of others: states and events are joined, and memberships follow.
+
+        merged  : old_id, new_id (itself not an old_id)
+        returns : the rows of the profiles that they became part of, for :meth:`changes`
+        """
+        gone, into = (self.people.rows(merged[name].to_numpy()) for name in ("old_id", "new_id"))
+        gone, into = gone[gone != into], into[gone != into]
+        self._grow()
+        for state in self.states.values():
+            state.merge(gone, into)
+        np.bitwise_or.at(self._bits, into, self._bits[gone])
+        self._bits[gone] = 0
+        self.people.merge(gone, into)
+        return np.unique(into)
+
+    def _grow(self) -> None:
+        n = self.people.room
+        if len(self._bits) < n:
+            longer = np.zeros((n, self._bits.shape[1]), np.uint8)
+            longer[: len(self._bits)] = self._bits
+            self._bits = longer
+            for state in self.states.values():
+                state.grow(n)
+
+    def _together(self, touched: list[Array]) -> Array:
+        """Different rows, ascending."""
+        rows = np.concatenate(touched) if touched else np.empty(0, np.intp)
+        if 4 * len(rows) < len(self.people):
+            return np.unique(rows)
+        is_touched = np.zeros(len(self.people), np.bool_)
+        is_touched[rows] = True
+        return np.flatnonzero(is_touched)
+
+    # ── what comes out ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def changes(self, rows: Array | None = None) -> pa.Table:
+        """Who enters and who leaves which segment, of some profiles (None: all), since this was last asked of them.
+
+        returns : schema CHANGES
+        """
+        rows = np.arange(len(self.people)) if rows is None else rows
+        found: list[tuple[Array, Array, Array]] = []
+        for piece in _pieces(rows):
+            new = self._packed(piece)
+            moved = new ^ self._bits[piece]
+            places = np.flatnonzero(moved.any(axis=1))
+            if len(places):
+                self._bits[piece[places]] = new[places]
+                row, segment = np.nonzero(np.unpackbits(moved[places], axis=1, bitorder="little"))
+                entered = np.unpackbits(new[places], axis=1, bitorder="little")[row, segment]
+                found.append((piece[places[row]], segment, entered))
+        return self._told(found)
+
+    def _told(self, found: list[tuple[Array, Array, Array]]) -> pa.Table:
+        row, segment, entered = (
+            np.concatenate([part[i] for part in found]) if found else np.empty(0, np.int64) for i in range(3)
+        )
+        arrays = [
+            pa.array(self.people.ids[row]),
+            pa.DictionaryArray.from_arrays(pa.array(segment.astype(np.int32)), pa.array(self.segments, pa.string())),
+            pa.DictionaryArray.from_arrays(pa.array(entered.astype(np.int32)), pa.array(["left", "entered"])),
+            pa.array(np.full(len(row), np.datetime64(self.moment.as_of.replace(tzinfo=None), "us"))).cast(
+                CHANGES.field("at").type
+            ),
+        ]
+        return pa.Table.from_arrays(arrays, schema=CHANGES)
+
+    def _packed(self, rows: Array) -> Array:
+        """The memberships of some profiles as bits, a byte for eight segments; of whoever does not count, none."""
+        found = self.evaluate(rows)
+        bits = np.empty((self._bits.shape[1] * 8, len(rows)), np.bool_)
+        bits[len(self.segments) :] = False
+        for place, name in enumerate(self.segments):
+            bits[place] = found[name]
+        bits &= self.people.is_counted[rows]
+        return np.ascontiguousarray(np.packbits(bits, axis=0, bitorder="little").T)
+
+    def evaluate(self, rows: Array) -> dict[str, Any]:
+        """Every feature and segment of some profiles; see :meth:`facette.live.printer.Program.run`."""
+        columns = {name: self._column(name, rows) for name in self._program.reads}
+        return self._program.run(columns, self.moment)
+
+    def _column(self, name: str, rows: Array) -> Column:
+        if name in self._owner:
+            return self.states[self._owner[name]].states[name].value(rows, self.moment)
+        return self.people.column(name)[rows]
+
+    def members(self, segment: str) -> Array:
+        """The ids of the members of a segment, as of the last :meth:`changes`."""
+        byte, bit = divmod(self.segments.index(segment), 8)
+        is_member = self._bits[: len(self.people), byte] >> bit & 1
+        return self.people.ids[np.flatnonzero(is_member)]
+
+    def segments_of(self, profile_id: int) -> tuple[str, ...]:
+        """The segments of a profile, as of the last :meth:`changes`."""
+        row = self.people.find(profile_id)
+        if row is None:
+            return ()
+        bits = np.unpackbits(self._bits[row], bitorder="little")[: len(self.segments)]
+        return tuple(name for name, bit in zip(self.segments, bits, strict=True) if bit)
+
+
+def _pieces(rows: Array) -> Iterator[Array]:
+    for start in range(0, len(rows), PIECE):
+        yield rows[start : start + PIECE]

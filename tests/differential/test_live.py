@@ -1,0 +1,188 @@
+"""The live engine answers like the plain evaluator: random rules × people × cuttings × orders of arrival × instants."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facette.clock import Moment
+from facette.features.table import FeaturePlan
+from facette.live.engine import Engine as Live
+from tests.cases import COMPARED, random_cases
+from tests.differential.engine import features
+from tests.differential.test_printer import kind_of, values_of
+from tests.differential.test_rules import NAMES, Written, compare_each, plan_of, written
+from tests.differential.worlds import Row, World, random_world, vocabulary
+from tests.warehouses import Engine
+
+N_PEOPLE = 12
+JUMPS = (
+    *(timedelta(0), timedelta(microseconds=1), timedelta(minutes=3), timedelta(minutes=5), timedelta(hours=1)),
+    *(timedelta(hours=9), timedelta(days=1), timedelta(days=1), timedelta(days=2), timedelta(days=31)),
+    timedelta(days=70),
+)
+
+
+@dataclass
+class Told:
+    """One live engine, and beside it all that it was told, for the plain evaluator.
+
+    people  : as rows of the world, today's
+    arrived : the events that it was given, of today's profiles
+    """
+
+    made: Written
+    live: Live
+    people: list[Row]
+    arrived: list[Row]
+    batch: Engine
+    members: set[tuple[int, str]] = field(default_factory=set)
+    into: dict[int, int] = field(default_factory=dict)
+
+    def world(self) -> World:
+        return World(self.live.moment, self.people, self.arrived)
+
+    def check(self, rows: Any) -> None:
+        """Everybody's features and segments, and that changes lead from the memberships before to those of now."""
+        world = self.world()
+        if self.live.unkept:
+            rows = np.union1d(rows, self.live.put(self.unkept(world)))
+        answers = self.answers()
+        compare_each(self.made, world, answers)
+        for change in self.live.changes(rows).to_pylist():
+            one = (change["profile_id"], change["segment"])
+            assert (change["change"] == "left") is (one in self.members), change
+            assert change["at"] == world.moment.as_of
+            self.members ^= {one}
+        now = {(number, name) for number, found in answers.items() for name in self.made.rules if found[name]}
+        assert self.members == now
+        COMPARED["answers of rules by the live engine"] += len(answers) * len(self.made.rules)
+        COMPARED["values of features by the live engine"] += len(answers) * len(self.made.features)
+
+    def unkept(self, world: World) -> pa.Table:
+        """What the engine does not keep, by the batch engine."""
+        plan, _, _ = plan_of(self.made)
+        wanted = FeaturePlan({name: plan.aggregates[name] for name in self.live.unkept}, (), {})
+        table = self.batch.con.to_pyarrow(features(world, NAMES, wanted, self.batch))
+        return table.append_column("is_counted", pa.array([True] * len(table)))
+
+    def answers(self) -> dict[int, Row]:
+        counted = [person["profile_id"] for person in self.people if person["is_counted"]]
+        rows = self.live.people.rows(np.array(counted, np.int64))
+        found = self.live.evaluate(rows)
+        answers: dict[int, Row] = {number: {} for number in counted}
+        for name in (*self.made.features, *self.made.rules):
+            values = values_of(found[name], len(rows), kind_of(name, self.made))
+            for answer, value in zip(answers.values(), values, strict=True):
+                answer[name] = value
+        return answers
+
+
+def told(made: Written, world: World, moment: Moment, batch: Engine) -> Told:
+    """An engine that knows everybody's traits and no event."""
+    plan, rules, cuts = plan_of(made)
+    schemas = {event: table.schema().to_pyarrow() for event, table in world.tables(NAMES).items()}
+    nothing = World(moment, world.people, [])
+    table = batch.con.to_pyarrow(features(nothing, NAMES, FeaturePlan(plan.aggregates, (), {}), batch))
+    profiles = batch.con.to_pyarrow(batch.put("profiles", world.profiles(NAMES)))
+    schema = pa.unify_schemas([profiles.schema, table.schema], promote_options="permissive")
+    live = Live(plan, rules, cuts, events=schemas, profiles=schema, moment=moment)
+    one = Told(made, live, world.people, [], batch)
+    one.check(live.put(profiles))
+    return one
+
+
+def moments(rng: random.Random, last: Moment, n: int) -> list[Moment]:
+    """Moments that lead to the last one, near and far; what was known lags or leads by the same at each."""
+    assert last.known_at is not None
+    lag, found = last.known_at - last.as_of, [last.as_of]
+    while len(found) < n:
+        found.append(found[-1] - rng.choice(JUMPS))
+    return [Moment(as_of, last.zone, as_of + lag) for as_of in reversed(found)]
+
+
+def tables_of(events: list[Row], moment: Moment, batch: Engine) -> dict[str, pa.Table]:
+    world = World(moment, [], events)
+    return {name: batch.con.to_pyarrow(batch.put(name, table)) for name, table in world.tables(NAMES).items()}
+
+
+def test_every_rule_for_everybody_after_every_batch(duckdb: Engine) -> None:
+    @random_cases(5)
+    @given(made=written(), seed=st.integers(0, 2**32))
+    def whoever(made: Written, seed: int) -> None:
+        rng = random.Random(seed)
+        world = random_world(rng, vocabulary(), n_people=N_PEOPLE)
+        steps = moments(rng, world.moment, rng.randint(1, 4))
+        one = told(made, world, steps[0], duckdb)
+        waiting = arranged(rng, world.events)
+        for place, moment in enumerate(steps):
+            n = len(waiting) if place == len(steps) - 1 else rng.randint(0, len(waiting))
+            batch, waiting = waiting[:n], waiting[n:]
+            rows = [one.live.roll(moment)]
+            for part in cut(rng, batch):
+                rows.append(one.live.apply(tables_of(part, moment, duckdb)))
+            one.arrived += batch
+            one.check(np.unique(np.concatenate(rows)))
+
+    whoever()
+
+
+def arranged(rng: random.Random, events: list[Row]) -> list[Row]:
+    """The events in the order in which they arrive: as they became known, or in any order at all."""
+    if rng.random() < 0.5:
+        return sorted(events, key=lambda event: event["known_at"])
+    return rng.sample(events, len(events))
+
+
+def cut(rng: random.Random, events: list[Row]) -> list[list[Row]]:
+    """Events in a few batches, some of which may be empty."""
+    edges = sorted(rng.randint(0, len(events)) for _ in range(rng.choice((0, 1, 3))))
+    return [events[start:end] for start, end in zip([0, *edges], [*edges, len(events)], strict=True)]
+
+
+def test_people_who_turn_out_to_be_one(duckdb: Engine) -> None:
+    @random_cases(3)
+    @given(made=written(), seed=st.integers(0, 2**32))
+    def whoever(made: Written, seed: int) -> None:
+        rng = random.Random(seed)
+        world = random_world(rng, vocabulary(), n_people=N_PEOPLE)
+        steps = moments(rng, world.moment, 3)
+        one = told(made, world, steps[0], duckdb)
+        waiting = arranged(rng, world.events)
+        for moment in steps:
+            n = rng.randint(0, len(waiting))
+            batch, waiting = waiting[:n], waiting[n:]
+            rows = [one.live.apply(tables_of(batch, moment, duckdb), moment)]
+            one.arrived += batch
+            rows.append(merge(rng, one))
+            waiting = [follow(event, one) for event in waiting]
+            one.check(np.unique(np.concatenate(rows)))
+
+    whoever()
+
+
+def merge(rng: random.Random, one: Told) -> Any:
+    """A few people become part of a few others, whom they follow with their events and memberships."""
+    numbers = sorted(person["profile_id"] for person in one.people)
+    gone = rng.sample(numbers[3:], 3)
+    into = {number: rng.choice([other for other in numbers if other not in gone]) for number in gone}
+    rows = one.live.merge(pa.table({"old_id": [*into], "new_id": [*into.values()]}))
+    one.people = [person for person in one.people if person["profile_id"] not in into]
+    one.arrived = [event | {"profile_id": into.get(event["profile_id"], event["profile_id"])} for event in one.arrived]
+    one.members = {(into.get(number, number), name) for number, name in one.members}
+    one.into |= into
+    return rows
+
+
+def follow(event: Row, one: Told) -> Row:
+    number = event["profile_id"]
+    while number in one.into:
+        number = one.into[number]
+    return event | {"profile_id": number}
