@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -15,9 +17,12 @@ from hypothesis import strategies as st
 
 from facette.clock import Moment
 from facette.definitions.language.tree import Aggregate, Did, durations
+from facette.features.partials import by_event, prepare
 from facette.features.table import FeaturePlan
 from facette.live.engine import Engine as Live
+from facette.live.saved import restore, save
 from facette.live.state import unkept
+from facette.warehouse.compiler import visible
 from tests.cases import COMPARED, random_cases
 from tests.differential.engine import features
 from tests.differential.test_printer import kind_of, values_of
@@ -47,8 +52,16 @@ class Told:
     people: list[Row]
     arrived: list[Row]
     batch: Engine
+    schemas: dict[str, pa.Schema]
+    schema: pa.Schema
+    profiles: pa.Table
     members: set[tuple[int, str]] = field(default_factory=set)
     into: dict[int, int] = field(default_factory=dict)
+
+    def new(self) -> Live:
+        """An engine of the same definitions that knows nothing yet."""
+        plan, rules, cuts = plan_of(self.made)
+        return Live(plan, rules, cuts, events=self.schemas, profiles=self.schema, moment=self.live.moment)
 
     def world(self) -> World:
         return World(self.live.moment, self.people, self.arrived)
@@ -89,6 +102,42 @@ class Told:
         return answers
 
 
+def restarted(rng: random.Random, one: Told, folder: Path) -> None:
+    """Now and then, another engine in place of this one: from what it saved, or from partials and a few events."""
+    how = rng.choice(("goes on", "goes on", "saved", "loaded"))
+    if how == "goes on":
+        return
+    live, one.live = one.live, one.new()
+    if how == "saved":
+        save(live, folder / "state.npz", {"position": 7})
+        assert restore(one.live, folder / "state.npz") == {"position": 7}
+        assert one.live.changes().num_rows == 0
+    else:
+        one.live.put(one.profiles)
+        one.live.load(*published(one, one.arrived))
+        one.members = set()
+    COMPARED[f"engines {how}"] += 1
+
+
+def published(one: Told, events: list[Row]) -> tuple[dict[str, pa.Table], dict[str, pa.Table]]:
+    """Partials of events by the batch engine, and of the events those that the engine says it needs."""
+    moment, con = one.live.moment, one.batch.con
+    tables = {name: one.batch.put(name, table) for name, table in World(moment, [], events).tables(NAMES).items()}
+    plan, _, _ = plan_of(one.made)
+    wanted = {name: item for name, item in plan.aggregates.items() if name not in one.live.unkept}
+    partials = {
+        event: con.to_pyarrow(prepare(tables[event], group, moment)) for event, group in by_event(wanted).items()
+    }
+    needed = {}
+    for event, table in tables.items():
+        day, at = one.live.needs(event)
+        conditions = [~visible(table, moment)]
+        conditions += [] if day is None else [table.day >= day]
+        conditions += [] if at is None else [table["at"] >= at]
+        needed[event] = con.to_pyarrow(table.filter(ibis.or_(*conditions)))
+    return partials, needed
+
+
 def kept(node: Any) -> Any:
     """A rule or a value with something else in place of what the engine does not keep, so that it has more to do."""
     if isinstance(node, tuple):
@@ -124,7 +173,7 @@ def told(made: Written, world: World, moment: Moment, batch: Engine) -> Told:
         number = pa.float64() if of.function in ("sum", "avg") else pa.int64()
         schema = schema.append(pa.field(name, kind or number))
     live = Live(plan, rules, cuts, events=schemas, profiles=schema, moment=moment)
-    one = Told(made, live, world.people, [], batch)
+    one = Told(made, live, world.people, [], batch, schemas, schema, profiles)
     one.check(live.put(profiles))
     return one
 
@@ -144,7 +193,7 @@ def tables_of(events: list[Row], moment: Moment, batch: Engine) -> dict[str, pa.
 
 
 @pytest.mark.parametrize("every", [False, True], ids=["what it keeps", "also what it does not"])
-def test_every_rule_for_everybody_after_every_batch(every: bool, duckdb: Engine) -> None:
+def test_every_rule_for_everybody_after_every_batch(every: bool, duckdb: Engine, tmp_path: Path) -> None:
     @random_cases(1 if every else 6)
     @given(made=written(), seed=st.integers(0, 2**32))
     def whoever(made: Written, seed: int) -> None:
@@ -157,11 +206,12 @@ def test_every_rule_for_everybody_after_every_batch(every: bool, duckdb: Engine)
         for place, moment in enumerate(steps):
             n = len(waiting) if place == len(steps) - 1 else rng.randint(0, len(waiting))
             batch, waiting = waiting[:n], waiting[n:]
-            rows = [one.live.roll(moment)]
+            rows = [one.live.roll(moment), *([np.arange(len(one.live.people))] if not one.members else [])]
             for part in cut(rng, batch):
                 rows.append(one.live.apply(tables_of(part, moment, duckdb)))
             one.arrived += batch
             one.check(np.unique(np.concatenate(rows)))
+            restarted(rng, one, tmp_path)
 
     whoever()
 
@@ -218,3 +268,32 @@ def follow(event: Row, one: Told) -> Row:
     while number in one.into:
         number = one.into[number]
     return event | {"profile_id": number}
+
+
+def test_people_who_turn_out_to_be_several(duckdb: Engine) -> None:
+    @random_cases(3)
+    @given(made=written(), seed=st.integers(0, 2**32))
+    def whoever(made: Written, seed: int) -> None:
+        rng = random.Random(seed)
+        world = random_world(rng, vocabulary(), n_people=N_PEOPLE)
+        steps = moments(rng, world.moment, 3)
+        one = told(all_kept(made), world, steps[0], duckdb)
+        before, events = one.people, arranged(rng, world.events)
+        half = rng.randint(0, len(events))
+        one.live.apply(tables_of(events[:half], steps[0], duckdb), steps[0])
+        one.arrived = events[:half]
+        merge(rng, one)
+        one.check(None)
+        several = {*one.into, *one.into.values()}
+        one.live.roll(steps[1])
+        one.live.apply(tables_of([follow(event, one) for event in events[half:]], steps[1], duckdb))
+        one.people, one.arrived, one.into = before, events, {}
+        numbers = pa.array(sorted(several), pa.int64())
+        mine = [event for event in events if event["profile_id"] in several]
+        one.live.replace(numbers.to_numpy(), *published(one, mine))
+        one.live.put(one.profiles.filter(pa.compute.is_in(one.profiles["profile_id"], numbers)))
+        one.check(None)
+        one.live.roll(steps[2])
+        one.check(None)
+
+    whoever()

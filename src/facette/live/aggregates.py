@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from facette.clock import DAYS_AS_BITS, Moment, days_at_most
 from facette.definitions.language import tree
 from facette.errors import RunError
-from facette.live.columns import Array, Column, Texts, days
+from facette.live.columns import LONGEST_OF_FIXED, Array, Column, Texts, column_of, days, encoded
 from facette.live.index import Index, extended
 
 ORDINAL_OF_1970 = 719_163
@@ -56,6 +58,9 @@ class State(Protocol):
 
     def merge(self, gone: Array, into: Array) -> None:
         """Give what each of some profiles had to another one."""
+
+    def load(self, parts: Mapping[str, pa.ChunkedArray], rows: Array) -> None:
+        """Take in the partials of profiles that have nothing yet, by suffix."""
 
     def value(self, rows: Array, moment: Moment) -> Column:
         """The aggregate of some profiles."""
@@ -119,6 +124,9 @@ class Count(Simple):
 
     def merge(self, gone: Array, into: Array) -> None:
         np.add.at(self.n, into, self.n[gone])
+
+    def load(self, parts: Mapping[str, pa.ChunkedArray], rows: Array) -> None:
+        self.n[rows] = column_of(parts["state"]).values
 
     def value(self, rows: Array, moment: Moment) -> Column:
         return Column(self.n[rows].astype(np.int64))
@@ -197,6 +205,20 @@ class Total(Simple):
         if self.high is not None and high is not None:
             np.add.at(self.high, into, high)
 
+    def load(self, parts: Mapping[str, pa.ChunkedArray], rows: Array) -> None:
+        if self.is_mean:
+            self.n[rows] = column_of(parts["n"]).values
+        total = parts["total" if self.is_mean else "state"]
+        if self.is_whole:
+            self._add(rows, column_of(total).values)
+            return
+        low, fits = _unscaled(total)
+        self._add(rows[fits], low[fits])
+        for row, number in zip(rows[~fits], total.filter(pa.array(~fits)).to_pylist(), strict=True):
+            self._spill()
+            assert self.high is not None
+            self.high[row], self.low[row] = divmod(int(number.scaleb(6)), 1_000_000)
+
     def value(self, rows: Array, moment: Moment) -> Column:
         low, high = self.low[rows], None if self.high is None else self.high[rows]
         if not self.is_mean:
@@ -222,6 +244,16 @@ def millionths(values: Array) -> tuple[Array, Array]:
     whole = np.trunc(scaled)
     whole += np.sign(scaled) * (np.abs(scaled - whole) >= 0.5)
     return np.where(fits, whole, 0).astype(np.int64), fits
+
+
+def _unscaled(totals: pa.ChunkedArray) -> tuple[Array, Array]:
+    """Fixed-point numbers of 128 bits in their last digit's unit, 0 for null, and which of them fit in 63 bits."""
+    array = totals.cast(pa.decimal128(38, 6)).combine_chunks()
+    words = np.frombuffer(array.buffers()[1], np.int64)[2 * array.offset :][: 2 * len(array)].reshape(-1, 2)
+    known = array.is_valid().to_numpy(zero_copy_only=False)
+    low, high = (np.where(known, words[:, place], 0) for place in (0, 1))
+    fits = (high == low >> 63) & (np.abs(low) < SPILL)
+    return low, fits
 
 
 def _number(low: Array, high: Array | None) -> Array:
@@ -263,6 +295,10 @@ class Extreme(Simple):
     def merge(self, gone: Array, into: Array) -> None:
         self._better.at(self.best, into, self.best[gone])
 
+    def load(self, parts: Mapping[str, pa.ChunkedArray], rows: Array) -> None:
+        column = column_of(parts["state"])
+        self.best[rows] = np.where(column.is_known, column.values, self.none)
+
     def value(self, rows: Array, moment: Moment) -> Column:
         best = self.best[rows]
         found = days(moment.today) - best.astype(np.int64) if self.is_recency else best
@@ -295,6 +331,9 @@ class TextExtreme(Simple):
     def merge(self, gone: Array, into: Array) -> None:
         self._offer(into, self.best[gone])
 
+    def load(self, parts: Mapping[str, pa.ChunkedArray], rows: Array) -> None:
+        self.best[rows] = column_of(parts["state"], self.texts).values
+
     def value(self, rows: Array, moment: Moment) -> Column:
         codes = self.best[rows]
         return Column(codes, codes != 0, self.texts)
@@ -310,30 +349,27 @@ class Ranked(Simple):
     def __init__(self, of: str, dtype: np.dtype[Any], texts: Texts | None, is_first: bool) -> None:
         self.of, self.texts, self._sign = of, texts, -1 if is_first else 1
         self.none = -self._sign * np.iinfo(np.int64).max
-        super().__init__({"found": (dtype, 0), "at": (np.int64, self.none), "ids": (object, "")})
+        super().__init__({"found": (dtype, 0), "at": (np.int64, self.none), "ids": ("S1", b"")})
 
     def add(self, events: Events) -> None:
         self._offer(events.rows, events[self.of].values, events["at"].values, events["event_id"].values)
 
     def _offer(self, rows: Array, values: Array, at: Array, ids: Array) -> None:
         """Let events stand beside what there is, and keep the best of each profile."""
-        is_worse = at * self._sign < self.at[rows] * self._sign
-        if is_worse.any():
-            rows, values, at, ids = (array[~is_worse] for array in (rows, values, at, ids))
-        mine = np.unique(rows)
-        rows = np.append(rows, mine)
-        values, at = np.append(values, self.found[mine]), np.append(at, self.at[mine])
-        ids = np.append(ids, self.ids[mine])
+        self.ids = self.ids.astype(np.promote_types(self.ids.dtype, ids.dtype), copy=False)
         best = self._best(rows, at, ids)
-        self.found[rows[best]], self.at[rows[best]], self.ids[rows[best]] = values[best], at[best], ids[best]
+        rows, values, at, ids = (array[best] for array in (rows, values, at, ids))
+        tied = np.flatnonzero(at == self.at[rows])
+        is_better = at * self._sign > self.at[rows] * self._sign
+        is_better[tied] = ids[tied] > self.ids[rows[tied]] if self._sign > 0 else ids[tied] < self.ids[rows[tied]]
+        rows = rows[is_better]
+        self.found[rows], self.at[rows], self.ids[rows] = values[is_better], at[is_better], ids[is_better]
 
     def _best(self, rows: Array, at: Array, ids: Array) -> Array:
         """The place of the best event of each row."""
-        ranked = at * self._sign
-        order = np.lexsort((ranked, rows))
+        order = np.lexsort((at * self._sign, rows))
         ends = np.flatnonzero(_ends(rows[order]))
-        best = order[ends]
-        before = order[np.maximum(ends - 1, 0)]
+        best, before = order[ends], order[np.maximum(ends - 1, 0)]
         tied = (rows[before] == rows[best]) & (at[before] == at[best]) & (ends > 0)
         for place in np.flatnonzero(tied):
             end = start = ends[place]
@@ -349,6 +385,16 @@ class Ranked(Simple):
     def merge(self, gone: Array, into: Array) -> None:
         known = self.at[gone] != self.none
         self._offer(into[known], *(array[gone[known]] for array in (self.found, self.at, self.ids)))
+
+    def load(self, parts: Mapping[str, pa.ChunkedArray], rows: Array) -> None:
+        value, at = column_of(parts["value"], self.texts), column_of(parts["at"])
+        known = np.broadcast_to(at.is_known, len(rows))
+        self._offer(*(array[known] for array in (rows, value.values, at.values, encoded(parts["id"]))))
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        super().restore(arrays)
+        if self.ids.dtype.itemsize > LONGEST_OF_FIXED:
+            self.ids = self.ids.astype(object)
 
     def value(self, rows: Array, moment: Moment) -> Column:
         return Column(self.found[rows], self.at[rows] != self.none, self.texts)
@@ -373,6 +419,9 @@ class DaysOfAShortWindow(Simple):
     def merge(self, gone: Array, into: Array) -> None:
         np.bitwise_or.at(self.bits, into, self.bits[gone])
 
+    def load(self, parts: Mapping[str, pa.ChunkedArray], rows: Array) -> None:
+        raise TypeError("the days of a moving window are made from its events")
+
     def value(self, rows: Array, moment: Moment) -> Column:
         return Column(np.bitwise_count(self.bits[rows]).astype(np.int64))
 
@@ -387,14 +436,14 @@ class Distinct(Simple):
     is_summed = True
     n: Array
 
-    def __init__(self, of: str) -> None:
+    def __init__(self, of: str, texts: Texts | None) -> None:
         super().__init__({"n": (np.int32, 0)})
-        self.of = of
+        self.of, self.texts = of, texts
         self._pairs, self._values = Index(), Index()
         self._times = np.empty(0, np.int32)
 
     def add(self, events: Events) -> None:
-        self._count(self._keys(events), 1)
+        self._count(self._keys(events.rows, events[self.of]), 1)
 
     def _count(self, keys: Array, times: Any) -> None:
         places = self._pairs.add(keys)
@@ -404,13 +453,13 @@ class Distinct(Simple):
         np.add.at(self.n, self._pairs.keys[fresh] >> 32, 1)
 
     def take(self, events: Events) -> None:
-        places = self._pairs.find(self._keys(events))
+        places = self._pairs.find(self._keys(events.rows, events[self.of]))
         np.subtract.at(self._times, places, 1)
         gone = np.unique(places[self._times[places] == 0])
         np.subtract.at(self.n, self._pairs.keys[gone] >> 32, 1)
 
-    def _keys(self, events: Events) -> Array:
-        return events.rows << 32 | self._code(events[self.of]).astype(np.int64) & 0xFFFFFFFF
+    def _keys(self, rows: Array, column: Column) -> Array:
+        return rows << 32 | self._code(column).astype(np.int64) & 0xFFFFFFFF
 
     def _code(self, column: Column) -> Array:
         """A number of 32 bits for each different value."""
@@ -445,6 +494,13 @@ class Distinct(Simple):
             keys, times = self._pairs.keys[kept], self._times[: len(kept)][kept]
             self._pairs, self._times = Index(), times
             self._pairs.add(keys)
+
+    def load(self, parts: Mapping[str, pa.ChunkedArray], rows: Array) -> None:
+        sets = parts["state"].combine_chunks()
+        owner = rows[pc.list_parent_indices(sets).to_numpy()]
+        column = column_of(pc.list_flatten(sets), self.texts)
+        places = np.flatnonzero(np.broadcast_to(column.is_known, len(owner)))
+        self._count(self._keys(owner[places], column[places]), 1)
 
     def value(self, rows: Array, moment: Moment) -> Column:
         return Column(self.n[rows].astype(np.int64))
@@ -495,7 +551,7 @@ def state_of(aggregate: tree.Aggregate, dtypes: Dtypes, texts: Mapping[str, Text
         case "first" | "last":
             return Ranked(of, dtypes[of], texts.get(of), is_least)
         case "distinct":
-            return DaysOfAShortWindow() if of == "day" and _fits(aggregate.window) else Distinct(of)
+            return DaysOfAShortWindow() if of == "day" and _fits(aggregate.window) else Distinct(of, texts.get(of))
     raise TypeError(f"{function} has no state here")
 
 

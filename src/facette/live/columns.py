@@ -6,6 +6,7 @@ codes of a dictionary that grows. What an unknown value has in its place means n
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,16 @@ class Texts:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def array(self) -> Array:
+        """All texts, as the bytes of a JSON list."""
+        return np.frombuffer(json.dumps(self.texts[1:]).encode(), np.uint8)
+
+    def restore(self, array: Array) -> None:
+        """The texts of which :meth:`array` was made, with the same codes."""
+        self.__init__()  # type: ignore[misc]
+        for text in json.loads(array.tobytes()):
+            self.code(text)
 
     def code(self, text: str) -> int:
         """The code of a text, a new one where it has none."""
@@ -149,6 +160,24 @@ def column_of(array: pa.Array | pa.ChunkedArray, texts: Texts | None = None) -> 
         plain = pc.fill_null(plain, False if pa.types.is_boolean(plain.type) else 0)
     values = plain.to_numpy(zero_copy_only=False)
     return Column(values.astype(dtype_of(array.type), copy=False), known)
+
+
+LONGEST_OF_FIXED = 64
+
+
+def encoded(array: pa.Array | pa.ChunkedArray) -> Array:
+    """Texts as UTF-8, whose order is that of the code points: bytes of one length, or objects where some are long."""
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    plain = array.cast(pa.large_binary()) if not pa.types.is_large_binary(array.type) else array
+    offsets = np.frombuffer(plain.buffers()[1], np.int64, len(plain) + 1, plain.offset * 8)
+    lengths = np.diff(offsets)
+    longest = int(lengths.max(initial=1))
+    if longest > LONGEST_OF_FIXED:
+        return np.array(plain.to_pylist(), object)
+    data = np.frombuffer(plain.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    padded = np.zeros((len(plain), longest), np.uint8)
+    padded[np.arange(longest) < lengths[:, None]] = data
+    return padded.view(f"S{longest}").ravel()
 
 
 def joined(columns: Sequence[Column]) -> Column:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,10 @@ from facette.definitions.language import tree
 from facette.errors import RunError
 from facette.features.partials import by_event
 from facette.features.table import FeaturePlan
-from facette.live.columns import Array, Column
+from facette.live.columns import EPOCH, Array, Column
 from facette.live.features import program_of
 from facette.live.people import People
-from facette.live.state import EventState, unkept
+from facette.live.state import EventState, unkept, within
 
 PIECE = 1 << 16
 """Profiles evaluated at once, so that what is made of them stays in the processor's cache."""
@@ -55,6 +57,7 @@ class Engine:
     ) -> None:
         self.moment = moment
         self.segments = (*rules,)
+        self.meaning = _meaning(plan, rules, events, profiles)
         self.unkept = unkept(plan.aggregates)
         self._program = program_of(plan, rules, cuts)
         kept = {name: aggregate for name, aggregate in plan.aggregates.items() if name not in self.unkept}
@@ -108,6 +111,52 @@ class Engine:
             return np.arange(len(self.people))
         return self._together(touched)
 
+    def load(self, partials: Mapping[str, pa.Table], events: Mapping[str, pa.Table]) -> Array:
+        """Take in all events of profiles of which there are none yet: as partials, and those that time may still move.
+
+        partials : event → ``partials_<event>`` of docs/path.md, as of this engine's moment
+        events   : event → those of its events that :meth:`needs` tells
+        returns  : the rows of those profiles, for :meth:`changes`
+        """
+        touched = []
+        for event, table in partials.items():
+            if event in self.states:
+                rows = self.people.rows(table["profile_id"].to_numpy())
+                self._grow()
+                self.states[event].load(table, rows)
+                touched.append(rows)
+        for event, table in events.items():
+            if event in self.states:
+                rows = self.people.rows(table["profile_id"].to_numpy())
+                self._grow()
+                self.states[event].load_events(table, rows, self.moment)
+                touched.append(rows)
+        return self._together(touched)
+
+    def needs(self, event: str) -> tuple[date | None, datetime | None]:
+        """What of the events of a kind :meth:`load` needs: those of this day or later, and those of this instant or
+        later (None: none on that account); besides these, those that are not visible yet.
+        """
+        needed = self.states[event].needed_from(self.moment) if event in self.states else {}
+        day, at = needed.get("day"), needed.get("at")
+        return (
+            None if day is None else EPOCH.date() + timedelta(days=day),
+            None if at is None else EPOCH + timedelta(microseconds=at),
+        )
+
+    def replace(self, profile_ids: Array, partials: Mapping[str, pa.Table], events: Mapping[str, pa.Table]) -> Array:
+        """Forget all events of some profiles and load them anew: after one turned out to be several, or a correction.
+
+        profile_ids : each is a profile of its own from now on
+        partials, events, returns : see :meth:`load`; of these profiles alone
+        """
+        before = self.people.rows(profile_ids)
+        self._grow()
+        own = self.people.separate(profile_ids)
+        for state in self.states.values():
+            state.forget(np.union1d(before, own), self.people.canonical)
+        return np.union1d(own, self.load(partials, events))
+
     def merge(self, merged: pa.Table) -> Array:
         """Profiles become part of others: states and events are joined, and memberships follow.
 
@@ -136,7 +185,7 @@ class Engine:
     def _together(self, touched: list[Array]) -> Array:
         """Different rows, ascending."""
         rows = np.concatenate(touched) if touched else np.empty(0, np.intp)
-        if 4 * len(rows) < len(self.people):
+        if 1000 * len(rows) < len(self.people):
             return np.unique(rows)
         is_touched = np.zeros(len(self.people), np.bool_)
         is_touched[rows] = True
@@ -179,12 +228,12 @@ class Engine:
     def _packed(self, rows: Array) -> Array:
         """The memberships of some profiles as bits, a byte for eight segments; of whoever does not count, none."""
         found = self.evaluate(rows)
-        bits = np.empty((self._bits.shape[1] * 8, len(rows)), np.bool_)
-        bits[len(self.segments) :] = False
+        is_counted = self.people.is_counted[rows]
+        packed = np.zeros((self._bits.shape[1], len(rows)), np.uint8)
         for place, name in enumerate(self.segments):
-            bits[place] = found[name]
-        bits &= self.people.is_counted[rows]
-        return np.ascontiguousarray(np.packbits(bits, axis=0, bitorder="little").T)
+            is_member = found[name] & is_counted
+            packed[place // 8] |= is_member.view(np.uint8) << np.uint8(place % 8)
+        return np.ascontiguousarray(packed.T)
 
     def evaluate(self, rows: Array) -> dict[str, Any]:
         """Every feature and segment of some profiles; see :meth:`facette.live.printer.Program.run`."""
@@ -209,6 +258,31 @@ class Engine:
             return ()
         bits = np.unpackbits(self._bits[row], bitorder="little")[: len(self.segments)]
         return tuple(name for name, bit in zip(self.segments, bits, strict=True) if bit)
+
+    # ── as arrays ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def arrays(self) -> dict[str, Array]:
+        """All that it holds, by name; see :mod:`facette.live.saved`."""
+        found = {"bits": self._bits} | {f"people/{part}": array for part, array in self.people.arrays().items()}
+        for event, state in self.states.items():
+            found |= {f"events/{event}/{part}": array for part, array in state.arrays().items()}
+        return found
+
+    def restore(self, arrays: Mapping[str, Array], moment: Moment) -> None:
+        """What an engine of the same definitions had at a moment."""
+        self.moment, self._bits = moment, arrays["bits"]
+        self.people.restore(within(arrays, "people/"))
+        for event, state in self.states.items():
+            state.restore(within(arrays, f"events/{event}/"))
+
+
+def _meaning(
+    plan: FeaturePlan, rules: Mapping[str, tree.Checked], events: Mapping[str, pa.Schema], profiles: pa.Schema
+) -> str:
+    """Equal for engines whose arrays mean the same."""
+    schemas = [(name, str(schema.remove_metadata())) for name, schema in sorted(events.items())]
+    told = [sorted(plan.aggregates), [*rules], schemas, str(profiles.remove_metadata())]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def _pieces(rows: Array) -> Iterator[Array]:

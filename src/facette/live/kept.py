@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from facette.live.columns import Array, Column, joined
+from facette.live.columns import Array, Column, Texts, joined
 
 BLOCK = 1 << 18
 """Events in a block: about as many as come on one day."""
@@ -99,6 +99,49 @@ class Kept:
             if any(block.least[axis] < end and block.most[axis] >= start for start, end in intervals):
                 rows, columns = block.whole()
                 yield rows.astype(np.intp), columns
+
+    def events(self) -> Iterator[tuple[Array, dict[str, Column]]]:
+        """All of them, a block at a time."""
+        for block in self.blocks:
+            rows, columns = block.whole()
+            yield rows.astype(np.intp), columns
+
+    def remove(self, gone: Array, canonical: Callable[[Array], Array]) -> None:
+        """Remove all events of some profiles."""
+        blocks, self.blocks = self.blocks, []
+        for block in blocks:
+            rows, columns = block.whole()
+            stay = ~np.isin(canonical(rows), gone)
+            if stay.all():
+                self.blocks.append(block)
+            elif stay.any():
+                left = Block()
+                left.add(rows[stay], {name: column[stay] for name, column in columns.items()})
+                self.blocks.append(left)
+
+    def arrays(self) -> dict[str, Array]:
+        """All that it holds, by name."""
+        found = {}
+        for number, block in enumerate(self.blocks):
+            rows, columns = block.whole()
+            found[f"{number}/rows"] = rows
+            for name, column in columns.items():
+                found[f"{number}/values/{name}"] = column.values
+                if column.known is not None:
+                    found[f"{number}/known/{name}"] = column.known
+        return found
+
+    def restore(self, arrays: Mapping[str, Array], texts: Mapping[str, Texts]) -> None:
+        """The events that had these arrays."""
+        self.blocks = []
+        for number in range(sum(name.endswith("/rows") for name in arrays)):
+            block = Block()
+            columns = {
+                name: Column(arrays[f"{number}/values/{name}"], arrays.get(f"{number}/known/{name}"), texts.get(name))
+                for name in self.names
+            }
+            block.add(arrays[f"{number}/rows"], columns)
+            self.blocks.append(block)
 
     def forget(self, before: Mapping[str, int]) -> None:
         """Drop the blocks whose every event is before the day and before the instant from which events are needed."""

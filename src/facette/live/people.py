@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -68,6 +68,12 @@ class People:
             }
         return self.canonical(rows)
 
+    def separate(self, profile_ids: Array) -> Array:
+        """Each of these is a profile of its own from now on; returns their rows."""
+        own = self._index.find(profile_ids.astype(np.int64, copy=False))
+        self._into[own] = own
+        return own
+
     def canonical(self, rows: Array) -> Array:
         """Of each row, that of the profile that it is part of today."""
         return self._into[rows].astype(np.intp)
@@ -93,3 +99,21 @@ class People:
         moved[gone] = into
         self._into = moved[self._into]
         self.is_counted[gone] = False
+
+    def arrays(self) -> dict[str, Array]:
+        """All that it holds, by name; see :mod:`facette.live.saved`."""
+        found = {"ids": self.ids, "into": self._into, "is_counted": self.is_counted}
+        for name, (values, known, texts) in self._columns.items():
+            found |= {f"values/{name}": values, f"known/{name}": known}
+            found |= {} if texts is None else {f"texts/{name}": texts.array()}
+        return found
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """The profiles that had these arrays."""
+        self._index = Index()
+        self._index.add(arrays["ids"])
+        self._into, self.is_counted = arrays["into"], arrays["is_counted"]
+        for name, (_, _, texts) in self._columns.items():
+            self._columns[name] = (arrays[f"values/{name}"], arrays[f"known/{name}"], texts)
+            if texts is not None:
+                texts.restore(arrays[f"texts/{name}"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from facette.clock import Moment
 from facette.definitions.language import tree
-from facette.live.aggregates import DaysOfAShortWindow, Ranked, State, state_of
-from facette.live.columns import Array, Column, Texts, column_of, dtype_of, is_text, microseconds
+from facette.live.aggregates import DaysOfAShortWindow, Distinct, Ranked, State, state_of
+from facette.live.columns import Array, Column, Texts, column_of, dtype_of, encoded, is_text, microseconds
 from facette.live.kept import Kept, Picked
 from facette.live.printer import EARLIEST, LATEST, Interval, Program, interval, is_in_days
 
@@ -123,21 +123,40 @@ class EventState:
 
     def _column(self, name: str, array: pa.ChunkedArray) -> Column:
         if name == "event_id":
-            return Column(array.to_numpy(zero_copy_only=False))
+            return Column(encoded(array))
         return column_of(array, self.texts.get(name))
 
-    def _take_in(self, events: Picked, moment: Moment) -> None:
+    def load(self, partials: pa.Table, rows: Array) -> None:
+        """Take in the partials of profiles, except those of moving windows, which :meth:`load_events` makes."""
+        for kind, names in self._kinds.items():
+            if kind.window not in self._windows:
+                for name in names:
+                    prefix = f"{name}__"
+                    parts = [column for column in partials.column_names if column.startswith(prefix)]
+                    self.states[name].load({part.removeprefix(prefix): partials[part] for part in parts}, rows)
+
+    def load_events(self, events: pa.Table, rows: Array, moment: Moment) -> None:
+        """Take in events that the partials count already, as far as these are not kept; and those not visible yet."""
+        picked = Picked(rows, {name: self._column(name, events[name]) for name in self._reading})
+        seen = _visible(picked, moment)
+        if not seen.all():
+            self._waiting.append(picked.where(~seen))
+        self._take_in(picked.where(seen), moment, [kind for kind in self._kinds if kind.window in self._windows])
+
+    def _take_in(self, events: Picked, moment: Moment, kinds: Iterable[Kind] | None = None) -> None:
+        """Give events to the states of some kinds (None: all), and keep those that time may still move."""
         if not len(events):
             return
         columns = {name: events[name] for name in self._reading}
         found = self._conditions.run({name: columns[name] for name in self._conditions.reads}, moment)
         columns |= {name: Column(np.broadcast_to(condition, len(events))) for name, condition in found.items()}
         events = Picked(events.rows, columns)
-        inside = {kind.window: _inside(events, kind.window, moment) for kind in self._kinds}
-        for kind, names in self._kinds.items():
+        kinds = self._kinds if kinds is None else kinds
+        inside = {window: _inside(events, window, moment) for window in {kind.window for kind in kinds}}
+        for kind in kinds:
             meant = _meant(events, kind, inside[kind.window])
             if len(meant):
-                for name in names:
+                for name in self._kinds[kind]:
                     self.states[name].add(meant)
         if self._windows:
             self._kept.add(events.where(self._is_needed(events, moment)))
@@ -145,12 +164,12 @@ class EventState:
     def _is_needed(self, events: Picked, moment: Moment) -> Array:
         """Which events time may still move."""
         needed = np.zeros(len(events), np.bool_)
-        for axis, start in self._needed_from(moment).items():
+        for axis, start in self.needed_from(moment).items():
             needed |= events[axis].values >= start
         return needed
 
-    def _needed_from(self, moment: Moment) -> dict[str, int]:
-        """``day`` or ``at`` → from when on events are needed."""
+    def needed_from(self, moment: Moment) -> dict[str, int]:
+        """``day`` or ``at`` → from when on (since 1970) time may still move events."""
         found: dict[str, int] = {}
         for window in self._windows:
             start, end = interval(window, moment)
@@ -177,7 +196,7 @@ class EventState:
                 self._take_in(Picked(canonical(ripe.rows), columns), now)
                 touched.append(canonical(ripe.rows))
         if self._windows:
-            self._kept.forget(self._needed_from(now))
+            self._kept.forget(self.needed_from(now))
         return np.concatenate(touched) if touched else NOBODY
 
     def _move(self, window: tree.Window, before: Moment, now: Moment, canonical: Canonical) -> Array:
@@ -222,6 +241,8 @@ class EventState:
                 state.add(_meant(events, kind))
         for _, entered in moved:
             state.add(entered)
+        if isinstance(state, Distinct):
+            state.tidy()
 
     def _events_of(self, rows: Array, axis: str, inside: Interval, canonical: Canonical) -> Iterator[Picked]:
         """The kept events of some profiles in an interval."""
@@ -241,6 +262,46 @@ class EventState:
         for state in self.states.values():
             state.merge(gone, into)
             state.clear(gone)
+
+    def forget(self, rows: Array, canonical: Canonical) -> None:
+        """Forget all that some profiles had, their events too."""
+        for state in self.states.values():
+            state.clear(rows)
+        self._kept.remove(rows, canonical)
+        waiting, self._waiting = self._waiting, []
+        for events in waiting:
+            others = events.where(~np.isin(canonical(events.rows), rows))
+            if len(others):
+                self._waiting.append(others)
+
+    # ── as arrays ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def arrays(self) -> dict[str, Array]:
+        """All that it holds, by name; see :mod:`facette.live.saved`."""
+        found = {f"texts/{name}": texts.array() for name, texts in self.texts.items()}
+        for name, state in self.states.items():
+            found |= {f"states/{name}/{part}": array for part, array in state.arrays().items()}
+        found |= {f"kept/{part}": array for part, array in self._kept.arrays().items()}
+        waiting = Kept([*self._reading])
+        for events in self._waiting:
+            waiting.add(events)
+        return found | {f"waiting/{part}": array for part, array in waiting.arrays().items()}
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """The states that had these arrays."""
+        for name, texts in self.texts.items():
+            texts.restore(arrays[f"texts/{name}"])
+        for name, state in self.states.items():
+            state.restore(within(arrays, f"states/{name}/"))
+        self._kept.restore(within(arrays, "kept/"), self.texts)
+        waiting = Kept([*self._reading])
+        waiting.restore(within(arrays, "waiting/"), self.texts)
+        self._waiting = [Picked(rows, columns) for rows, columns in waiting.events()]
+
+
+def within(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """The arrays whose names begin so, by the rest of their names."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _visible(events: Picked, moment: Moment) -> Array:
