@@ -127,9 +127,9 @@ class EventState:
         return column_of(array, self.texts.get(name))
 
     def load(self, partials: pa.Table, rows: Array) -> None:
-        """Take in the partials of profiles, except those of moving windows, which :meth:`load_events` makes."""
+        """Take in the partials of profiles, except those that :meth:`load_events` makes."""
         for kind, names in self._kinds.items():
-            if kind.window not in self._windows:
+            if not self._is_all_kept(kind):
                 for name in names:
                     prefix = f"{name}__"
                     parts = [column for column in partials.column_names if column.startswith(prefix)]
@@ -141,7 +141,11 @@ class EventState:
         seen = _visible(picked, moment)
         if not seen.all():
             self._waiting.append(picked.where(~seen))
-        self._take_in(picked.where(seen), moment, [kind for kind in self._kinds if kind.window in self._windows])
+        self._take_in(picked.where(seen), moment, [*filter(self._is_all_kept, self._kinds)])
+
+    def _is_all_kept(self, kind: Kind) -> bool:
+        """Whether all events in the window are kept; of what happened before some day, only later events are."""
+        return kind.window in self._windows and not isinstance(kind.window, tree.Before)
 
     def _take_in(self, events: Picked, moment: Moment, kinds: Iterable[Kind] | None = None) -> None:
         """Give events to the states of some kinds (None: all), and keep those that time may still move."""
