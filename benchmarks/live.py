@@ -52,13 +52,13 @@ OTHERS = (
     ("NOT RECENCY OF view > {d}", "not (p.last_view is not None and (p.today - p.last_view).days > {d})"),
     ("MAX(amount) OF purchase > {c}", "p.most > {c}"),
     ("DID view WHERE category = 'vin' AT LEAST {a} TIMES", "p.n_wine >= {a}"),
-    ("LAST(category) OF view IN (bio, pain)", "p.last_category in ('bio', 'pain')"),
     ("city IN (Nantes, Angers)", "p.city in ('nantes', 'angers')"),
     ("NOT city = Paris", "not p.city == 'paris'"),
     ("age BETWEEN {d} AND 60", "{d} <= p.age <= 60"),
     ("score > {c}", "p.score > {c}"),
     ("optin", "p.optin"),
 )
+LAST = ("LAST(category) OF view IN (bio, pain)", "p.last_category in ('bio', 'pain')")
 
 
 def segments() -> list[tuple[str, str, str]]:
@@ -67,6 +67,7 @@ def segments() -> list[tuple[str, str, str]]:
     for i in range(50):
         numbers = {"a": 1 + i % 4, "b": 50 + 20 * i, "c": 20 + i, "d": 5 + i % 30}
         parts = [OTHERS[(i * 5 + 3 * j) % len(OTHERS)] for j in range(3 + i % 3)]
+        parts[1:1] = [LAST] if i % 20 == 7 else []
         if i % 5 == 0:
             parts[:1] = [WINDOWED[i // 5 % 5], WINDOWED[(i // 5 + 2) % 5]] if i % 2 else [WINDOWED[i // 5 % 5]]
         texts, plain = ([part[side].format(**numbers) for part in parts] for side in (0, 1))

@@ -15,6 +15,7 @@ from facette.definitions.language import tree
 from facette.errors import RunError
 from facette.features.partials import by_event
 from facette.features.table import FeaturePlan
+from facette.live.aggregates import different
 from facette.live.columns import EPOCH, Array, Column
 from facette.live.features import program_of
 from facette.live.people import People
@@ -64,7 +65,7 @@ class Engine:
         self.states = {event: EventState(group, events[event]) for event, group in by_event(kept).items()}
         self._owner = {name: event for event, state in self.states.items() for name in state.aggregates}
         self.people = People(profiles, {*self._program.reads} - self._owner.keys())
-        self._bits = np.zeros((0, -(-len(rules) // 8)), np.uint8)
+        self._bits = np.zeros((0, -(-len(rules) // 64)), np.uint64)
         units = {unit for _, unit in tree.durations([checked.rule for checked in rules.values()])}
         self._is_stepwise = bool(units & {*CLOCK_UNITS})
 
@@ -176,7 +177,7 @@ class Engine:
     def _grow(self) -> None:
         n = self.people.room
         if len(self._bits) < n:
-            longer = np.zeros((n, self._bits.shape[1]), np.uint8)
+            longer = np.zeros((n, self._bits.shape[1]), np.uint64)
             longer[: len(self._bits)] = self._bits
             self._bits = longer
             for state in self.states.values():
@@ -185,11 +186,7 @@ class Engine:
     def _together(self, touched: list[Array]) -> Array:
         """Different rows, ascending."""
         rows = np.concatenate(touched) if touched else np.empty(0, np.intp)
-        if 1000 * len(rows) < len(self.people):
-            return np.unique(rows)
-        is_touched = np.zeros(len(self.people), np.bool_)
-        is_touched[rows] = True
-        return np.flatnonzero(is_touched)
+        return different(rows)
 
     # ── what comes out ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -203,12 +200,13 @@ class Engine:
         for piece in _pieces(rows):
             new = self._packed(piece)
             moved = new ^ self._bits[piece]
-            places = np.flatnonzero(moved.any(axis=1))
+            places = np.flatnonzero(moved if moved.shape[1] == 1 else moved.any(axis=1))
             if len(places):
-                self._bits[piece[places]] = new[places]
-                row, segment = np.nonzero(np.unpackbits(moved[places], axis=1, bitorder="little"))
-                entered = np.unpackbits(new[places], axis=1, bitorder="little")[row, segment]
-                found.append((piece[places[row]], segment, entered))
+                new, moved, changed = new[places], moved[places], piece[places]
+                self._bits[changed] = new
+                place = np.flatnonzero(_unpacked(moved))
+                row, segment = np.divmod(place, 64 * moved.shape[1])
+                found.append((changed[row], segment, _unpacked(new)[place]))
         return self._told(found)
 
     def _told(self, found: list[tuple[Array, Array, Array]]) -> pa.Table:
@@ -226,14 +224,14 @@ class Engine:
         return pa.Table.from_arrays(arrays, schema=CHANGES)
 
     def _packed(self, rows: Array) -> Array:
-        """The memberships of some profiles as bits, a byte for eight segments; of whoever does not count, none."""
+        """The memberships of some profiles as bits, a number for 64 segments; of whoever does not count, none."""
         found = self.evaluate(rows)
         is_counted = self.people.is_counted[rows]
-        packed = np.zeros((self._bits.shape[1], len(rows)), np.uint8)
+        packed = np.zeros((8 * self._bits.shape[1], len(rows)), np.uint8)
         for place, name in enumerate(self.segments):
             is_member = found[name] & is_counted
             packed[place // 8] |= is_member.view(np.uint8) << np.uint8(place % 8)
-        return np.ascontiguousarray(packed.T)
+        return np.ascontiguousarray(packed.T).view(np.dtype("<u8"))
 
     def evaluate(self, rows: Array) -> dict[str, Any]:
         """Every feature and segment of some profiles; see :meth:`facette.live.printer.Program.run`."""
@@ -247,8 +245,8 @@ class Engine:
 
     def members(self, segment: str) -> Array:
         """The ids of the members of a segment, as of the last :meth:`changes`."""
-        byte, bit = divmod(self.segments.index(segment), 8)
-        is_member = self._bits[: len(self.people), byte] >> bit & 1
+        word, bit = divmod(self.segments.index(segment), 64)
+        is_member = self._bits[: len(self.people), word] >> np.uint64(bit) & np.uint64(1)
         return self.people.ids[np.flatnonzero(is_member)]
 
     def segments_of(self, profile_id: int) -> tuple[str, ...]:
@@ -256,8 +254,7 @@ class Engine:
         row = self.people.find(profile_id)
         if row is None:
             return ()
-        bits = np.unpackbits(self._bits[row], bitorder="little")[: len(self.segments)]
-        return tuple(name for name, bit in zip(self.segments, bits, strict=True) if bit)
+        return tuple(self.segments[place] for place in np.flatnonzero(_unpacked(self._bits[row])))
 
     # ── as arrays ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -283,6 +280,11 @@ def _meaning(
     schemas = [(name, str(schema.remove_metadata())) for name, schema in sorted(events.items())]
     told = [sorted(plan.aggregates), [*rules], schemas, str(profiles.remove_metadata())]
     return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def _unpacked(bits: Array) -> Array:
+    """Each bit as a boolean, in one row."""
+    return np.unpackbits(bits.view(np.uint8).ravel(), bitorder="little").view(np.bool_)
 
 
 def _pieces(rows: Array) -> Iterator[Array]:
