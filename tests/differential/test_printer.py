@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from facette.definitions.language import check_rule, check_value, check_where
 from facette.features.table import FeaturePlan
-from facette.live.columns import Column, column_of, days, lowered
-from facette.live.features import program_of
-from facette.live.printer import Program, days_before
+from facette.live.columnar.columns import Column, column_of, days, lowered
+from facette.live.columnar.features import program_of
+from facette.live.columnar.printer import Program, days_before
 from tests.cases import COMPARED, random_cases
 from tests.differential.engine import features
 from tests.differential.test_rules import NAMES, Written, compare_each, plan_of, written

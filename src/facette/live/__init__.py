@@ -1,1 +1,1 @@
-"""The live engine: state that grows event by event, and the same rules over it."""
+"""The live engine: what a run would publish, after every few events."""

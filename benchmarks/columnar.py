@@ -1,6 +1,6 @@
 """The live engine alone, Arrow batches in and changes out, beside an evaluator that treats one event at a time.
 
-    python benchmarks/live.py [--scale 1.0] [--batches 200] [--json]
+    python benchmarks/columnar.py [--scale 1.0] [--batches 200] [--json]
 
 Scale 1 is 1,000,000 profiles with 20 events each in 90 days, all of which are kept in memory; then batches of 10,000
 events of two kinds come, 2 % of them up to five days late, to 50 segments of three to six conditions, 10 of which look
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from facette.live.engine import Engine
+    from facette.live.columnar.engine import Engine
 
 PROFILES, PER_PROFILE, DAYS, BATCH = 1_000_000, 20, 90, 10_000
 MIDNIGHT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -134,7 +134,7 @@ def engine(n_people: int, moment: datetime) -> Engine:
     from facette.definitions.language import check_rule
     from facette.definitions.language.vocabulary import Event, Property, Vocabulary
     from facette.features.table import FeaturePlan
-    from facette.live.engine import Engine
+    from facette.live.columnar.engine import Engine
 
     types = {"city": "text", "age": "number", "score": "number", "optin": "boolean"}
     category, amount = Property("category", "text"), Property("amount", "number")

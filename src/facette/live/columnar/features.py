@@ -10,8 +10,8 @@ import numpy as np
 from facette.definitions import model
 from facette.definitions.language import tree
 from facette.features.table import FeaturePlan
-from facette.live.columns import Column
-from facette.live.printer import Program
+from facette.live.columnar.columns import Column
+from facette.live.columnar.printer import Program
 
 Make = Callable[[Column], Column]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facette.live.columns import Array, Column, Texts, joined
+from facette.live.columnar.columns import Array, Column, Texts, joined
 
 BLOCK = 1 << 18
 """Events in a block: about as many as come on one day."""

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from facette.errors import RunError
-from facette.live.columns import Array, Column, Texts, column_of, dtype_of, is_text
-from facette.live.index import Index, extended
+from facette.live.columnar.columns import Array, Column, Texts, column_of, dtype_of, is_text
+from facette.live.columnar.index import Index, extended
 
 
 class People:
@@ -101,7 +101,7 @@ class People:
         self.is_counted[gone] = False
 
     def arrays(self) -> dict[str, Array]:
-        """All that it holds, by name; see :mod:`facette.live.saved`."""
+        """All that it holds, by name; see :mod:`facette.live.columnar.saved`."""
         found = {"ids": self.ids, "into": self._into, "is_counted": self.is_counted}
         for name, (values, known, texts) in self._columns.items():
             found |= {f"values/{name}": values, f"known/{name}": known}

@@ -13,8 +13,8 @@ import numpy as np
 
 from facette.clock import Moment
 from facette.errors import RunError
-from facette.live.columns import Array
-from facette.live.engine import Engine
+from facette.live.columnar.columns import Array
+from facette.live.columnar.engine import Engine
 
 FORMAT = 1
 

@@ -13,9 +13,9 @@ import pytest
 
 from facette.clock import Moment
 from facette.errors import RunError
-from facette.live.aggregates import Distinct, Ranked, TextExtreme, Total, millionths
-from facette.live.columns import Column, Texts, column_of, encoded
-from facette.live.kept import Picked
+from facette.live.columnar.aggregates import Distinct, Ranked, TextExtreme, Total, millionths
+from facette.live.columnar.columns import Column, Texts, column_of, encoded
+from facette.live.columnar.kept import Picked
 from tests.warehouses import Engine
 
 NOW = Moment(datetime(2026, 3, 15, tzinfo=UTC))

@@ -17,7 +17,7 @@ import numpy as np
 
 from facette.clock import CALENDAR_UNITS, Moment
 from facette.definitions.language import next_name, tree
-from facette.live.columns import Column, Texts, days, folded, microseconds
+from facette.live.columnar.columns import Column, Texts, days, folded, microseconds
 
 Make = Callable[[Moment], Callable[..., Any]]
 """At a moment, the function that a step is: of the arrays of other steps."""

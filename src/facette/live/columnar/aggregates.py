@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from facette.clock import DAYS_AS_BITS, Moment, days_at_most
 from facette.definitions.language import tree
 from facette.errors import RunError
-from facette.live.columns import LONGEST_OF_FIXED, Array, Column, Texts, column_of, days, encoded
-from facette.live.index import Index, extended
+from facette.live.columnar.columns import LONGEST_OF_FIXED, Array, Column, Texts, column_of, days, encoded
+from facette.live.columnar.index import Index, extended
 
 ORDINAL_OF_1970 = 719_163
 MOST_MILLIONTHS = 1e18  # 12 digits before the point and 6 after

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from facette.clock import Moment
 from facette.definitions.language import tree
-from facette.live.aggregates import DaysOfAShortWindow, Distinct, Ranked, State, state_of
-from facette.live.columns import Array, Column, Texts, column_of, dtype_of, encoded, is_text, microseconds
-from facette.live.kept import Kept, Picked
-from facette.live.printer import EARLIEST, LATEST, Interval, Program, interval, is_in_days
+from facette.live.columnar.aggregates import DaysOfAShortWindow, Distinct, Ranked, State, state_of
+from facette.live.columnar.columns import Array, Column, Texts, column_of, dtype_of, encoded, is_text, microseconds
+from facette.live.columnar.kept import Kept, Picked
+from facette.live.columnar.printer import EARLIEST, LATEST, Interval, Program, interval, is_in_days
 
 Canonical = Callable[[Array], Array]
 """Rows of profiles → the rows of the profiles that they are part of today."""
@@ -281,7 +281,7 @@ class EventState:
     # ── as arrays ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def arrays(self) -> dict[str, Array]:
-        """All that it holds, by name; see :mod:`facette.live.saved`."""
+        """All that it holds, by name; see :mod:`facette.live.columnar.saved`."""
         found = {f"texts/{name}": texts.array() for name, texts in self.texts.items()}
         for name, state in self.states.items():
             found |= {f"states/{name}/{part}": array for part, array in state.arrays().items()}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from facette.live.columns import Array
+from facette.live.columnar.columns import Array
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio (Knuth, TAOCP vol. 3, 2nd ed., 6.4)
 LEAST_BITS = 10

@@ -16,8 +16,8 @@ from facette.definitions.language import check_rule
 from facette.definitions.language.vocabulary import Event, Property, SegmentName, Vocabulary
 from facette.errors import RunError
 from facette.features.table import FeaturePlan
-from facette.live.engine import Engine
-from facette.live.saved import restore, save
+from facette.live.columnar.engine import Engine
+from facette.live.columnar.saved import restore, save
 
 PARIS = ZoneInfo("Europe/Paris")
 NAMES = Vocabulary(
@@ -208,6 +208,29 @@ def test_a_profile_is_made_anew_from_its_events() -> None:
     assert changes(live, rows) == set()
     assert changes(live, live.roll(moment("03-12T00:00"))) == {(ANN, "recent", "left"), (ANN, "lapsed", "entered")}
     assert len(live.states["order"]) == 2
+
+
+def test_what_only_ends_is_loaded_from_partials_and_goes_on_with_events() -> None:
+    live = engine("03-10T12:00", {"old": "DID order BEFORE yesterday", "new": "DID order IN THE LAST 1 DAYS"})
+    live.put(people(ANN, BOB))
+    assert [str(needed) for needed in live.needs("order")] == ["2026-03-09", "None"]
+    old, new = live.states["order"].states
+    partial = {"profile_id": [ANN, BOB], f"{old}__state": [3, 0], f"{new}__state": [0, 1]}
+    rows = live.load({"order": pa.table(partial)}, orders((BOB, "03-09T11:00")))
+    assert changes(live, rows) == {(ANN, "old", "entered"), (BOB, "new", "entered")}
+    assert changes(live, live.roll(moment("03-11T00:00"))) == {(BOB, "old", "entered"), (BOB, "new", "left")}
+
+
+def test_the_wide_table_is_of_those_who_count() -> None:
+    live = engine("03-10T12:00")
+    live.put(people(ANN, BOB))
+    live.apply(orders((BOB, "03-10T11:00"), (EVE, "03-10T11:00")))
+    wide = live.wide().to_pylist()
+    assert [(row["profile_id"], [name for name in RULES if row[name]]) for row in wide] == [
+        (ANN, ["local"]),
+        (BOB, ["recent"]),
+    ]
+    assert live.wide(np.empty(0, np.intp)).column_names == ["profile_id", *RULES]
 
 
 def test_a_jump_over_many_days_is_as_good_as_each_of_them() -> None:

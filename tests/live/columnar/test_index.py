@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facette.live.index import Index
+from facette.live.columnar.index import Index
 
 KEYS = st.one_of(st.integers(0, 50), st.integers(-(2**63), 2**63 - 1), st.integers(0, 30).map(lambda n: n << 32))
 

@@ -15,11 +15,11 @@ from facette.definitions.language import tree
 from facette.errors import RunError
 from facette.features.partials import by_event
 from facette.features.table import FeaturePlan
-from facette.live.aggregates import different
-from facette.live.columns import EPOCH, Array, Column
-from facette.live.features import program_of
-from facette.live.people import People
-from facette.live.state import EventState, unkept, within
+from facette.live.columnar.aggregates import different
+from facette.live.columnar.columns import EPOCH, Array, Column
+from facette.live.columnar.features import program_of
+from facette.live.columnar.people import People
+from facette.live.columnar.state import EventState, unkept, within
 
 PIECE = 1 << 16
 """Profiles evaluated at once, so that what is made of them stays in the processor's cache."""
@@ -233,8 +233,23 @@ class Engine:
             packed[place // 8] |= is_member.view(np.uint8) << np.uint8(place % 8)
         return np.ascontiguousarray(packed.T).view(np.dtype("<u8"))
 
+    def wide(self, rows: Array | None = None) -> pa.Table:
+        """The table ``wide`` of docs/path.md for some profiles (None: all), evaluated now.
+
+        returns : profile_id, one boolean per segment; of those among them that count
+        """
+        rows = np.arange(len(self.people)) if rows is None else different(rows)
+        rows = rows[self.people.is_counted[rows]]
+        pieces = [self._wide(piece) for piece in _pieces(rows)]
+        return pa.concat_tables(pieces) if pieces else self._wide(rows)
+
+    def _wide(self, rows: Array) -> pa.Table:
+        found = self.evaluate(rows)
+        members = {name: pa.array(np.broadcast_to(found[name], len(rows)), pa.bool_()) for name in self.segments}
+        return pa.table({"profile_id": pa.array(self.people.ids[rows]), **members})
+
     def evaluate(self, rows: Array) -> dict[str, Any]:
-        """Every feature and segment of some profiles; see :meth:`facette.live.printer.Program.run`."""
+        """Every feature and segment of some profiles; see :meth:`facette.live.columnar.printer.Program.run`."""
         columns = {name: self._column(name, rows) for name in self._program.reads}
         return self._program.run(columns, self.moment)
 
@@ -259,7 +274,7 @@ class Engine:
     # ── as arrays ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def arrays(self) -> dict[str, Array]:
-        """All that it holds, by name; see :mod:`facette.live.saved`."""
+        """All that it holds, by name; see :mod:`facette.live.columnar.saved`."""
         found = {"bits": self._bits} | {f"people/{part}": array for part, array in self.people.arrays().items()}
         for event, state in self.states.items():
             found |= {f"events/{event}/{part}": array for part, array in state.arrays().items()}
