@@ -89,6 +89,16 @@ def test_sums_are_exact_however_large_and_can_be_taken_back(size: float, duckdb:
     assert whole == pytest.approx(float(Fraction(expected[0] + expected[1], 10**6)), rel=1e-15)
 
 
+def test_a_sum_that_overflows_when_profiles_merge_is_exact() -> None:
+    state = Total("x", is_whole=False, is_mean=False)
+    state.grow(2)
+    state.add(events([0, 0, 1, 1], x=numbers([9e11] * 4)))
+    assert state.high is None
+    state.merge(np.array([0]), np.array([1]))
+    assert state.high is not None
+    assert state.value(np.array([1]), NOW).values.tolist() == [36e11]
+
+
 def test_whole_numbers_that_batch_could_not_sum_are_refused() -> None:
     state = Total("cents", is_whole=True, is_mean=False)
     state.grow(1)

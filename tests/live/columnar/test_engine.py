@@ -233,6 +233,27 @@ def test_the_wide_table_is_of_those_who_count() -> None:
     assert live.wide(np.empty(0, np.intp)).column_names == ["profile_id", *RULES]
 
 
+def test_days_of_a_window_leave_one_by_one() -> None:
+    live = engine("03-10T12:00", {"steady": "DISTINCT(day) OF order IN THE LAST 3 DAYS >= 2"})
+    live.put(people(ANN, BOB))
+    three = orders((ANN, "03-08T11:00"), (ANN, "03-09T11:00"), (ANN, "03-09T12:00"), (BOB, "03-10T09:00"))
+    assert changes(live, live.apply(three)) == {(ANN, "steady", "entered")}
+    assert changes(live, live.merge(pa.table({"old_id": [BOB], "new_id": [ANN]}))) == set()
+    assert changes(live, live.roll(moment("03-12T00:00"))) == set()
+    assert changes(live, live.roll(moment("03-13T00:00"))) == {(ANN, "steady", "left")}
+
+
+def test_what_is_waited_for_follows_too() -> None:
+    live = engine("03-10T12:00")
+    live.put(people(ANN, BOB))
+    live.apply(orders((BOB, "03-10T12:01"), (BOB, "03-09T12:00")))
+    live.changes()
+    live.changes(live.merge(pa.table({"old_id": [BOB], "new_id": [ANN]})))
+    assert changes(live, live.roll(moment("03-10T12:01"))) == set()
+    assert changes(live, live.roll(moment("03-12T00:00"))) == set()
+    assert changes(live, live.roll(moment("03-13T00:00"))) == {(ANN, "recent", "left"), (ANN, "lapsed", "entered")}
+
+
 def test_a_jump_over_many_days_is_as_good_as_each_of_them() -> None:
     far = timedelta(days=400)
     live = engine("03-10T12:00")
