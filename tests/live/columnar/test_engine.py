@@ -21,7 +21,7 @@ from facette.live.columnar.saved import restore, save
 
 PARIS = ZoneInfo("Europe/Paris")
 NAMES = Vocabulary(
-    columns={"city": Property("city", "text")},
+    columns={"city": Property("city", "text"), "seen": Property("seen", "instant")},
     events={"order": Event("order", {}, {"amount": Property("amount", "number"), "shop": Property("shop", "text")})},
     segments={"recent": SegmentName("recent"), "hasty": SegmentName("hasty"), "local": SegmentName("local")},
 )
@@ -46,7 +46,14 @@ ORDERS = pa.schema(
         ("shop", pa.string()),
     ]
 )
-PROFILES = pa.schema([("profile_id", pa.int64()), ("is_counted", pa.bool_()), ("city", pa.string())])
+PROFILES = pa.schema(
+    [
+        ("profile_id", pa.int64()),
+        ("is_counted", pa.bool_()),
+        ("city", pa.string()),
+        ("seen", pa.timestamp("us", "UTC")),
+    ]
+)
 ANN, BOB, EVE = 1, 2, 3
 
 
@@ -252,6 +259,40 @@ def test_what_is_waited_for_follows_too() -> None:
     assert changes(live, live.roll(moment("03-10T12:01"))) == set()
     assert changes(live, live.roll(moment("03-12T00:00"))) == set()
     assert changes(live, live.roll(moment("03-13T00:00"))) == {(ANN, "recent", "left"), (ANN, "lapsed", "entered")}
+
+
+def test_a_trait_grows_old_without_an_event() -> None:
+    live = engine("03-10T12:00", {"away": "seen > 1 day", "idle": "seen >= 2 hours"})
+    come = pa.Table.from_pylist(
+        [{"profile_id": ANN, "is_counted": True, "seen": at("03-10T11:30")}, {"profile_id": BOB, "is_counted": True}],
+        schema=PROFILES,
+    )
+    assert changes(live, live.put(come)) == set()
+    assert changes(live, live.roll(moment("03-10T13:29"))) == set()
+    assert changes(live, live.roll(moment("03-10T13:30"))) == {(ANN, "idle", "entered")}
+    assert changes(live, live.roll(moment("03-11T23:59"))) == set()
+    assert changes(live, live.roll(moment("03-12T00:00"))) == {(ANN, "away", "entered")}
+
+
+@pytest.mark.parametrize("function", ["MAX", "MIN", "FIRST"])
+def test_when_the_deciding_event_leaves_the_next_one_decides(function: str) -> None:
+    amounts = (60.0, 30.0) if function == "MAX" else (30.0, 60.0)
+    measure = f"{function}(amount) OF order IN THE LAST 2 DAYS"
+    rules = {"high": f"{measure} = 60", "low": f"{measure} = 30"}
+    before, after = ("high", "low") if function == "MAX" else ("low", "high")
+    live = engine("03-10T12:00", rules)
+    live.put(people(ANN))
+    live.apply(orders((ANN, "03-09T10:00"), amount=amounts[0]))
+    assert changes(live, live.apply(orders((ANN, "03-10T10:00"), amount=amounts[1]))) == {(ANN, before, "entered")}
+    assert changes(live, live.roll(moment("03-12T00:00"))) == {(ANN, before, "left"), (ANN, after, "entered")}
+    assert changes(live, live.roll(moment("03-13T00:00"))) == {(ANN, after, "left")}
+
+
+def test_a_first_time_before_the_end_of_the_calendar() -> None:
+    live = engine("03-10T12:00", {"ever": "FIRST DID order BETWEEN 2026-03-10 AND 9999-12-31"})
+    live.put(people(ANN, BOB))
+    come = orders((ANN, "03-10T00:00"), (BOB, "03-09T23:59"))
+    assert changes(live, live.apply(come)) == {(ANN, "ever", "entered")}
 
 
 def test_a_jump_over_many_days_is_as_good_as_each_of_them() -> None:

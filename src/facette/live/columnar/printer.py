@@ -17,7 +17,7 @@ import numpy as np
 
 from facette.clock import CALENDAR_UNITS, Moment
 from facette.definitions.language import next_name, tree
-from facette.live.columnar.columns import Column, Texts, days, folded, microseconds
+from facette.live.columnar.columns import EPOCH, Column, Texts, days, folded, microseconds
 
 Make = Callable[[Moment], Callable[..., Any]]
 """At a moment, the function that a step is: of the arrays of other steps."""
@@ -355,7 +355,7 @@ def _within(window: tree.Window, moment: Moment) -> Test:
 def _start_of(day: int, moment: Moment) -> int:
     if day in (EARLIEST, LATEST):
         return day
-    return microseconds(moment.start_of(date.fromordinal(day + date(1970, 1, 1).toordinal())))
+    return microseconds(moment.start_of(date.fromordinal(min(day + EPOCH.toordinal(), date.max.toordinal()))))
 
 
 # ── sequences ───────────────────────────────────────────────────────────────────────────────────────────────────────
