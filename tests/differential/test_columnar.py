@@ -20,8 +20,8 @@ from facette.definitions.language.tree import Aggregate, Did, durations
 from facette.features.partials import by_event, prepare
 from facette.features.table import FeaturePlan
 from facette.live.columnar.engine import Engine as Live
+from facette.live.columnar.kinds import unkept
 from facette.live.columnar.saved import restore, save
-from facette.live.columnar.state import unkept
 from facette.warehouse.compiler import visible
 from tests.cases import COMPARED, random_cases
 from tests.differential.engine import features

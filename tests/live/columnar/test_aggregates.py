@@ -13,9 +13,11 @@ import pytest
 
 from facette.clock import Moment
 from facette.errors import RunError
-from facette.live.columnar.aggregates import Distinct, Ranked, TextExtreme, Total, millionths
 from facette.live.columnar.columns import Column, Texts, column_of, encoded
+from facette.live.columnar.extremes import Ranked, TextExtreme
 from facette.live.columnar.kept import Picked
+from facette.live.columnar.sets import Distinct
+from facette.live.columnar.sums import Total, millionths
 from tests.warehouses import Engine
 
 NOW = Moment(datetime(2026, 3, 15, tzinfo=UTC))

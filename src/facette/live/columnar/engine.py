@@ -15,11 +15,11 @@ from facette.definitions.language import tree
 from facette.errors import RunError
 from facette.features.partials import by_event
 from facette.features.table import FeaturePlan
-from facette.live.columnar.aggregates import different
 from facette.live.columnar.columns import EPOCH, Array, Column
 from facette.live.columnar.features import program_of
+from facette.live.columnar.kinds import EventState, unkept, within
 from facette.live.columnar.people import People
-from facette.live.columnar.state import EventState, unkept, within
+from facette.live.columnar.states import different
 
 PIECE = 1 << 16
 """Profiles evaluated at once, so that what is made of them stays in the processor's cache."""

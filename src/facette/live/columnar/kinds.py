@@ -10,10 +10,13 @@ import pyarrow as pa
 
 from facette.clock import Moment
 from facette.definitions.language import tree
-from facette.live.columnar.aggregates import DaysOfAShortWindow, Distinct, Ranked, State, state_of
+from facette.live.columnar.aggregates import state_of
 from facette.live.columnar.columns import Array, Column, Texts, column_of, dtype_of, encoded, is_text, microseconds
+from facette.live.columnar.extremes import Ranked
 from facette.live.columnar.kept import Kept, Picked
 from facette.live.columnar.printer import EARLIEST, LATEST, Interval, Program, interval, is_in_days
+from facette.live.columnar.sets import DaysOfAShortWindow, Distinct
+from facette.live.columnar.states import State
 
 Canonical = Callable[[Array], Array]
 """Rows of profiles → the rows of the profiles that they are part of today."""
