@@ -6,7 +6,8 @@ Scale 1 is 1,000,000 profiles with 20 events each in 90 days, all of which are k
 events of two kinds come, 2 % of them up to five days late, to 50 segments of three to six conditions, 10 of which look
 at moving windows. Each side has a process and one thread of its own. The evaluator in plain Python keeps a dictionary
 for each profile; it is given as many events as it can take in about a minute, and both must come to the same members of
-every segment on these, or the benchmark fails.
+every segment on these, or the benchmark fails. Speeds are told by the clock, and by the time of the processor, which a
+busy machine changes less.
 """
 
 from __future__ import annotations
@@ -180,10 +181,12 @@ def facette_side(scale: float, n_batches: int) -> dict[str, Any]:
     batches = [events(1000 + i, BATCH, n, NOW, NOW + timedelta(seconds=60), 0.02) for i in range(n_batches)]
     now, taken, n_changes = Moment(NOW + timedelta(seconds=60)), [], 0
     live.changes(live.roll(now))
+    used = time.process_time()
     for batch in batches:
         began = time.perf_counter()
         n_changes += len(live.changes(live.apply(batch, now)))
         taken.append(time.perf_counter() - began)
+    used = time.process_time() - used
     step = timed(lambda: live.changes(live.roll(Moment(NOW + timedelta(minutes=6)))))
     roll = timed(lambda: live.changes(live.roll(Moment(MIDNIGHT))))
     taken.sort()
@@ -193,6 +196,7 @@ def facette_side(scale: float, n_batches: int) -> dict[str, Any]:
         "kept_events": sum(len(state) for state in live.states.values()),
         "history_events_per_s": round(n * PER_PROFILE / loaded),
         "events_per_s": round(n_batches * BATCH / sum(taken)),
+        "events_per_processor_s": round(n_batches * BATCH / used),
         "p50_ms": round(1000 * taken[len(taken) // 2], 2),
         "p99_ms": round(1000 * taken[len(taken) * 99 // 100], 2),
         "changes_per_batch": n_changes / n_batches,
@@ -281,7 +285,7 @@ def plain_side() -> dict[str, Any]:
     batches = list(plain_batches())
     rows = [(kind, table.to_pylist()) for batch in batches for kind, table in batch.items()]
     changes: dict[str, int] = defaultdict(int)
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     for kind, some in rows:
         for event in some:
             person = persons[event["profile_id"]]
@@ -290,7 +294,7 @@ def plain_side() -> dict[str, Any]:
             for name in now ^ person.segments:
                 changes[name] += 1
             person.segments = now
-    taken = time.perf_counter() - began
+    taken, used = time.perf_counter() - began, time.process_time() - used
     live = engine(PLAIN_PROFILES, MIDNIGHT - timedelta(days=DAYS))
     for batch in batches:
         live.apply(batch, Moment(NOW))
@@ -300,7 +304,8 @@ def plain_side() -> dict[str, Any]:
         if mine != {*live.members(name).tolist()}:
             raise SystemExit(f"{name}: the members differ")
     n_events = sum(len(some) for _, some in rows)
-    return {"profiles": PLAIN_PROFILES, "events": n_events, "events_per_s": round(n_events / taken)}
+    speeds = {"events_per_s": round(n_events / taken), "events_per_processor_s": round(n_events / used)}
+    return {"profiles": PLAIN_PROFILES, "events": n_events, **speeds}
 
 
 def plain_batches() -> Iterator[dict[str, pa.Table]]:
@@ -327,7 +332,8 @@ def main() -> None:
         print(side)
         for name, figure in figures.items():
             print(f"  {name:24} {figure:>14,}")
-    print(f"  {found['facette']['events_per_s'] / found['plain']['events_per_s']:.0f} times as many events per second")
+    ratio = found["facette"]["events_per_processor_s"] / found["plain"]["events_per_processor_s"]
+    print(f"facette takes {ratio:.0f} times as many events per second of processor")
 
 
 def in_process(side: str, scale: float, batches: int) -> dict[str, Any]:
