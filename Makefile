@@ -44,6 +44,7 @@ bench: .venv/test.stamp
 	$(BIN)/python benchmarks/log.py $(ARGS)
 	$(BIN)/python benchmarks/preview.py $(ARGS)
 	$(BIN)/python benchmarks/collect.py $(ARGS)
+	$(BIN)/python benchmarks/columnar.py $(ARGS)
 
 docs: .venv/test.stamp
 	$(BIN)/python -m facette.definitions.reference docs

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from facette.definitions import model
 from facette.definitions.language import check_rule, check_value, print_rule, print_value
-from facette.definitions.language.tree import Operand, Rule
+from facette.definitions.language.tree import Checked, Operand, Rule
 from facette.definitions.language.vocabulary import Vocabulary
 from facette.features.table import FeaturePlan
 from facette.segments.membership import wide_memberships
@@ -83,19 +83,33 @@ def compare(made: Written, world: World, engine: Engine) -> None:
         features={name: asked_of(engine, value) for name, value in made.features.items()},
         rules={name: asked_of(engine, rule) for name, rule in made.rules.items()},
     )
-    answers = answered(made, world, engine)
+    compare_each(made, world, answered(made, world, engine))
+    n = sum(person["is_counted"] for person in world.people)
+    COMPARED[f"answers of rules on {engine.name}"] += n * len(made.rules)
+    COMPARED[f"values of features on {engine.name}"] += n * len(made.features)
+
+
+def compare_each(made: Written, world: World, answers: dict[int, Row]) -> None:
+    """Every feature and every segment of everybody who counts, beside the plain evaluator's."""
     counted = [person for person in world.people if person["is_counted"]]
     assert set(answers) == {person["profile_id"] for person in counted}
     for person in counted:
         expected = plainly(made, world, person)
         wrong = [name for name in expected if not agree(expected[name], answers[person["profile_id"]][name])]
         assert not wrong, told(made, world, person, wrong[0], expected, answers)
-    COMPARED[f"answers of rules on {engine.name}"] += len(counted) * len(made.rules)
-    COMPARED[f"values of features on {engine.name}"] += len(counted) * len(made.features)
 
 
 def answered(made: Written, world: World, engine: Engine) -> dict[int, Row]:
     """profile_id → every feature and every segment, by the batch functions."""
+    plan, rules, cuts = plan_of(made)
+    table = features(world, NAMES, plan, engine, cuts=cuts)
+    wide = engine.keep("wide", wide_memberships(table, rules, world.moment))
+    rows = engine.rows(table.select("profile_id", *made.features).join(wide, "profile_id"))
+    return {row["profile_id"]: row for row in rows}
+
+
+def plan_of(made: Written) -> tuple[FeaturePlan, dict[str, Checked], dict[str, tuple[float, ...]]]:
+    """What to compute, the segments' rules, and what the thresholds are."""
     checked_values = {name: check_value(value, NAMES) for name, value in made.features.items()}
     checked_rules = {name: check_rule(rule, NAMES) for name, rule in made.rules.items()}
     every = [*checked_values.values(), *checked_rules.values()]
@@ -108,10 +122,7 @@ def answered(made: Written, world: World, engine: Engine) -> dict[int, Row]:
         {name: checked.rule for name, checked in checked_values.items()},
     )
     cuts = {name: () if value is None else (value,) for name, value in made.thresholds.items()}
-    table = features(world, NAMES, plan, engine, cuts=cuts)
-    wide = engine.keep("wide", wide_memberships(table, checked_rules, world.moment))
-    rows = engine.rows(table.select("profile_id", *made.features).join(wide, "profile_id"))
-    return {row["profile_id"]: row for row in rows}
+    return plan, checked_rules, cuts
 
 
 def plainly(made: Written, world: World, person: Row) -> Row:

@@ -1,0 +1,98 @@
+"""Whole numbers to places: a hash table whose every operation is on many keys at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from facette.live.columnar.columns import Array
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio (Knuth, TAOCP vol. 3, 2nd ed., 6.4)
+LEAST_BITS = 10
+GROWTH = 1.25
+
+
+class Index:
+    """Each different key (int64) has a place: 0, 1, 2 … in the order in which they came.
+
+    Open addressing with linear probing (Knuth, TAOCP vol. 3, 2nd ed., 6.4, algorithm L), at most half full. The table
+    holds places, so that a key costs 16 to 24 bytes.
+    """
+
+    def __init__(self) -> None:
+        self._bits = LEAST_BITS
+        self._table = np.full(1 << self._bits, -1, np.int32)
+        self._keys = np.empty(0, np.int64)
+        self._n = 0
+
+    def __len__(self) -> int:
+        return self._n
+
+    @property
+    def keys(self) -> Array:
+        """The key of each place."""
+        return self._keys[: self._n]
+
+    def find(self, keys: Array) -> Array:
+        """The place of each key, -1 where it has none."""
+        slots = self._slots(keys)
+        places = self._table[slots]
+        waiting = self._others(keys, places)
+        while len(waiting):
+            slots[waiting] = (slots[waiting] + 1) & (len(self._table) - 1)
+            places[waiting] = self._table[slots[waiting]]
+            waiting = waiting[self._others(keys[waiting], places[waiting])]
+        return places.astype(np.intp)
+
+    def add(self, keys: Array) -> Array:
+        """The place of each key, a new one where it has none."""
+        places = self.find(keys)
+        is_new = places < 0
+        if is_new.any():
+            found, first = np.unique(keys[is_new], return_index=True)
+            self._insert(found[np.argsort(first)])
+            places[is_new] = self.find(keys[is_new])
+        return places
+
+    def _insert(self, keys: Array) -> None:
+        """Different keys, none of which is there."""
+        n = self._n + len(keys)
+        self._keys = extended(self._keys, n)
+        self._keys[self._n : n] = keys
+        first, self._n = self._n, n
+        if 2 * n > len(self._table):
+            while 2 * n > 1 << self._bits:
+                self._bits += 1
+            self._table = np.full(1 << self._bits, -1, np.int32)
+            first = 0
+        self._settle(np.arange(first, n, dtype=np.int32))
+
+    def _settle(self, places: Array) -> None:
+        """Give each place the first free slot from where its key belongs; of several that want one, the last has it."""
+        slots = self._slots(self._keys[places])
+        while len(places):
+            free = self._table[slots] < 0
+            self._table[slots[free]] = places[free]
+            waiting = self._table[slots] != places
+            places, slots = places[waiting], (slots[waiting] + 1) & (len(self._table) - 1)
+
+    def _slots(self, keys: Array) -> Array:
+        return (keys.view(np.uint64) * GOLDEN >> np.uint64(64 - self._bits)).view(np.int64)
+
+    def _others(self, keys: Array, places: Array) -> Array:
+        """Where another key is."""
+        if not self._n:
+            return np.empty(0, np.intp)
+        return np.flatnonzero((places >= 0) & (self._keys[places] != keys))
+
+
+def extended(array: Array, n: int, fill: Any = None) -> Array:
+    """An array with room for ``n`` elements at least, the new ones ``fill`` (None: anything); the same if it has."""
+    if len(array) >= n:
+        return array
+    longer = np.empty((max(n, int(len(array) * GROWTH) + 16), *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    if fill is not None:
+        longer[len(array) :] = fill
+    return longer
