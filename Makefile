@@ -17,7 +17,7 @@ test: .venv/test.stamp tests/web/clients/node_modules/.stamp
 	command -v chromium >/dev/null || ($(APT) chromium)
 	command -v rabbitmq-server >/dev/null || ($(APT) rabbitmq-server)
 	command -v java >/dev/null || ($(APT) openjdk-17-jre-headless)
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadscope $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 # The trackers' own clients, which the tests point at a collector.
 tests/web/clients/node_modules/.stamp: tests/web/clients/package.json

@@ -123,10 +123,32 @@ def test_bit_by_bit_gives_what_one_go_gives(portions: list[list[dict]], limits: 
         before = profiles(result)
         step = identity.resolve(table(portion), result.identities, bounded, links=result.links)
         check_moves(before, step)
+        told = identity.news(table(portion), result.identities, result.links, bounded)
+        again = identity.resolve(told, result.identities, bounded, links=result.links)
+        for name in ("identities", "links", "merged", "split"):
+            assert sorted(map(str, rows_of(getattr(again, name)))) == sorted(map(str, rows_of(getattr(step, name))))
         result = stored(step)
     assert set(profiles(result).values()) == set(profiles(whole).values())
     assert sorted(map(str, rows_of(result.links))) == sorted(map(str, rows_of(whole.links)))
     assert len(rows_of(result.identities)) == len(ids(result))
+
+
+def test_what_was_said_before_or_later_is_no_news() -> None:
+    day = timedelta(days=1)
+    rows = [{"card": "c1", "email": "e1", "seen_at": START}, {"cookie": "k1", "seen_at": START}]
+    result = stored(identity.resolve(table(rows), None, FREE))
+    later = [row | {"seen_at": START + day} for row in rows]
+    assert rows_of(identity.news(table(rows + later), result.identities, result.links, FREE)) == []
+    new = [
+        {"card": "c1", "email": "e1", "seen_at": START - day},
+        {"card": "c1", "email": "e1", "seen_at": None},
+        {"card": "c1", "email": "e1", "seen_at": START, "source": "web"},
+        {"card": "c1", "cookie": "k1", "seen_at": START},
+        {"card": "c1", "cookie": "k2", "seen_at": START},
+        {"email": "e2", "seen_at": START},
+    ]
+    for row in new:
+        assert len(rows_of(identity.news(table([*rows, row]), result.identities, result.links, FREE))) == 1, row
 
 
 def check_moves(before: dict[int, frozenset], step: identity.Identities) -> None:

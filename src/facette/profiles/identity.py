@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import ibis
 import ibis.expr.types as ir
@@ -188,6 +189,40 @@ def touched_profiles(
     code_a, code_b = np.split(code[len(start) :], 2)
     group = components.grow(np.arange(len(ids)), code_a, code_b)
     return ids[np.isin(group, group[code[: len(start)]])]
+
+
+def news(observations: ir.Table, previous: ir.Table, links: ir.Table, kinds: Sequence[model.Identifier]) -> ir.Table:
+    """Of observations those that say anything new: an identifier, a link, or that one was seen earlier than known.
+
+    :func:`resolve`, given ``previous`` and ``links``, makes of them what it would make of all.
+    """
+    table = observations
+    for name in (kind.name for kind in kinds):
+        own = previous.filter(previous.kind == name)
+        known = own.select(**{f"_known_{name}": own.value, f"_since_{name}": own.known_from})
+        table = table.left_join(known, table[f"id_{name}"] == known[f"_known_{name}"])
+    pairs = list(combinations((kind.name for kind in kinds), 2))
+    for a, b in pairs:
+        own = links.filter(links.kind_a == a, links.kind_b == b)
+        linked = own.select(_a=own.value_a, _b=own.value_b, _source=own.source, **{f"_since_{a}_{b}": own.seen_at})
+        linked = linked.mutate(**{f"_linked_{a}_{b}": True})
+        on_pair = [table[f"id_{a}"] == linked._a, table[f"id_{b}"] == linked._b, table.source == linked._source]
+        table = table.left_join(linked, on_pair).drop("_a", "_b", "_source")
+
+    def is_later(since: ir.TimestampValue) -> ir.BooleanValue:
+        return (table.seen_at >= since).fill_null(False) | (table.seen_at.isnull() & since.isnull())
+
+    says_nothing = [
+        table[f"id_{name}"].isnull() | (table[f"_known_{name}"].notnull() & is_later(table[f"_since_{name}"]))
+        for name in (kind.name for kind in kinds)
+    ]
+    says_nothing += [
+        table[f"id_{a}"].isnull()
+        | table[f"id_{b}"].isnull()
+        | (table[f"_linked_{a}_{b}"].notnull() & is_later(table[f"_since_{a}_{b}"]))
+        for a, b in pairs
+    ]
+    return table.filter(~ibis.and_(*says_nothing)).select(observations.columns)
 
 
 # ── identifiers as integers ─────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from facette.definitions.records import columns_of_objects
 from facette.plan import Step
 from facette.profiles.clean import Cleaned, clean_events, clean_people, columns_read
 from facette.profiles.events import resolve_events
-from facette.profiles.identity import observations, resolve
+from facette.profiles.identity import news, observations, resolve
 from facette.sources.landing import Landing
 from facette.stages.landing import refused_file
 from facette.stages.work import Work
@@ -146,27 +146,35 @@ def _warnings(refused: ir.Table, quality: ir.Table, key: str) -> list[str]:
 
 def people(step: Step, work: Work) -> int:
     """Identifiers → ``identities`` and ``links``; the golden record → ``profiles``."""
-    kinds = work.project.identifiers
     is_anew = step.action == "rebuild"
     if is_anew or work.records_in or work.events_in:
         records = work.records() if is_anew else work.records_in
+        seen = observations(records, work.events_in, work.project.identifiers)
         links = None if is_anew else work.optional("links")
         previous = work.optional("identities")
-        highest = work.draft.snapshot.highest_profile_id
-        found = resolve(observations(records, work.events_in, kinds), previous, kinds, links=links, highest=highest)
-        if not is_anew and found.split.count().to_pyarrow().as_py():
-            raise IdentitySplitError
-        merged = work.con.create_table("merged_now", found.merged.to_pyarrow(), temp=True)
-        work.replace("links", found.links)
-        work.replace("identities", found.identities)
-        ids = work.table("identities")
-        now = ids.aggregate(highest=ids.profile_id.max()).to_pyarrow()["highest"][0].as_py() or 0
-        work.draft.note(highest_profile_id=max(highest, now))
-        if not is_anew and merged.count().to_pyarrow().as_py():
-            work.merged = merged
-            earlier = work.optional("merged")
-            work.replace("merged", merged if earlier is None else ibis.union(_follow(earlier, merged), merged))
+        if previous is not None and links is not None:
+            seen = work.temporary(news(seen, previous, links, work.project.identifiers))
+        if links is None or seen.count().to_pyarrow().as_py():
+            _join(seen, previous, links, work)
     return work.replace("profiles", work.profiles_at(work.moment))
+
+
+def _join(seen: ir.Table, previous: ir.Table | None, links: ir.Table | None, work: Work) -> None:
+    """Observations → ``identities``, ``links`` and ``merged``; with links these are what is new, else everything."""
+    highest = work.draft.snapshot.highest_profile_id
+    found = resolve(seen, previous, work.project.identifiers, links=links, highest=highest)
+    if links is not None and found.split.count().to_pyarrow().as_py():
+        raise IdentitySplitError
+    merged = work.con.create_table("merged_now", found.merged.to_pyarrow(), temp=True)
+    work.replace("links", found.links)
+    work.replace("identities", found.identities)
+    ids = work.table("identities")
+    now = ids.aggregate(highest=ids.profile_id.max()).to_pyarrow()["highest"][0].as_py() or 0
+    work.draft.note(highest_profile_id=max(highest, now))
+    if links is not None and merged.count().to_pyarrow().as_py():
+        work.merged = merged
+        earlier = work.optional("merged")
+        work.replace("merged", merged if earlier is None else ibis.union(_follow(earlier, merged), merged))
 
 
 def events(step: Step, work: Work) -> int:

@@ -115,8 +115,13 @@ def _merged_ever(identities: ir.Table) -> ir.Table:
 def validation(step: Step, work: Work) -> int:
     """Are the segments worth having, what are they like, who is in two → ``verdicts``, ``portraits``, ``overlaps``."""
     definitions = work.definitions
+    known = definitions.vocabulary.columns
+    types = {name: known[name].type for name in (*definitions.traits, *definitions.features)}
+    read = {*types, *([work.project.validation.kpi] if work.project.validation.kpi else [])}
+    read |= {item.name for item in work.project.models}
+    row = wide_row(work.table("features"), work.table("scored"))
+    row = row.select("profile_id", *(name for name in row.columns if name in read)).to_pyarrow().sort_by("profile_id")
     wide = work.table("wide").to_pyarrow().sort_by("profile_id")
-    row = wide_row(work.table("features"), work.table("scored")).to_pyarrow().sort_by("profile_id")
     clusterings = [
         FittedKMeans.from_json(fitted["parameters"], fitted["metrics"])
         for fitted in work.table("models").to_pyarrow().to_pylist()
@@ -126,8 +131,6 @@ def validation(step: Step, work: Work) -> int:
     judged = segment_verdicts(wide, row, work.project.validation, clusterings=clusterings, labels=labels)
     for item in clusterings:
         wide = wide.append_column(item.name, row[item.name])
-    known = definitions.vocabulary.columns
-    types = {name: known[name].type for name in (*definitions.traits, *definitions.features)}
     tables = {"verdicts": judged, "portraits": portraits(wide, row, types), "overlaps": overlaps(wide)}
     return sum(
         work.replace(name, work.con.create_table(f"{name}_now", table, temp=True)) for name, table in tables.items()
