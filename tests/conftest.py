@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.brokers import kafka, rabbitmq
+from tests.brokers import kafka, rabbitmq, redis_url
 from tests.cases import COMPARED, More
 from tests.warehouses import duckdb, engine, postgres, spark
 
-__all__ = ["duckdb", "engine", "kafka", "postgres", "rabbitmq", "spark"]  # fixtures
+__all__ = ["duckdb", "engine", "kafka", "postgres", "rabbitmq", "redis_url", "spark"]  # fixtures
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

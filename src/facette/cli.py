@@ -129,7 +129,7 @@ def stream(
     twice. A new run or a changed definition is taken over without a gap.
     """
     from facette.console import StreamDisplay
-    from facette.live.sinks import JsonLines
+    from facette.live.sinks.jsonlines import JsonLines
     from facette.stream import follow
 
     sinks = [JsonLines(changes.absolute())] if changes else []

@@ -99,6 +99,21 @@ class LogFullError(LogError):
     """A log holds as much as it may: nothing was added, and the sender should try again later."""
 
 
+class SinkError(FacetteError):
+    """A sink did not take what it was sent; it is worth trying again.
+
+    retry_after : seconds that the sink asks to be left alone, if it says so
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after = retry_after
+
+
+class SinkRefusedError(SinkError):
+    """A sink refuses what it is sent, or cannot be used: trying again does not help."""
+
+
 class ModelError(FacetteError):
     """A model cannot be fitted on this data."""
 

@@ -94,7 +94,9 @@ def fingerprints(definitions: Definitions) -> dict[str, str]:
     """The hash of each part of the definitions that a plan looks at, and the version that computes with them."""
     models = [definitions.model_fingerprint(item.name) for item in definitions.project.models]
     aggregates = sorted((name, repr(aggregate)) for name, aggregate in definitions.aggregates.items())
-    words = definitions.project.model_dump_json(exclude={"as_of": True, "sources": {"__all__": {"path", "url"}}})
+    words = definitions.project.model_dump_json(
+        exclude={"as_of": True, "sinks": True, "answers": True, "sources": {"__all__": {"path", "url"}}}
+    )
     return {
         "version": version("facette"),
         "sources": definitions.sources_fingerprint,

@@ -6,6 +6,7 @@ This module owns the effects (logs, sinks, the machine's clock) and contains no 
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -20,8 +21,10 @@ from facette.definitions.model import LogSource
 from facette.definitions.project import Definitions, load
 from facette.errors import FacetteError, RunError
 from facette.live.changes import Change, Positions
+from facette.live.couriers import Couriers
+from facette.live.reading import Reading
 from facette.live.records import Raw, raw_tables
-from facette.live.sinks import Sink, deliver
+from facette.live.sinks.sink import Sink, open_sinks
 from facette.live.state import State
 from facette.live.worker import Worker, misfit
 from facette.run import moment_of
@@ -42,7 +45,11 @@ CHECK = 2.0  # seconds between two looks at the definitions
 
 @dataclass
 class Figures:
-    """What a worker has done since it began, and how far it is behind."""
+    """What a worker has done since it began, and how far it is behind.
+
+    waiting : records in the logs; None if only reading would tell
+    sinks   : sink → changes that it lacks, when the worker ended
+    """
 
     records: int = 0
     refused: int = 0
@@ -50,6 +57,7 @@ class Figures:
     steps: int = 0
     waiting: int | None = None
     seconds: float = 0.0
+    sinks: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -106,6 +114,7 @@ def _follow(stream: Stream, watcher: Watcher, clock: Callable[[], datetime], is_
         figures.waiting = stream.waiting()
         watcher.show(figures)
         if is_once and not (n_read or figures.waiting):
+            stream.end_sinks(is_whole=True)
             return
         stream.reload(files, clock)
 
@@ -145,7 +154,8 @@ class Stream:
     def __init__(
         self, definitions: Definitions, now: datetime, sinks: Sequence[Sink] = (), figures: Figures | None = None
     ) -> None:
-        self.definitions, self.sinks = definitions, sinks
+        self.definitions, self.given = definitions, sinks
+        self.between_steps = threading.Lock()
         self.store = Store(definitions.folder)
         self.figures = figures or Figures()
         self._closing = ExitStack()
@@ -157,7 +167,8 @@ class Stream:
                 closing(Worker(definitions, self.store, self.state, self._replay, now))
             )
             self._read_on()
-            self._deliver()
+            self.couriers = self._couriers(definitions)
+            self._closing.callback(self.end_sinks)
         except BaseException:
             self.close()
             raise
@@ -185,7 +196,8 @@ class Stream:
         raw, positions = self._read(most, wait)
         began = time.perf_counter()
         torn = self.worker.torn
-        changes = self.worker.step(raw, positions, clock())
+        with self.between_steps:
+            changes = self.worker.step(raw, positions, clock())
         if self.worker.torn - torn:
             self.figures.warnings.append(
                 f"Profiles that are published as one are several: {sorted(self.worker.torn - torn)[:10]}. Whose their "
@@ -196,9 +208,15 @@ class Stream:
         return raw.n_records
 
     def redefine(self, definitions: Definitions, now: datetime) -> None:
-        """Go over to other definitions."""
-        changes = self.worker.redefine(definitions, now)
-        self.definitions = definitions
+        """Go over to other definitions, and to the sinks that they name."""
+        has_other_sinks = definitions.project.sinks != self.definitions.project.sinks
+        sinks = list(open_sinks(definitions.project.sinks, definitions.folder)) if has_other_sinks else []
+        with self.between_steps:
+            changes = self.worker.redefine(definitions, now)
+            self.definitions = definitions
+        if has_other_sinks:
+            self.end_sinks()
+            self.couriers = Couriers(self.store.folder, [*self.given, *sinks], self.figures.warnings.append)
         self._count(Raw({}), changes)
 
     def reload(self, files: _Files, clock: Callable[[], datetime]) -> None:
@@ -214,6 +232,16 @@ class Stream:
         """How many records wait in the logs; None if only reading would tell."""
         counts = [each.log.waiting(self.worker.positions.get(name)) for name, each in self._logs.items()]
         return None if None in counts else sum(count or 0 for count in counts)
+
+    def end_sinks(self, *, is_whole: bool = False) -> None:
+        """Give sinks what they lack, for some seconds, or until all that work have everything."""
+        self.couriers.end(is_whole=is_whole)
+        with Reading(self.store.folder) as reading:
+            self.figures.sinks = {name: reading.lag(name) for name in self.couriers.names}
+
+    def _couriers(self, definitions: Definitions) -> Couriers:
+        sinks = [*self.given, *open_sinks(definitions.project.sinks, definitions.folder)]
+        return Couriers(self.store.folder, sinks, self.figures.warnings.append)
 
     # ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -306,7 +334,8 @@ class Stream:
         if snapshot.run != self.worker.known.base:
             if misfit(self.definitions, snapshot):
                 raise RefitError
-            changes = self.worker.rebase(snapshot, clock())
+            with self.between_steps:
+                changes = self.worker.rebase(snapshot, clock())
             self._read_on()
             self._count(Raw({}), changes)
 
@@ -316,11 +345,7 @@ class Stream:
         self.figures.changes += len(changes)
         self.figures.steps += 1
         if changes:
-            self._deliver()
-
-    def _deliver(self) -> None:
-        for sink in self.sinks:
-            deliver(self.state, sink)
+            self.couriers.wake()
 
 
 class _Files:

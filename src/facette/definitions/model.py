@@ -413,6 +413,74 @@ class Validation(Definition):
     maximum_davies_bouldin: float = 0.5
 
 
+# ── where the live worker's results go ──────────────────────────────────────────────────────────────────────────────
+
+
+class FileSink(Named):
+    """A file of JSON lines, one change each."""
+
+    kind: Literal["file"]
+    path: str = Field(description="File, relative to the project.")
+
+
+class KafkaSink(Named):
+    """Topics of Kafka: a message for each change, with the profile's id as its key."""
+
+    kind: Literal["kafka"]
+    servers: str = Field(description="host:port of one or more brokers, with commas between them.")
+    topic: str = Field(
+        default="facette.changes",
+        description="One that is not there is made, with one partition. `{segment}` in it stands for the segment, and "
+        "for `_merged` where a profile became part of another.",
+    )
+    settings: dict[str, str] = Field(
+        default_factory=dict, description="Settings of librdkafka; ${NAME} comes from the environment."
+    )
+
+
+class RabbitSink(Named):
+    """An exchange of RabbitMQ: a message for each change; the routing key is the segment, or `_merged`."""
+
+    kind: Literal["rabbitmq"]
+    url: str = Field(description="amqp://user:${PASSWORD}@host/vhost; ${NAME} comes from the environment.")
+    exchange: str = Field(default="facette", description="One that is not there is made, of type `topic`.")
+    queue: str | None = Field(
+        default=None,
+        description="A queue that gets every message; made if it is not there. Without it RabbitMQ drops what nobody "
+        "has bound a queue to.",
+    )
+
+
+class RedisSink(Named):
+    """Redis or Valkey: the segments of every profile, and the members of every segment, as they are now."""
+
+    kind: Literal["redis"]
+    url: str = Field(description="redis://:${PASSWORD}@host/0; ${NAME} comes from the environment.")
+    prefix: str = Field(default="facette:", min_length=1, description="With what all its keys begin.")
+
+
+class WebhookSink(Named):
+    """An address to which changes are posted as JSON, some at a time, signed."""
+
+    kind: Literal["webhook"]
+    url: str = Field(description="http:// or https://; ${NAME} comes from the environment.")
+    secret: str = Field(description="Key of the signature, as ${NAME} from the environment.")
+    most: int = Field(default=500, ge=1, le=10_000, description="Changes in one request, at most.")
+
+
+Sink = Annotated[FileSink | KafkaSink | RabbitSink | RedisSink | WebhookSink, Field(discriminator="kind")]
+
+
+class Answers(Definition):
+    """What the live worker answers over HTTP."""
+
+    keys: tuple[str, ...] = Field(
+        default=(),
+        description="Who asks gives one of them as `Authorization: Bearer …`; ${NAME} comes from the environment. "
+        "Without any, only this machine may ask.",
+    )
+
+
 class Project(Definition):
     """A folder: ``facette.yml`` plus any YAML beside it, all with these keys; lists are joined."""
 
@@ -441,3 +509,5 @@ class Project(Definition):
     models: tuple[Model, ...] = ()
     segments: tuple[Segment, ...] = ()
     validation: Validation = Validation()
+    sinks: tuple[Sink, ...] = Field(default=(), description="Where the live worker tells who entered and who left.")
+    answers: Answers = Answers()

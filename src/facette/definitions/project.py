@@ -19,6 +19,7 @@ from facette.definitions.model import Feature, Model, Project, PropensityModel, 
 from facette.definitions.naming import check_names, labels
 from facette.definitions.resolution import Resolution
 from facette.definitions.shape import validate
+from facette.definitions.sink_checks import check_sinks
 from facette.definitions.source_checks import check_settings, check_sources, events_of, traits_of
 from facette.errors import DefinitionError, Problem
 
@@ -158,6 +159,7 @@ def _checked(project: Project, folder: Path, findings: Findings) -> Definitions:
     check_settings(project, findings)
     check_names(project, findings)
     check_sources(project, findings)
+    check_sinks(project, findings)
     identifiers = {item.name: Property(item.name, "text", labels(item.label)) for item in project.identifiers}
     traits = traits_of(project, findings)
     resolution = Resolution(project, identifiers | traits, events_of(project, findings), findings)

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 What = Literal["entered", "left", "merged"]
-Why = Literal["events", "time", "run", "definition"]
+Why = Literal["events", "time", "run", "definition", "filling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Change:
     id         : the same whenever this change is told again, and of no other
     profile_id : who; ids that no run has given yet are provisional, and become part of lasting ones
     segment    : empty where a profile became part of another
-    why        : something arrived; time passed; a run was published; a definition changed
+    why        : something arrived; time passed; a run was published; a definition changed; a sink is new
     events     : ids of the events of this profile that arrived with it
     into       : the profile that it became part of
     """

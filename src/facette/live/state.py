@@ -37,12 +37,15 @@ create table if not exists links (
 create table if not exists merged (old_id integer primary key, new_id integer not null);
 create table if not exists members (
     profile_id integer, segment text, since integer not null, primary key (profile_id, segment)) without rowid;
+create index if not exists members_of on members (segment, profile_id, since);
 create table if not exists changes (
     seq integer primary key autoincrement, id text unique not null, profile_id integer not null, segment text not null,
     change text not null, at integer not null, why text not null, events text not null, into_id integer);
 create index if not exists changes_of on changes (profile_id);
 create table if not exists sinks (name text primary key, seq integer not null) without rowid;
+insert or ignore into meta values ('state', lower(hex(randomblob(12))));
 """
+CHANGES = "select seq, id, profile_id, segment, change, at, why, events, into_id from changes"
 
 IDENTITIES = ("kind", "value", "profile_id", "first_id", "known_from")
 LINKS = ("kind_a", "value_a", "kind_b", "value_b", "source", "seen_at", "is_refused", "reason")
@@ -99,11 +102,11 @@ class State:
 
     def __init__(self, store: Path) -> None:
         self.path = store / FOLDER / "state.db"
-        with _errors(self.path):
+        with errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path.parent / "lock").open("a+b", buffering=0)
         self._take_lock()
-        with _errors(self.path):
+        with errors(self.path):
             self._db = sqlite3.connect(self.path, isolation_level=None)
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")
@@ -124,7 +127,7 @@ class State:
             meta["base"],
             meta["definitions"],
             json.loads(meta["positions"]),
-            _instant(int(meta["as_of"])),
+            instant_of(int(meta["as_of"])),
             int(meta["highest"]),
             int(meta["n_steps"]),
         )
@@ -159,17 +162,7 @@ class State:
 
     def changes(self, after: int = 0, most: int = -1) -> list[tuple[int, Change]]:
         """What was told, with its number, in order."""
-        query = """select seq, id, profile_id, segment, change, at, why, events, into_id from changes
-            where seq > ? order by seq limit ?"""
-        return [
-            (seq, Change(id_, profile_id, segment, change, _instant(at), why, tuple(json.loads(events)), into))
-            for seq, id_, profile_id, segment, change, at, why, events, into in self._rows(query, after, most)
-        ]
-
-    def sent(self, sink: str) -> int:
-        """The number of the last change that a sink has."""
-        rows = list(self._rows("select seq from sinks where name = ?", sink))
-        return rows[0][0] if rows else 0
+        return [told_of(row) for row in self._rows(f"{CHANGES} where seq > ? order by seq limit ?", after, most)]
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -213,10 +206,6 @@ class State:
             }
             db.executemany("insert or replace into meta values (?, ?)", list(meta.items()))
 
-    def mark_sent(self, sink: str, seq: int) -> None:
-        with self._transaction() as db:
-            db.execute("insert or replace into sinks values (?, ?)", (sink, seq))
-
     @staticmethod
     def _put(db: sqlite3.Connection, n: int, arrived: Arrived) -> None:
         parts = {f"events_{kind}": table for kind, table in arrived.events.items()}
@@ -229,12 +218,12 @@ class State:
                 db.executemany(PUT[name], zip(*(_plain(table, column) for column in columns), strict=True))
 
     def _rows(self, query: str, *values: Any) -> Iterator[Any]:
-        with _errors(self.path):
+        with errors(self.path):
             yield from self._db.execute(query, values)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _errors(self.path):
+        with errors(self.path):
             self._db.execute("begin immediate")
             try:
                 yield self._db
@@ -300,12 +289,18 @@ def _micros(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
-def _instant(micros: int) -> datetime:
+def told_of(row: Sequence[Any]) -> tuple[int, Change]:
+    """A row of ``CHANGES``: the number of the change, and the change."""
+    seq, id_, profile_id, segment, change, at, why, events, into = row
+    return seq, Change(id_, profile_id, segment, change, instant_of(at), why, tuple(json.loads(events)), into)
+
+
+def instant_of(micros: int) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:

@@ -8,7 +8,7 @@ Commits are those of the consumer group of that name, so the usual tools show it
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -38,42 +38,16 @@ class KafkaLog:
     def __init__(self, definition: model.KafkaLog, folder: Path) -> None:
         self.topic, self.name = definition.topic, f"topic {definition.topic} of {definition.servers}"
         given = {key: from_environment(text, f"The log in {self.name}") for key, text in definition.settings.items()}
-        self.settings: dict[str, Any] = {
-            "bootstrap.servers": definition.servers,
-            "error_cb": lambda error: None,  # librdkafka connects again by itself; what fails raises where it is asked
-            "log_level": 0,
-            **given,
-        }
-        self._producer: Producer | None = None
+        self.settings = settings_of(definition.servers, given)
+        self._writer = Writer(self.settings, f"The log in {self.name}")
         with self._errors():
-            self._make_topic()
+            topics_made(self.settings, [self.topic])
         self._consumer = self.consumer("facette")
         self.partitions = self._partitions()
 
     def append(self, records: Sequence[bytes]) -> None:
         check(records)
-        producer = self._producer = self._producer or Producer(self.settings | WRITES)
-        failures: list[KafkaError] = []
-
-        def note(error: KafkaError | None, _message: Message) -> None:
-            if error is not None:
-                failures.append(error)
-
-        until = time.monotonic() + PATIENCE
-        for record in records:
-            while True:
-                try:
-                    producer.produce(self.topic, record, on_delivery=note)
-                    break
-                except BufferError:  # back-pressure: the broker takes them more slowly than they come
-                    producer.poll(0.1)
-                    self._must_be_before(until)
-                except KafkaException as error:
-                    raise self.error(error) from error
-        if producer.flush(max(until - time.monotonic(), 0)):
-            self._must_be_before(until)
-        if failures:
-            raise self.error(KafkaException(failures[0]))
+        self._writer.send((self.topic, None, record) for record in records)
 
     def reader(self, group: str, after: LogPosition | None = None) -> KafkaReader:
         return KafkaReader(self, group, after)
@@ -110,7 +84,6 @@ class KafkaLog:
 
     def close(self) -> None:
         self._consumer.close()
-        self._producer = None
 
     # ── for readers too ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,27 +105,7 @@ class KafkaLog:
             }
 
     def error(self, error: KafkaException) -> LogError:
-        first = error.args[0]
-        text = first.str() if isinstance(first, KafkaError) else str(first)
-        remedy = "Check that the brokers are running and reachable, and the log's `servers`, `topic` and `settings`."
-        return LogError(f"The log in {self.name} cannot be used: {text}.", remedy=remedy)
-
-    def _must_be_before(self, until: float) -> None:
-        if time.monotonic() >= until:
-            if self._producer is not None:
-                self._producer.purge()
-                self._producer.flush(1)
-            message = f"The log in {self.name} did not acknowledge every record within {PATIENCE:.0f} s."
-            raise LogError(message, remedy="Check the brokers; then append again: what was taken comes twice.")
-
-    def _make_topic(self) -> None:
-        admin = AdminClient(self.settings)
-        if self.topic not in admin.list_topics(timeout=PATIENCE).topics:
-            try:
-                admin.create_topics([NewTopic(self.topic, 1)], operation_timeout=PATIENCE)[self.topic].result()
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise
+        return failure(f"The log in {self.name}", error)
 
     def _partitions(self) -> list[int]:
         with self._errors():
@@ -167,6 +120,80 @@ class KafkaLog:
             yield
         except KafkaException as error:
             raise self.error(error) from error
+
+
+class Writer:
+    """Sends messages, and waits until all are acknowledged; those of one key are in their order.
+
+    what : whose they are, for errors
+    """
+
+    def __init__(self, settings: Mapping[str, Any], what: str) -> None:
+        self.settings, self.what = settings, what
+        self._producer: Producer | None = None
+
+    def send(self, messages: Iterable[tuple[str, bytes | None, bytes]]) -> None:
+        """Messages as topic, key and body. LogError if any may not be there; some then are."""
+        producer = self._producer = self._producer or Producer({**self.settings, **WRITES})
+        failures: list[KafkaError] = []
+
+        def note(error: KafkaError | None, _message: Message) -> None:
+            if error is not None:
+                failures.append(error)
+
+        until = time.monotonic() + PATIENCE
+        for topic, key, body in messages:
+            while True:
+                try:
+                    producer.produce(topic, body, key, on_delivery=note)
+                    break
+                except BufferError:  # back-pressure: the broker takes them more slowly than they come
+                    producer.poll(0.1)
+                    self._must_be_before(until)
+                except KafkaException as error:
+                    raise failure(self.what, error) from error
+        if producer.flush(max(until - time.monotonic(), 0)):
+            self._must_be_before(until)
+        if failures:
+            raise failure(self.what, KafkaException(failures[0]))
+
+    def _must_be_before(self, until: float) -> None:
+        if time.monotonic() >= until:
+            if self._producer is not None:
+                self._producer.purge()
+                self._producer.flush(1)
+            message = f"{self.what} did not acknowledge every record within {PATIENCE:.0f} s."
+            raise LogError(message, remedy="Check the brokers; then append again: what was taken comes twice.")
+
+
+def settings_of(servers: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """What every client is made with."""
+    return {
+        "bootstrap.servers": servers,
+        "error_cb": lambda error: None,  # librdkafka connects again by itself; what fails raises where it is asked
+        "log_level": 0,
+        **given,
+    }
+
+
+def topics_made(settings: Mapping[str, Any], topics: Collection[str]) -> None:
+    """Make topics, with one partition each, that are not there. KafkaException if the brokers do not answer."""
+    admin = AdminClient(dict(settings))
+    there = admin.list_topics(timeout=PATIENCE).topics
+    wanted = [NewTopic(topic, 1) for topic in topics if topic not in there]
+    for made in admin.create_topics(wanted, operation_timeout=PATIENCE).values() if wanted else ():
+        try:
+            made.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+
+def failure(what: str, error: KafkaException) -> LogError:
+    first = error.args[0]
+    text = first.str() if isinstance(first, KafkaError) else str(first)
+    remedy = "Check that the brokers are running and reachable, and the log's `servers`, `topic` and `settings`."
+    return LogError(f"{what} cannot be used: {text}.", remedy=remedy)
 
 
 class KafkaReader:

@@ -35,13 +35,8 @@ class RabbitLog:
 
     def __init__(self, definition: model.RabbitLog, folder: Path) -> None:
         self.queue, self.name = definition.queue, f"stream {definition.queue} of RabbitMQ"
-        self._parameters = pika.URLParameters(
-            from_environment(definition.url, f"The log in the {self.name}", in_url=True)
-        )
-        self._parameters.heartbeat = 0  # nobody answers heartbeats between two calls; TCP finds out what is dead
-        self._parameters.tcp_options = {"TCP_KEEPIDLE": 60}
-        self._connection: pika.BlockingConnection | None = None
-        self._channel: Any = None
+        url = from_environment(definition.url, f"The log in the {self.name}", in_url=True)
+        self._connection = Connection(url)
         arguments: dict[str, Any] = {"x-queue-type": "stream"}
         if definition.keep_days is not None:
             arguments["x-max-age"] = f"{int(definition.keep_days * 86_400)}s"
@@ -104,27 +99,15 @@ class RabbitLog:
         return 0
 
     def close(self) -> None:
-        if self._connection is not None:
-            with suppress(AMQPError):
-                self._connection.close()
+        self._connection.close()
 
     # ── for readers too ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def connect(self) -> pika.BlockingConnection:
-        return pika.BlockingConnection(self._parameters)
+        return self._connection.connect()
 
     def channel(self) -> Any:
-        """A new channel with confirmations, on a connection that is made anew if it was lost."""
-        if self._connection is not None and self._connection.is_open:
-            with suppress(AMQPError):
-                self._connection.process_data_events(0)  # notice what has happened since
-        if self._connection is None or not self._connection.is_open:
-            self._connection = self.connect()
-            self._channel = None
-        if self._channel is None or not self._channel.is_open:
-            self._channel = self._connection.channel()
-            self._channel.confirm_delivery()
-        return self._channel
+        return self._connection.channel()
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -157,6 +140,39 @@ class RabbitLog:
                 return found
             finally:
                 stream.close()
+
+
+class Connection:
+    """A connection that is made when it is needed, and again when it was lost."""
+
+    def __init__(self, url: str) -> None:
+        self._parameters = pika.URLParameters(url)
+        self._parameters.heartbeat = 0  # nobody answers heartbeats between two calls; TCP finds out what is dead
+        self._parameters.tcp_options = {"TCP_KEEPIDLE": 60}
+        self._connection: pika.BlockingConnection | None = None
+        self._channel: Any = None
+
+    def connect(self) -> pika.BlockingConnection:
+        """Another one of its own."""
+        return pika.BlockingConnection(self._parameters)
+
+    def channel(self) -> Any:
+        """A new channel with confirmations, on a connection that is made anew if it was lost."""
+        if self._connection is not None and self._connection.is_open:
+            with suppress(AMQPError):
+                self._connection.process_data_events(0)  # notice what has happened since
+        if self._connection is None or not self._connection.is_open:
+            self._connection = self.connect()
+            self._channel = None
+        if self._channel is None or not self._channel.is_open:
+            self._channel = self._connection.channel()
+            self._channel.confirm_delivery()
+        return self._channel
+
+    def close(self) -> None:
+        if self._connection is not None:
+            with suppress(AMQPError):
+                self._connection.close()
 
 
 def _publish(channel: Any, queue: str, body: bytes) -> None:

@@ -1,0 +1,59 @@
+"""Can the sinks be used as they are declared?"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from facette.definitions.findings import Findings, KeyPath
+from facette.definitions.model import KafkaSink, Project, RabbitSink, RedisSink, WebhookSink
+
+SCHEMES: dict[str, tuple[str, ...]] = {
+    "rabbitmq": ("amqp", "amqps"),
+    "redis": ("redis", "rediss", "unix"),
+    "webhook": ("http", "https"),
+}
+HERE = ("localhost", "127.0.0.1", "::1")
+TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+SEGMENT = "{segment}"
+
+
+def check_sinks(project: Project, findings: Findings) -> None:
+    """Names that two sinks have, addresses of another kind, topics that cannot be, secrets that everybody can read."""
+    names: set[str] = set()
+    for i, sink in enumerate(project.sinks):
+        path: KeyPath = ("sinks", i)
+        if sink.name in names:
+            remedy = "give each its own name: by it the worker knows how far the sink has come"
+            findings.error((*path, "name"), f"two sinks are called `{sink.name}`", remedy)
+        names.add(sink.name)
+        if isinstance(sink, RabbitSink | RedisSink | WebhookSink):
+            _check_url(sink, path, findings)
+        if isinstance(sink, KafkaSink):
+            _check_topic(sink, path, findings)
+        if isinstance(sink, WebhookSink) and "${" not in sink.secret:
+            remedy = "write `secret: ${NAME}`, and give NAME in the environment"
+            findings.warning((*path, "secret"), f"the secret of sink `{sink.name}` stands in the file", remedy)
+    for i, key in enumerate(project.answers.keys):
+        if "${" not in key:
+            remedy = "write ${NAME}, and give NAME in the environment"
+            findings.warning(("answers", "keys", i), "a key for the answers stands in the file", remedy)
+
+
+def _check_url(sink: RabbitSink | RedisSink | WebhookSink, path: KeyPath, findings: Findings) -> None:
+    wanted = SCHEMES[sink.kind]
+    if sink.url.startswith("${"):
+        return  # known only where it runs
+    url = urlsplit(sink.url)
+    if url.scheme not in wanted:
+        remedy = f"begin it with {' or '.join(f'{scheme}://' for scheme in wanted)}"
+        findings.error((*path, "url"), f"`{sink.url}` is no address for a sink of kind {sink.kind}", remedy)
+    elif url.scheme == "http" and (url.hostname or "") not in HERE:
+        message = f"what goes to sink `{sink.name}` can be read on its way"
+        findings.warning((*path, "url"), message, "use https://")
+
+
+def _check_topic(sink: KafkaSink, path: KeyPath, findings: Findings) -> None:
+    if not TOPIC.fullmatch(sink.topic.replace(SEGMENT, "segment")):
+        remedy = f"use letters, digits, `.`, `-` and `_`, and {SEGMENT} where the segment's name shall stand"
+        findings.error((*path, "topic"), f"`{sink.topic}` cannot be a topic of Kafka", remedy)

@@ -1,0 +1,188 @@
+"""The worker's state as others see it: after whole steps only, while the worker goes on.
+
+Every object here has a connection of its own, and belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from facette.errors import NotFoundError
+from facette.live.changes import Change
+from facette.live.state import CHANGES, FOLDER, errors, instant_of, told_of
+
+PATIENCE = 30.0  # seconds to wait for the worker's own step, where something is noted
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A profile that is in a segment, and since when."""
+
+    profile_id: int
+    segment: str
+    since: datetime
+
+
+class Reading:
+    """The state, to be looked at. NotFoundError if no worker has been at work yet, RunError if it cannot be read."""
+
+    mode = "ro"
+
+    def __init__(self, store: Path) -> None:
+        self.path = store / FOLDER / "state.db"
+        if not self.path.is_file():
+            raise NotFoundError(
+                f"No worker has kept {store.parent} up to date yet.", remedy="Start `facette stream` there."
+            )
+        with errors(self.path):
+            uri = f"{self.path.absolute().as_uri()}?mode={self.mode}"
+            self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=PATIENCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """All that is asked meanwhile is of one instant."""
+        self._db.execute("begin")
+        try:
+            yield
+        finally:
+            self._db.execute("rollback")
+
+    # ── who is where ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def meta(self) -> dict[str, str]:
+        """How far the worker has come: base, definitions, positions, as_of, highest, n_steps; empty before a step."""
+        return dict(self.rows("select key, value from meta"))
+
+    def as_of(self) -> datetime | None:
+        """The instant of the last step."""
+        found = self.meta().get("as_of")
+        return None if found is None else instant_of(int(found))
+
+    def members(self, portion: int) -> Iterator[list[Member]]:
+        """Everybody who is in a segment, some at a time."""
+        with errors(self.path):
+            cursor = self._db.execute("select profile_id, segment, since from members")
+            while rows := cursor.fetchmany(portion):
+                yield [Member(profile_id, segment, instant_of(since)) for profile_id, segment, since in rows]
+
+    def segments_of(self, profile_id: int) -> list[Member]:
+        query = "select segment, since from members where profile_id = ? order by segment"
+        return [Member(profile_id, segment, instant_of(since)) for segment, since in self.rows(query, profile_id)]
+
+    def members_of(self, segment: str, after: int, most: int) -> list[Member]:
+        """Members of a segment with ids above one, in their order."""
+        query = "select profile_id, since from members where segment = ? and profile_id > ? order by profile_id limit ?"
+        return [Member(one, segment, instant_of(since)) for one, since in self.rows(query, segment, after, most)]
+
+    def counts(self) -> dict[str, int]:
+        """Segment → members; those that nobody is in are missing."""
+        return dict(self.rows("select segment, count(*) from members group by segment"))
+
+    def count(self, segment: str) -> int:
+        [(number,)] = self.rows("select count(*) from members where segment = ?", segment)
+        return int(number)
+
+    # ── who is who ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def owner(self, kind: str, value: str) -> int | None:
+        """The profile of an identifier, of those that came or changed live."""
+        for (profile_id,) in self.rows("select profile_id from identities where kind = ? and value = ?", kind, value):
+            return int(profile_id)
+        return None
+
+    def called_now(self, profile_id: int) -> int:
+        """What a profile became part of, in however many steps; itself if nothing."""
+        seen: set[int] = set()
+        while profile_id not in seen:
+            seen.add(profile_id)
+            became = [*self.rows("select new_id from merged where old_id = ?", profile_id)] or [
+                *self.rows(
+                    "select into_id from (select change, into_id from changes where profile_id = ? "
+                    "order by seq desc limit 1) where change = 'merged'",
+                    profile_id,
+                )
+            ]
+            if became:
+                profile_id = became[0][0]
+        return profile_id
+
+    def n_live_profiles(self, from_id: int) -> int:
+        """Profiles with ids from one on, of those that have identifiers."""
+        [(number,)] = self.rows("select count(distinct profile_id) from identities where profile_id >= ?", from_id)
+        return int(number)
+
+    # ── what was told ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def token(self) -> str:
+        """By which this state is known from another of the same project."""
+        return self.meta()["state"]
+
+    def last_seq(self) -> int:
+        [(number,)] = self.rows("select coalesce(max(seq), 0) from changes")
+        return int(number)
+
+    def changes(self, after: int = 0, most: int = -1) -> list[tuple[int, Change]]:
+        """What was told, with its number, in order."""
+        return [told_of(row) for row in self.rows(f"{CHANGES} where seq > ? order by seq limit ?", after, most)]
+
+    def changes_of(
+        self, after: int, most: int, *, profile_id: int | None = None, segment: str | None = None
+    ) -> list[tuple[int, Change]]:
+        """The same of one profile (with what became part of it), or of one segment, or both."""
+        where, values = ["seq > ?"], [after]
+        asked: list[Any] = [*values]
+        if profile_id is not None:
+            where.append("(profile_id = ? or into_id = ?)")
+            asked += [profile_id, profile_id]
+        if segment is not None:
+            where.append("segment = ?")
+            asked.append(segment)
+        query = f"{CHANGES} where {' and '.join(where)} order by seq limit ?"
+        return [told_of(row) for row in self.rows(query, *asked, most)]
+
+    def has(self, seq: int, id_: str) -> bool:
+        """Whether this state has told a change, with this number."""
+        return bool([*self.rows("select 1 from changes where seq = ? and id = ?", seq, id_)])
+
+    def sent(self, sink: str) -> int | None:
+        """The number of the last change that a sink has; None if it is new."""
+        rows = [*self.rows("select seq from sinks where name = ?", sink)]
+        return rows[0][0] if rows else None
+
+    def lag(self, sink: str) -> int:
+        """How many changes a sink lacks."""
+        return self.last_seq() - (self.sent(sink) or 0)
+
+    def rows(self, query: str, *values: Any) -> Iterator[Any]:
+        with errors(self.path):
+            yield from self._db.execute(query, values)
+
+
+class Told(Reading):
+    """The same for whoever delivers changes, and notes how far each sink has come."""
+
+    mode = "rw"
+
+    def __init__(self, store: Path) -> None:
+        super().__init__(store)
+        self._db.execute("pragma synchronous = normal")  # a note that a power failure undoes is made again
+
+    def mark_sent(self, sink: str, seq: int) -> None:
+        with errors(self.path):
+            self._db.execute("insert or replace into sinks values (?, ?)", (sink, seq))

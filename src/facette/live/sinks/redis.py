@@ -1,0 +1,146 @@
+"""Redis or Valkey as a store of who is where now, for pages that ask at every view.
+
+For a prefix ``facette:`` its keys are
+
+    facette:profile:<id>        hash: segment → since when, in milliseconds of Unix time
+    facette:segment:<name>      sorted set: profile ids by the same
+    facette:merged              hash: profile → what it became part of
+    facette:segments            set: the segments that there is something of
+    facette:position            hash: `state` and `seq`, what the above is true of; missing while it is being filled
+
+Changes and the number of the last of them are one MULTI: it has all of them or none, and says how far it has come.
+What a change does is the same if it is done again. One instance, or a master with replicas; no cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from facette.definitions import model
+from facette.errors import SinkError, SinkRefusedError
+from facette.live.changes import Change
+from facette.live.reading import Told
+from facette.live.sinks.sink import Numbered, named
+from facette.sources.environment import from_environment
+
+PATIENCE = 10.0  # seconds for an answer
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+MERGE = """
+local held = redis.call('HGETALL', KEYS[1])
+for i = 1, #held, 2 do
+  local members = ARGV[1] .. held[i]
+  redis.call('ZREM', members, ARGV[2])
+  redis.call('ZADD', members, 'LT', held[i + 1], ARGV[3])
+  redis.call('HSET', KEYS[2], held[i], redis.call('ZSCORE', members, ARGV[3]))
+end
+redis.call('DEL', KEYS[1])
+"""
+"""Gives what one profile holds to another, since the earlier of two instants."""
+
+
+class RedisSink:
+    """One Redis; ``client`` is made from its URL."""
+
+    portion = 1_000
+
+    def __init__(self, definition: model.RedisSink, folder: Path) -> None:
+        self.name, self.prefix = named(definition), definition.prefix
+        url = from_environment(definition.url, f"Sink {definition.name}", in_url=True)
+        self.client: Any = redis.Redis.from_url(
+            url, decode_responses=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
+        )
+        self._token = ""
+
+    def last(self, told: Told) -> int | None:
+        self._token = told.token
+        with self._errors():
+            state, seq = self.client.hmget(self._key("position"), "state", "seq")
+        return int(seq) if state == self._token and seq is not None else None
+
+    def fill(self, told: Told) -> int:
+        """Forget everything under the prefix, and take in the members; ``position`` comes last."""
+        seq, self._token = told.last_seq(), told.token
+        with self._errors():
+            self.client.delete(self._key("position"))
+            keys = self.client.scan_iter(match=f"{_literal(self.prefix)}*", count=1_000)
+            while some := list(islice(keys, 1_000)):
+                self.client.unlink(*some)
+            for members in told.members(self.portion):
+                pipe = self.client.pipeline(transaction=False)
+                for member in members:
+                    self._enter(pipe, member.profile_id, member.segment, member.since)
+                pipe.execute()
+            self.client.hset(self._key("position"), mapping={"state": self._token, "seq": seq})
+        return seq
+
+    def send(self, changes: Sequence[Numbered]) -> None:
+        with self._errors():
+            pipe = self.client.pipeline(transaction=True)
+            for _, change in changes:
+                self._apply(pipe, change)
+            pipe.hset(self._key("position"), mapping={"state": self._token, "seq": changes[-1][0]})
+            pipe.execute()
+
+    def retain(self, segments: set[str]) -> None:
+        with self._errors():
+            for gone in set(self.client.smembers(self._key("segments"))) - segments:
+                members = self._key("segment", gone)
+                while some := self.client.zrange(members, 0, 999):
+                    pipe = self.client.pipeline(transaction=True)
+                    for profile_id in some:
+                        pipe.hdel(self._key("profile", profile_id), gone)
+                    pipe.zrem(members, *some)
+                    pipe.execute()
+                self.client.srem(self._key("segments"), gone)
+
+    def close(self) -> None:
+        self.client.close()
+
+    # ── what a change does ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _apply(self, pipe: Any, change: Change) -> None:
+        match change.change:
+            case "entered":
+                self._enter(pipe, change.profile_id, change.segment, change.at)
+                pipe.hdel(self._key("merged"), change.profile_id)
+            case "left":
+                pipe.hdel(self._key("profile", change.profile_id), change.segment)
+                pipe.zrem(self._key("segment", change.segment), change.profile_id)
+            case "merged":
+                keys = self._key("profile", change.profile_id), self._key("profile", change.into)
+                pipe.eval(MERGE, 2, *keys, self._key("segment", ""), change.profile_id, change.into)
+                pipe.hset(self._key("merged"), change.profile_id, change.into)
+
+    def _enter(self, pipe: Any, profile_id: int, segment: str, since: datetime) -> None:
+        milliseconds = (since - EPOCH) // timedelta(milliseconds=1)
+        pipe.hset(self._key("profile", profile_id), segment, milliseconds)
+        pipe.zadd(self._key("segment", segment), {str(profile_id): milliseconds})
+        pipe.sadd(self._key("segments"), segment)
+
+    def _key(self, *parts: object) -> str:
+        return self.prefix + ":".join(map(str, parts))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except redis.AuthenticationError as error:
+            raise SinkRefusedError(
+                f"Redis does not let in sink {self.name}: {error}.", remedy="Check its url."
+            ) from error
+        except (redis.RedisError, OSError) as error:
+            remedy = "Check that Redis is running and reachable, has memory left, and the sink's `url`."
+            raise SinkError(f"Redis, sink {self.name}, cannot be used: {error}.", remedy=remedy) from error
+
+
+def _literal(prefix: str) -> str:
+    """A prefix as a pattern that means just it."""
+    return "".join(f"\\{char}" if char in "*?[]\\^" else char for char in prefix)
