@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -300,8 +301,6 @@ def listening(place: WebhookPlace) -> Iterator[None]:
 @contextmanager
 def relay(port: int, target: int) -> Iterator[None]:
     """Whoever connects to a port talks with what listens at another, until the end of the block."""
-    import socket  # noqa: PLC0415
-
     open_ones: list[socket.socket] = []
 
     def pump(one: socket.socket, other: socket.socket) -> None:
@@ -321,7 +320,9 @@ def relay(port: int, target: int) -> Iterator[None]:
             except OSError:
                 return
             server = socket.create_connection(("127.0.0.1", target))
-            open_ones.extend((client, server))
+            for each in (client, server):
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                open_ones.append(each)
             for pair in ((client, server), (server, client)):
                 threading.Thread(target=pump, args=pair, daemon=True).start()
 
