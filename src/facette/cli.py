@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -15,6 +17,7 @@ from facette.errors import DefinitionError, FacetteError, RunError
 if TYPE_CHECKING:
     from facette.definitions.language import Language
     from facette.definitions.project import Definitions
+    from facette.stream import Desk
 
 app = typer.Typer(
     help="Audience segmentation as code: one definition, one answer.",
@@ -121,6 +124,9 @@ def stream(
     changes: Annotated[
         Path | None, typer.Option("--changes", help="Write every change into this file too, one JSON object a line.")
     ] = None,
+    answers: Annotated[
+        str | None, typer.Option("--answers", help="HOST:PORT at which to ask who is in which segment.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Follow the logs: keep memberships up to date, as a run would publish them, after every few records.
@@ -130,11 +136,41 @@ def stream(
     """
     from facette.console import StreamDisplay
     from facette.live.sinks.jsonlines import JsonLines
-    from facette.stream import follow
+    from facette.stream import Desk, follow
 
+    definitions, desk = _load(project), Desk()
     sinks = [JsonLines(changes.absolute())] if changes else []
-    with StreamDisplay(is_quiet=json_) as display:
-        figures = follow(_load(project), display, sinks=sinks, as_of=_instant(as_of), is_once=once, most=most)
+    with StreamDisplay(is_quiet=json_) as display, _answering(definitions, desk, answers) as url:
+        if url:
+            _tell(json_, {"answers": url}, f"Answering at {url}")
+        figures = follow(definitions, display, sinks=sinks, as_of=_instant(as_of), is_once=once, most=most, desk=desk)
+    if json_:
+        _show(True, figures, "stream")
+
+
+@app.command()
+def serve(
+    project: Folder = HERE,
+    collect: Annotated[str, typer.Option("--collect", help="HOST:PORT at which trackers send.")] = "127.0.0.1:8100",
+    answers: Annotated[str, typer.Option("--answers", help="HOST:PORT at which to ask.")] = "127.0.0.1:8101",
+    json_: Json = False,
+) -> None:
+    """Collect what trackers send, follow it, and answer who is in which segment: collect and stream in one."""
+    from facette.console import StreamDisplay
+    from facette.stream import Desk, follow
+
+    with _needing_web():
+        from facette.web.serving import address
+        from facette.web.together import collecting
+    definitions, desk = _load(project), Desk()
+    with (
+        StreamDisplay(is_quiet=json_) as display,
+        _answering(definitions, desk, answers) as url,
+        collecting(project, *address(collect, "--collect")) as collector,
+    ):
+        told = f"Collecting at {collector.url}\nAnswering at {url}"
+        _tell(json_, {"collect": collector.url, "answers": url}, told)
+        figures = follow(definitions, collector.watched(display), desk=desk)
     if json_:
         _show(True, figures, "stream")
 
@@ -236,16 +272,30 @@ def collect(
     json_: Json = False,
 ) -> None:
     """Receive what trackers send (Segment, RudderStack, Mixpanel, Matomo, GA4) into the logs of the project."""
-    try:
-        from facette.web.collect import collect_app, serve
-    except ModuleNotFoundError as error:
-        remedy = "Install it: pip install 'facette[web]'."
-        raise RunError(f"The collector needs {error.name}, which is missing.", remedy=remedy) from error
+    with _needing_web():
+        from facette.web.collect import collect_app
+        from facette.web.serving import serve
 
     def tell(url: str) -> None:
-        typer.echo(json.dumps({"url": url}) if json_ else f"Collecting at {url}")
+        _tell(json_, {"url": url}, f"Collecting at {url}")
 
     serve(collect_app(_load(project)), host=host, port=port, on_ready=tell)
+
+
+@app.command()
+def changes(
+    project: Folder = HERE,
+    profile_: Annotated[
+        str | None, typer.Option("--profile", help="Of this person: an identifier or a profile id.")
+    ] = None,
+    segment: Annotated[str | None, typer.Option("--segment", help="Of this segment only.")] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="How many of the last to show.")] = 20,
+    json_: Json = False,
+) -> None:
+    """Show who entered and who left which segment, and when: what runs found, and what the live worker told."""
+    from facette.live_queries import history
+
+    _show(json_, history(_load(project), profile_, segment, last), "changes")
 
 
 @app.command()
@@ -260,6 +310,35 @@ def refused(
 
     counts, events = refused_of(_load(project).folder, source, last)
     _show(json_, {"counts": counts, "last": events}, "refused")
+
+
+@contextmanager
+def _answering(definitions: Definitions, desk: Desk, where: str | None) -> Iterator[str | None]:
+    """Answer at an address, if one is given, until the end of the block; its URL."""
+    if where is None:
+        yield None
+        return
+    with _needing_web():
+        from facette.live_queries import Current
+        from facette.web.answers import answers_app
+        from facette.web.serving import address, serving
+    host, port = address(where, "--answers")
+    with serving(answers_app(Current(definitions, desk), host=host), host=host, port=port) as url:
+        yield url
+
+
+@contextmanager
+def _needing_web() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        remedy = "Install it: pip install 'facette[web,live]'."
+        raise RunError(f"This needs {error.name}, which is missing.", remedy=remedy) from error
+
+
+def _tell(is_json: bool, answer: dict[str, Any], text: str) -> None:
+    """Something to be known at once: a line of JSON, or text."""
+    typer.echo(json.dumps(answer) if is_json else text)
 
 
 def _load(project: Path) -> Definitions:

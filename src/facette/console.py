@@ -24,7 +24,7 @@ from facette.errors import DefinitionError, FacetteError, RuleError
 from facette.segments.sentences import say, value_text
 
 if TYPE_CHECKING:
-    from facette.stream import Figures as StreamFigures
+    from facette.live.figures import Figures as StreamFigures
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -411,6 +411,19 @@ def _show_warning(answer: dict[str, Any]) -> None:
         out.print(escape(answer["warning"]), style="yellow", soft_wrap=True)
 
 
+def _show_changes(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        out.print("Nobody entered or left.")
+        return
+    table = Table("at", "profile", "change", "segment", "told by", "why", box=None, pad_edge=False)
+    for row in rows:
+        what = row["segment"] or f"into {row['into']}"
+        events = f" ({', '.join(row['events'][:SHOWN_EVENTS])})" if row["events"] else ""
+        told = (_when(row["at"]), str(row["profile_id"]), row["change"], what, row["told_by"], row["why"] + events)
+        table.add_row(*map(escape, told))
+    out.print(table)
+
+
 def _show_refused(answer: dict[str, Any]) -> None:
     if not answer["counts"]:
         out.print("Nothing was refused.")
@@ -517,6 +530,7 @@ SHOWN: dict[str, Callable[[Any], None]] = {
         soft_wrap=True,
     ),
     "refused": _show_refused,
+    "changes": _show_changes,
     "report": lambda answer: out.print(f"Report: {answer['report']}", soft_wrap=True),
     "starter": lambda answer: out.print(
         f"Wrote {len(answer['files'])} files into {answer['folder']}.\nNext: facette run --project {answer['folder']}",

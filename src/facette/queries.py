@@ -8,7 +8,7 @@ published profiles and events: what the run did not compute is computed here. On
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -31,7 +31,7 @@ from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.features.thresholds import cuts_at
 from facette.plan import changed_parts
 from facette.profiles.events import remap
-from facette.segments.evaluation import Known, columns_of, model_output, rule_row, rules_below
+from facette.segments.evaluation import Known, columns_of, events_scanned, model_output, rule_row, rules_below
 from facette.segments.explain import explain_person, flips_as_dict
 from facette.segments.membership import CAUSES, wide_memberships, wide_row
 from facette.segments.person import Person
@@ -299,7 +299,7 @@ class Published:
         language : of the texts; the project's unless given
         """
         rules = self.definitions.rules
-        speaks = self._speaks(language)
+        speaks = self.speaks(language)
         segment = self.segment_named(segment)
         self.refuse_changed_sources()
         profile_id = self.find(asked)
@@ -309,9 +309,7 @@ class Published:
                 remedy="See `population` in facette.yml.",
             )
         concerned = {item: rules[item] for item in _with_references(segment, rules)}
-        columns = {name for rule in concerned.values() for name in (*rule.columns, *rule.aggregates)}
-        models = self.models_in(columns)
-        columns |= {name for item in models for name in item.features}
+        columns, models = self._behind(concerned.values())
         every = feature_plan(self.definitions)
         plan = needed(every, columns, is_fitted=True)
         person = self._with_cuts(needed(every, columns))._person(profile_id, plan)
@@ -340,7 +338,19 @@ class Published:
             "warning": self.warning(parts, f"this is what they say now. The published membership is: {was}."),
         }
 
-    def _speaks(self, language: str | None) -> Language:
+    def kinds_behind(self, segment: str) -> set[str]:
+        """The kinds of events that explaining a segment needs."""
+        rules = self.definitions.rules
+        columns, _ = self._behind(rules[name] for name in _with_references(segment, rules))
+        return events_scanned(needed(feature_plan(self.definitions), columns, is_fitted=True))
+
+    def _behind(self, rules: Iterable[tree.Checked]) -> tuple[set[str], list[Model]]:
+        """The columns that rules need, those of models included, and these models."""
+        columns = columns_of(rules)
+        models = self.models_in(columns)
+        return columns | {name for item in models for name in item.features}, models
+
+    def speaks(self, language: str | None) -> Language:
         asked = language or self.definitions.project.language
         if asked not in LANGUAGES:
             raise FacetteError(f"Explanations do not speak “{asked}”.", remedy=f"Choose {' or '.join(LANGUAGES)}.")

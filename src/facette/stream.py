@@ -22,6 +22,7 @@ from facette.definitions.project import Definitions, load
 from facette.errors import FacetteError, RunError
 from facette.live.changes import Change, Positions
 from facette.live.couriers import Couriers
+from facette.live.figures import Figures
 from facette.live.reading import Reading
 from facette.live.records import Raw, raw_tables
 from facette.live.sinks.sink import Sink, open_sinks
@@ -43,28 +44,31 @@ PATIENCE = 5.0  # seconds to wait for records that a log says it has
 CHECK = 2.0  # seconds between two looks at the definitions
 
 
-@dataclass
-class Figures:
-    """What a worker has done since it began, and how far it is behind.
-
-    waiting : records in the logs; None if only reading would tell
-    sinks   : sink → changes that it lacks, when the worker ended
-    """
-
-    records: int = 0
-    refused: int = 0
-    changes: int = 0
-    steps: int = 0
-    waiting: int | None = None
-    seconds: float = 0.0
-    sinks: dict[str, int] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-
-
 class Watcher(Protocol):
     """Whoever watches a worker."""
 
     def show(self, figures: Figures) -> None: ...
+
+
+@dataclass
+class Desk:
+    """Where others find the worker that is at work; nobody is there while it goes over to other definitions."""
+
+    stream: Stream | None = None
+    figures: Figures = field(default_factory=Figures)
+
+    @property
+    def sinks(self) -> list[str]:
+        return self.stream.couriers.names if self.stream else []
+
+    @contextmanager
+    def open(self, stream: Stream) -> Iterator[None]:
+        self.stream = stream
+        try:
+            yield
+        finally:
+            with stream.between_steps:  # whoever asks now is answered first
+                self.stream = None
 
 
 @dataclass(frozen=True)
@@ -84,19 +88,21 @@ def follow(
     as_of: datetime | date | None = None,
     is_once: bool = False,
     most: int = BATCH,
+    desk: Desk | None = None,
 ) -> Figures:
     """Keep memberships up to date until somebody interrupts, or with ``is_once`` until the logs are read to their end.
 
     as_of : the clock stands at this instant instead of going; by default as the project says, as of runs
     most  : records in a step
+    desk  : where others find the worker
     """
-
-    figures = Figures()
+    desk = desk or Desk()
+    figures = desk.figures
     with _stopped_by_signals(), suppress(KeyboardInterrupt):
         while True:
             clock = _Clock(definitions, as_of)
             try:
-                with Stream(definitions, clock(), sinks, figures) as stream:
+                with Stream(definitions, clock(), sinks, figures) as stream, desk.open(stream):
                     _follow(stream, watcher, clock, is_once, most)
                 break
             except RefitError:
@@ -204,7 +210,7 @@ class Stream:
                 "published events are is found out by the next `facette run`."
             )
         self._count(raw, changes)
-        self.figures.seconds += time.perf_counter() - began
+        self.figures.took(raw.tables.values(), time.perf_counter() - began, datetime.now(UTC))
         return raw.n_records
 
     def redefine(self, definitions: Definitions, now: datetime) -> None:

@@ -28,7 +28,8 @@ from facette.sources.aside import Aside, RefusedEvent, refused_of
 from facette.sources.collecting import Committer
 from facette.sources.formats.request import BODY_LIMIT, EVENT_LIMIT, RECORD_LIMIT
 from facette.sources.record import decode
-from facette.web.collect import Bucket, collect_app, serve
+from facette.web.collect import Bucket, collect_app
+from facette.web.serving import serve
 from tests.sources.test_formats import BODIES, PATHS
 from tests.web.collectors import KEY, OTHER, PROJECT, SLOW, Collector, in_log, project
 from tests.web.collectors import collecting as a_collector

@@ -20,6 +20,10 @@ from facette.live.state import CHANGES, FOLDER, errors, instant_of, told_of
 PATIENCE = 30.0  # seconds to wait for the worker's own step, where something is noted
 
 
+class NoStateError(NotFoundError):
+    """No worker has been at work yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A profile that is in a segment, and since when."""
@@ -30,14 +34,14 @@ class Member:
 
 
 class Reading:
-    """The state, to be looked at. NotFoundError if no worker has been at work yet, RunError if it cannot be read."""
+    """The state, to be looked at. NoStateError if no worker has been at work yet, RunError if it cannot be read."""
 
     mode = "ro"
 
     def __init__(self, store: Path) -> None:
         self.path = store / FOLDER / "state.db"
         if not self.path.is_file():
-            raise NotFoundError(
+            raise NoStateError(
                 f"No worker has kept {store.parent} up to date yet.", remedy="Start `facette stream` there."
             )
         with errors(self.path):
@@ -121,6 +125,10 @@ class Reading:
                 profile_id = became[0][0]
         return profile_id
 
+    def has_profile(self, profile_id: int) -> bool:
+        """Whether a profile has identifiers that came or changed live."""
+        return bool([*self.rows("select 1 from identities where profile_id = ? limit 1", profile_id)])
+
     def n_live_profiles(self, from_id: int) -> int:
         """Profiles with ids from one on, of those that have identifiers."""
         [(number,)] = self.rows("select count(distinct profile_id) from identities where profile_id >= ?", from_id)
@@ -145,16 +153,17 @@ class Reading:
         self, after: int, most: int, *, profile_id: int | None = None, segment: str | None = None
     ) -> list[tuple[int, Change]]:
         """The same of one profile (with what became part of it), or of one segment, or both."""
-        where, values = ["seq > ?"], [after]
-        asked: list[Any] = [*values]
-        if profile_id is not None:
-            where.append("(profile_id = ? or into_id = ?)")
-            asked += [profile_id, profile_id]
-        if segment is not None:
-            where.append("segment = ?")
-            asked.append(segment)
-        query = f"{CHANGES} where {' and '.join(where)} order by seq limit ?"
-        return [told_of(row) for row in self.rows(query, *asked, most)]
+        where, values = _asked(profile_id, segment)
+        query = f"{CHANGES} where seq > ?{where} order by seq limit ?"
+        return [told_of(row) for row in self.rows(query, after, *values, most)]
+
+    def latest_changes(
+        self, most: int, *, profile_id: int | None = None, segment: str | None = None
+    ) -> list[tuple[int, Change]]:
+        """The same, those that were told last, in order."""
+        where, values = _asked(profile_id, segment)
+        query = f"{CHANGES} where true{where} order by seq desc limit ?"
+        return [told_of(row) for row in self.rows(query, *values, most)][::-1]
 
     def has(self, seq: int, id_: str) -> bool:
         """Whether this state has told a change, with this number."""
@@ -172,6 +181,16 @@ class Reading:
     def rows(self, query: str, *values: Any) -> Iterator[Any]:
         with errors(self.path):
             yield from self._db.execute(query, values)
+
+
+def _asked(profile_id: int | None, segment: str | None) -> tuple[str, list[Any]]:
+    where = ""
+    values: list[Any] = []
+    if profile_id is not None:
+        where, values = " and (profile_id = ? or into_id = ?)", [profile_id, profile_id]
+    if segment is not None:
+        where, values = f"{where} and segment = ?", [*values, segment]
+    return where, values
 
 
 class Told(Reading):

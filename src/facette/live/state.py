@@ -42,6 +42,7 @@ create table if not exists changes (
     seq integer primary key autoincrement, id text unique not null, profile_id integer not null, segment text not null,
     change text not null, at integer not null, why text not null, events text not null, into_id integer);
 create index if not exists changes_of on changes (profile_id);
+create index if not exists changes_into on changes (into_id) where into_id is not null;
 create table if not exists sinks (name text primary key, seq integer not null) without rowid;
 insert or ignore into meta values ('state', lower(hex(randomblob(12))));
 """

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -20,7 +19,6 @@ from math import ceil
 from typing import Any
 
 import msgspec
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
@@ -382,26 +380,3 @@ def collect_app(
 def _committer(kind: LogKind, definitions: Definitions, *, is_grouped: bool) -> Committer:
     folder = definitions.folder
     return Committer(lambda: open_log(kind, folder), lambda: Aside(folder), is_grouped=is_grouped)
-
-
-def serve(app: Starlette, *, host: str, port: int, on_ready: Callable[[str], None] = lambda _: None) -> None:
-    """Serve until interrupted; requests that have begun are answered first.
-
-    port     : 0 for any that is free
-    on_ready : called with the address once it listens
-
-    RunError if the address cannot be had.
-    """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listening:
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((host, port))
-            listening.listen(2048)
-        except OSError as error:
-            raise RunError(
-                f"{host}:{port} cannot be had: {error.strerror}.", remedy="Choose another --port."
-            ) from error
-        name = f"[{host}]" if ":" in host else host
-        on_ready(f"http://{name}:{listening.getsockname()[1]}")
-        config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=10)
-        uvicorn.Server(config).run([listening])

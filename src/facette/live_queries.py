@@ -1,0 +1,319 @@
+"""Questions answered from the live state: who is where now, what was told, and why.
+
+All but explanations read the state's file, as the last whole step left it, whether a worker is at work or not. For an
+explanation the worker that is at work is asked for one person between two steps. Every answer is plain data.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from facette.clock import Moment
+from facette.definitions.project import Definitions
+from facette.errors import FacetteError, NotFoundError, RunError
+from facette.live.changes import Change
+from facette.live.reading import Member, NoStateError, Reading
+from facette.profiles.formats import email, phone_in
+from facette.queries import Published, label_of
+from facette.stream import Desk
+from facette.warehouse.compiler import visible
+from facette.warehouse.published import Snapshot, Store
+
+MOST = 10_000
+"""Rows in an answer, at most; who wants more asks for those after the last."""
+
+
+class BusyError(RunError):
+    """No worker can be asked just now; it is worth trying again."""
+
+
+@dataclass
+class Current:
+    """The live state of a project, open for questions from any number of threads.
+
+    given : the definitions, as long as no worker is at the desk
+    desk  : where the worker is found that is at work
+    """
+
+    given: Definitions
+    desk: Desk = field(default_factory=Desk)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def definitions(self) -> Definitions:
+        stream = self.desk.stream
+        return stream.definitions if stream else self.given
+
+    @property
+    def store(self) -> Store:
+        return Store(self.given.folder)
+
+    # ── who is where ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def segments(self) -> dict[str, Any]:
+        """Every segment with its number of members; largest first."""
+        with self.reading() as reading:
+            counts = reading.counts()
+            as_of = self._as_of(reading)
+        names = sorted(self.definitions.rules, key=lambda name: (-counts.get(name, 0), name))
+        rows = [{"segment": name, "label": self._label(name), "members": counts.get(name, 0)} for name in names]
+        return {"as_of": as_of, "segments": rows}
+
+    def segments_of(self, profile_id: int) -> dict[str, Any]:
+        """The segments of a profile, and since when; of one that became part of another those of that one."""
+        with self.reading() as reading:
+            now = self._profile(reading, profile_id)
+            rows = [
+                {"segment": each.segment, "label": self._label(each.segment), "since": self._local(each)}
+                for each in reading.segments_of(now)
+            ]
+            return {**_called(now, profile_id), "as_of": self._as_of(reading), "segments": rows}
+
+    def members_of(self, asked: str, after: int = 0, most: int = 1_000) -> dict[str, Any]:
+        """The members of a segment with ids above one, since when, and how many there are in all.
+
+        next : what to give as ``after`` for those that follow; None if there are no more
+        """
+        segment = self._segment(asked)
+        with self.reading() as reading:
+            found = reading.members_of(segment, after, most + 1)
+            rows = [{"profile_id": each.profile_id, "since": self._local(each)} for each in found[:most]]
+            return {
+                "segment": segment,
+                "label": self._label(segment),
+                "as_of": self._as_of(reading),
+                "count": reading.count(segment),
+                "profiles": rows,
+                "next": found[most - 1].profile_id if len(found) > most else None,
+            }
+
+    def with_identifier(self, kind: str, value: str) -> dict[str, Any]:
+        """The profile of an identifier, with its segments."""
+        kinds = {item.name: item for item in self.definitions.project.identifiers}
+        if kind not in kinds:
+            raise FacetteError(f"`{kind}` is no kind of identifier.", remedy=f"Ask by {', '.join(kinds)}.")
+        readers = {"email": email, "phone": phone_in(self.definitions.project.country), "text": str.strip}
+        uniform = readers[kinds[kind].format](value)
+        with self.reading() as reading:
+            profile_id = reading.owner(kind, uniform) if uniform else None
+            if profile_id is None and uniform:
+                profile_id = self._published_owner(self.base(reading), kind, uniform)
+            if profile_id is None:
+                raise NotFoundError(f"Nobody has the {kind} “{value}”.")
+            profile_id = reading.called_now(profile_id)
+        return self.segments_of(profile_id)
+
+    # ── what was told ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def changes(
+        self, after: int = 0, most: int = 1_000, *, profile_id: int | None = None, asked: str | None = None
+    ) -> dict[str, Any]:
+        """What was told since the state began, in order; of a profile, of a segment, or of all.
+
+        next : what to give as ``after`` for those that follow; None if there are no more
+        """
+        segment = None if asked is None else self._segment(asked)
+        with self.reading() as reading:
+            now = None if profile_id is None else self._profile(reading, profile_id)
+            found = reading.changes_of(after, most + 1, profile_id=now, segment=segment)
+            rows = [{"seq": seq, **change.as_dict()} for seq, change in found[:most]]
+            return {
+                **({} if now is None or profile_id is None else _called(now, profile_id)),
+                **({} if segment is None else {"segment": segment}),
+                "as_of": self._as_of(reading),
+                "changes": rows,
+                "next": rows[-1]["seq"] if len(found) > most else None,
+            }
+
+    # ── why ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def explain(self, profile_id: int, asked: str, language: str | None = None) -> dict[str, Any]:
+        """Why a profile is or is not in a segment, at the worker's instant: see ``Published.explain``.
+
+        BusyError if no worker is at work in this process.
+        """
+        with self.reading() as reading:
+            now = self._profile(reading, profile_id)
+        with self._one_at_a_time, closing(self._asked_of(now, self._segment(asked))) as person:
+            return {**person.explain(str(now), asked, language), **_called(now, profile_id)}
+
+    def _asked_of(self, profile_id: int, segment: str) -> OnePerson:
+        stream = self.desk.stream
+        if stream is None:
+            raise BusyError("The worker is not ready.", remedy="Try again in a few seconds.")
+        with stream.between_steps:
+            if self.desk.stream is not stream:
+                raise BusyError("The worker is not ready.", remedy="Try again in a few seconds.")
+            worker = stream.worker
+            knowledge, definitions = worker.knowledge, stream.definitions
+            moment = Moment(worker.known.as_of, knowledge.snapshot.zone)
+            kinds = Published(definitions, knowledge.snapshot).kinds_behind(segment)
+            whose = knowledge.whose([profile_id])
+            try:
+                profile = knowledge.profiles(moment, whose).to_pyarrow()
+                events = {kind: knowledge.events(kind, whose).to_pyarrow() for kind in kinds}
+            finally:
+                knowledge.let_go()
+            is_member = worker.memberships.since(profile_id, segment) is not None
+        return OnePerson(definitions, knowledge.snapshot, profile, events, moment, {segment: is_member})
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """The state at one instant."""
+        with Reading(self.store.folder) as reading, reading.at_once():
+            yield reading
+
+    def _as_of(self, reading: Reading) -> str | None:
+        at = reading.as_of()
+        return Moment(at, self.definitions.project.time_zone).local.isoformat() if at else None
+
+    def _local(self, member: Member) -> str:
+        return Moment(member.since, self.definitions.project.time_zone).local.isoformat()
+
+    def _label(self, segment: str) -> str:
+        return label_of(self.definitions, segment)
+
+    def _segment(self, asked: str) -> str:
+        return Published(self.definitions).segment_named(asked)
+
+    def _profile(self, reading: Reading, profile_id: int) -> int:
+        """What a profile is called now; NotFoundError if there is none."""
+        now = reading.called_now(profile_id)
+        is_known = now != profile_id or reading.segments_of(now) or reading.has_profile(now)
+        if not is_known and not self._is_published(self.base(reading), now):
+            raise NotFoundError(f"There is no profile {profile_id}.", remedy="Look it up by an identifier.")
+        return now
+
+    def base(self, reading: Reading) -> Snapshot:
+        """The published run that the state builds on."""
+        run = reading.meta().get("base")
+        for snapshot in (self.store.must_be_published(), *self.store.snapshots()):
+            if snapshot.run == run:
+                return snapshot
+        raise RunError(f"The run {run} that the live state builds on is gone.", remedy="Start `facette stream` again.")
+
+    def _published_owner(self, snapshot: Snapshot, kind: str, value: str) -> int | None:
+        rows = self._rows(snapshot, "identities", "profile_id", [("kind", "=", kind), ("value", "=", value)])
+        return rows[0]["profile_id"] if rows else None
+
+    def _is_published(self, snapshot: Snapshot, profile_id: int) -> bool:
+        return bool(self._rows(snapshot, "profiles", "profile_id", [("profile_id", "=", profile_id)]))
+
+    def _rows(self, snapshot: Snapshot, table: str, column: str, wanted: list[tuple[str, str, Any]]) -> list[Any]:
+        files = [self.store.folder / file for file in snapshot.tables.get(table, ())]
+        try:
+            found = [pq.read_table(file, columns=[column], filters=wanted, partitioning=None) for file in files]
+        except OSError as error:
+            remedy = "Run `facette run`, and start the worker again."
+            raise RunError(f"The published table {table} cannot be read: {error}.", remedy=remedy) from error
+        return [row for each in found for row in each.to_pylist()]
+
+
+@dataclass(frozen=True)
+class OnePerson(Published):
+    """What a worker knows of one person at an instant, to be explained as what is published is.
+
+    profile   : the row of its profile; none if there is no such profile
+    own       : kind → its events
+    at        : the worker's instant
+    is_member : segment → whether it is in it
+    """
+
+    profile: pa.Table = field(default_factory=lambda: pa.table({}))
+    own: Mapping[str, pa.Table] = field(default_factory=dict)
+    at: Moment | None = None
+    is_member: Mapping[str, bool] = field(default_factory=dict)
+
+    @cached_property
+    def moment(self) -> Moment:
+        assert self.at is not None
+        return self.at
+
+    @cached_property
+    def changed(self) -> set[str]:
+        """Nothing: what a worker goes by is what it answers for."""
+        return set()
+
+    def table(self, name: str) -> ir.Table:
+        if name == "profiles":
+            return ibis.memtable(self.profile)
+        if name == "wide":
+            wide = {"profile_id": self.profile["profile_id"], **{key: [value] for key, value in self.is_member.items()}}
+            return ibis.memtable(pa.table(wide))
+        return super().table(name)
+
+    def find(self, asked: str) -> int:
+        if not len(self.profile):
+            raise NotFoundError(f"Nothing is known of profile {asked} at this instant.")
+        return int(asked)
+
+    def _events_of(self, event: str, profile_id: int) -> ir.Table:
+        table = ibis.memtable(self.own[event])
+        return table.filter(visible(table, self.moment))
+
+    def close(self) -> None:
+        self.con.disconnect()
+
+
+def _called(now: int, asked: int) -> dict[str, int]:
+    """The profile, and as what it was asked for if that became part of it."""
+    return {"profile_id": now, **({"asked": asked} if now != asked else {})}
+
+
+def history(definitions: Definitions, asked: str | None, segment: str | None, most: int) -> list[dict[str, Any]]:
+    """The last changes of memberships, oldest first: those that runs found between two of them, and those that the
+    live worker told. What both noticed is there twice, at the instant of each.
+
+    asked   : a person (an identifier or a profile id), None for everybody
+    segment : its name or label, None for all
+    returns : at, profile_id, segment, change, into, told_by (``run`` or ``worker``), why (the run's, or the worker's),
+              events
+    """
+    published = Published(definitions)
+    name = None if segment is None else published.segment_named(segment)
+    live: list[tuple[int, Change]] = []
+    profile_id: int | None = None
+    try:
+        with Current(definitions).reading() as reading:
+            profile_id = None if asked is None else _profile_asked(published, reading, asked)
+            live = reading.latest_changes(most, profile_id=profile_id, segment=name)
+    except NoStateError:
+        profile_id = None if asked is None else published.find(asked)
+    table = published.table("changes")
+    table = table if profile_id is None else table.filter(table.profile_id == profile_id)
+    table = table if name is None else table.filter(table.segment == name)
+    rows = table.order_by(table["at"].desc(), "profile_id", "segment").limit(most).to_pyarrow().to_pylist()
+    nothing: dict[str, Any] = {"into": None, "events": []}
+    found = [{**row, **nothing, "told_by": "run", "why": row.pop("run")} for row in rows]
+    for _, change in live:
+        told = {key: value for key, value in change.as_dict().items() if key != "id"}
+        found.append({**told, "at": change.at, "told_by": "worker"})
+    zone = definitions.project.time_zone
+    ordered = sorted(found, key=lambda row: row["at"])[-most:]
+    return [{**row, "at": Moment(row["at"], zone).local} for row in ordered]
+
+
+def _profile_asked(published: Published, reading: Reading, asked: str) -> int:
+    """Somebody whom a run has published, or whom only the worker knows."""
+    kind, colon, value = asked.partition(":")
+    kinds = [item.name for item in published.definitions.project.identifiers]
+    pairs = [(kind, value)] if colon and kind in kinds else [(each, asked) for each in kinds]
+    for each in pairs:
+        if (found := reading.owner(*each)) is not None:
+            return reading.called_now(found)
+    number = value if kind == "profile_id" else asked
+    if number.isdecimal() and (reading.has_profile(int(number)) or reading.called_now(int(number)) != int(number)):
+        return reading.called_now(int(number))
+    return reading.called_now(published.find(asked))
