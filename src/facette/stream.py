@@ -173,7 +173,7 @@ class Stream:
                 closing(Worker(definitions, self.store, self.state, self._replay, now))
             )
             self._read_on()
-            self.couriers = self._couriers(definitions)
+            self.couriers = Couriers(self.store.folder, self._sinks(definitions), self.figures.warnings.append)
             self._closing.callback(self.end_sinks)
         except BaseException:
             self.close()
@@ -216,13 +216,13 @@ class Stream:
     def redefine(self, definitions: Definitions, now: datetime) -> None:
         """Go over to other definitions, and to the sinks that they name."""
         has_other_sinks = definitions.project.sinks != self.definitions.project.sinks
-        sinks = list(open_sinks(definitions.project.sinks, definitions.folder)) if has_other_sinks else []
+        sinks = self._sinks(definitions) if has_other_sinks else []
         with self.between_steps:
             changes = self.worker.redefine(definitions, now)
             self.definitions = definitions
         if has_other_sinks:
             self.end_sinks()
-            self.couriers = Couriers(self.store.folder, [*self.given, *sinks], self.figures.warnings.append)
+            self.couriers = Couriers(self.store.folder, sinks, self.figures.warnings.append)
         self._count(Raw({}), changes)
 
     def reload(self, files: _Files, clock: Callable[[], datetime]) -> None:
@@ -245,9 +245,8 @@ class Stream:
         with Reading(self.store.folder) as reading:
             self.figures.sinks = {name: reading.lag(name) for name in self.couriers.names}
 
-    def _couriers(self, definitions: Definitions) -> Couriers:
-        sinks = [*self.given, *open_sinks(definitions.project.sinks, definitions.folder)]
-        return Couriers(self.store.folder, sinks, self.figures.warnings.append)
+    def _sinks(self, definitions: Definitions) -> list[Sink]:
+        return [*self.given, *open_sinks(definitions.project.sinks, definitions.project.name, definitions.folder)]
 
     # ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

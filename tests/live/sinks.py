@@ -102,7 +102,7 @@ class Place:
         raise NotImplementedError
 
     def sink(self) -> Sink:
-        [sink] = open_sinks([self.definition()], self.folder)
+        [sink] = open_sinks([self.definition()], "shop", self.folder)
         self.closing.callback(sink.close)
         return sink
 

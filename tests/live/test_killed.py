@@ -18,28 +18,39 @@ from facette.run import run
 from facette.warehouse.published import Store
 from tests.cases import COMPARED
 from tests.live.projects import NOW, append, random_records, write_project
-from tests.run.projects import Silent
+from tests.live.sinks import in_redis
+from tests.run.projects import Silent, edit
 
 N_RECORDS, BATCH = 240, 20
 
 
-def test_killed_worker(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_killed_worker(tmp_path: Path, request: pytest.FixtureRequest, redis_url: str) -> None:
     kills = request.config.getoption("--kills")
     n_records = N_RECORDS + 4 * kills
     project = write_project(tmp_path / "undisturbed")
+    _keep_in_redis(project, redis_url)
     records = random_records(random.Random(kills), n_records, n_people=30)
     append(project, records[: n_records // 3])
     run(load(project), Silent(), as_of=NOW)
     append(project, records[n_records // 3 :])
     other = shutil.copytree(project, tmp_path / "killed")
+    edit(other / "facette.yml", "undisturbed:", "killed:")
     assert _stream(project, kills=0)["killed"] == 0
     killed = _stream(other, kills=kills)["killed"]
     assert (killed > 0) == (kills > 0)
     expected, found = _told(project), _told(other)
     assert found == expected
+    for folder in (project, other):
+        where = {(one, segment): since // 1000 for one, segment, since in expected["members"]}
+        assert in_redis(redis_url, f"{folder.name}:") == where
     assert len(expected["changes"]) == len({change.id for _, change in expected["changes"]}) > 20
     COMPARED["workers killed"] += killed
     COMPARED["changes told by workers that were killed"] += len(expected["changes"])
+
+
+def _keep_in_redis(project: Path, url: str) -> None:
+    with (project / "facette.yml").open("a", encoding="utf-8") as file:
+        file.write(f"sinks: [{{kind: redis, name: pages, url: '{url}', prefix: '{project.name}:'}}]\n")
 
 
 def _stream(project: Path, *, kills: int) -> dict[str, Any]:

@@ -316,6 +316,21 @@ def test_redis_of_another_state_is_filled_anew(
     place.closing.close()
 
 
+def test_keys_of_others_are_left_alone(told: Told, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    place = RedisPlace(tmp_path, request)
+    place.come()
+    theirs: Any = redis.Redis(port=place.port, decode_responses=True)
+    theirs.set(f"{place.mark}profile:1", "theirs")
+    with pytest.raises(SinkRefusedError, match="belong to somebody else"):
+        deliver(told, place.sink())
+    theirs.set(f"{place.mark}owner", "another shop")
+    with pytest.raises(SinkRefusedError, match="belong to project another shop"):
+        deliver(told, place.sink())
+    assert theirs.get(f"{place.mark}profile:1") == "theirs"
+    theirs.close()
+    place.closing.close()
+
+
 def test_redis_forgets_segments_that_are_gone_and_says_what_became_of_profiles(
     world: World, told: Told, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

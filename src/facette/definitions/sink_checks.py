@@ -34,6 +34,7 @@ def check_sinks(project: Project, findings: Findings) -> None:
         if isinstance(sink, WebhookSink) and "${" not in sink.secret:
             remedy = "write `secret: ${NAME}`, and give NAME in the environment"
             findings.warning((*path, "secret"), f"the secret of sink `{sink.name}` stands in the file", remedy)
+    _check_prefixes(project, findings)
     for i, key in enumerate(project.answers.keys):
         if "${" not in key:
             remedy = "write ${NAME}, and give NAME in the environment"
@@ -51,6 +52,16 @@ def _check_url(sink: RabbitSink | RedisSink | WebhookSink, path: KeyPath, findin
     elif url.scheme == "http" and (url.hostname or "") not in HERE:
         message = f"what goes to sink `{sink.name}` can be read on its way"
         findings.warning((*path, "url"), message, "use https://")
+
+
+def _check_prefixes(project: Project, findings: Findings) -> None:
+    """Two sinks in one Redis whose keys are not apart: filling one would empty the other."""
+    found = [(i, sink) for i, sink in enumerate(project.sinks) if isinstance(sink, RedisSink)]
+    for place, (i, sink) in enumerate(found):
+        for _, other in found[:place]:
+            if sink.url == other.url and (sink.prefix.startswith(other.prefix) or other.prefix.startswith(sink.prefix)):
+                message = f"the keys of sinks `{other.name}` and `{sink.name}` are not apart"
+                findings.error(("sinks", i, "prefix"), message, "give each a prefix that the other does not begin with")
 
 
 def _check_topic(sink: KafkaSink, path: KeyPath, findings: Findings) -> None:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from facette.definitions.project import Definitions
 from facette.errors import FacetteError, NotFoundError, RunError
+from facette.live.reading import NoStateError
 from facette.live_queries import MOST, BusyError, Current
 from facette.sources.environment import from_environment
 from facette.web.metrics import metrics
@@ -209,12 +210,13 @@ def _error(status: int, message: str, remedy: str = "") -> Response:
 def _failed(_: Request, error: Exception) -> Response:
     assert isinstance(error, FacetteError)
     match error:
+        case BusyError() | NoStateError():
+            status = 503
         case NotFoundError():
             status = 404
         case RunError():
             status = 503
-            if not isinstance(error, BusyError):
-                log.error("%s", error)
+            log.error("%s", error)
         case _:
             status = 400
     response = _error(status, error.message, error.remedy)

@@ -76,5 +76,5 @@ class JsonLines:
         )
 
 
-def open_file(definition: model.FileSink, folder: Path) -> JsonLines:
+def open_file(definition: model.FileSink, project: str, folder: Path) -> JsonLines:
     return JsonLines((folder / definition.path).absolute())

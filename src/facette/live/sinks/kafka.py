@@ -25,7 +25,7 @@ class KafkaSink(Telling):
 
     portion = 10_000
 
-    def __init__(self, definition: model.KafkaSink, folder: Path) -> None:
+    def __init__(self, definition: model.KafkaSink, project: str, folder: Path) -> None:
         self.name, self.topic = named(definition), definition.topic
         given = {key: from_environment(text, f"Sink {definition.name}") for key, text in definition.settings.items()}
         self.settings = settings_of(definition.servers, given)

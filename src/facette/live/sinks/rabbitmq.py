@@ -31,7 +31,7 @@ Message = tuple[str, bytes, pika.BasicProperties]
 class RabbitSink(Telling):
     """One exchange, and the queue that gets everything if one is named."""
 
-    def __init__(self, definition: model.RabbitSink, folder: Path) -> None:
+    def __init__(self, definition: model.RabbitSink, project: str, folder: Path) -> None:
         self.name, self.exchange, self.queue = named(definition), definition.exchange, definition.queue
         self._url = from_environment(definition.url, f"Sink {definition.name}", in_url=True)
         self._publisher: Publisher | None = None

@@ -7,6 +7,7 @@ For a prefix ``facette:`` its keys are
     facette:merged              hash: profile → what it became part of
     facette:segments            set: the segments that there is something of
     facette:position            hash: `state` and `seq`, what the above is true of; missing while it is being filled
+    facette:owner               the project; the keys of others are left alone
 
 Changes and the number of the last of them are one MULTI: it has all of them or none, and says how far it has come.
 What a change does is the same if it is done again. One instance, or a master with replicas; no cluster.
@@ -51,8 +52,8 @@ class RedisSink:
 
     portion = 1_000
 
-    def __init__(self, definition: model.RedisSink, folder: Path) -> None:
-        self.name, self.prefix = named(definition), definition.prefix
+    def __init__(self, definition: model.RedisSink, project: str, folder: Path) -> None:
+        self.name, self.prefix, self.project = named(definition), definition.prefix, project
         url = from_environment(definition.url, f"Sink {definition.name}", in_url=True)
         self.client: Any = redis.Redis.from_url(
             url, decode_responses=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
@@ -69,10 +70,12 @@ class RedisSink:
         """Forget everything under the prefix, and take in the members; ``position`` comes last."""
         seq, self._token = told.last_seq(), told.token
         with self._errors():
+            self._own()
             self.client.delete(self._key("position"))
-            keys = self.client.scan_iter(match=f"{_literal(self.prefix)}*", count=1_000)
+            keys = self._keys()
             while some := list(islice(keys, 1_000)):
                 self.client.unlink(*some)
+            self.client.set(self._key("owner"), self.project)
             for members in told.members(self.portion):
                 pipe = self.client.pipeline(transaction=False)
                 for member in members:
@@ -124,6 +127,20 @@ class RedisSink:
         pipe.hset(self._key("profile", profile_id), segment, milliseconds)
         pipe.zadd(self._key("segment", segment), {str(profile_id): milliseconds})
         pipe.sadd(self._key("segments"), segment)
+
+    def _own(self) -> None:
+        """SinkRefusedError if there are keys under the prefix that are not this project's."""
+        owner = self.client.get(self._key("owner"))
+        if owner != self.project and (owner is not None or next(self._keys(), None) is not None):
+            whose = f"project {owner}" if owner else "somebody else"
+            raise SinkRefusedError(
+                f"Sink {self.name}: there are keys in Redis that begin with `{self.prefix}` and belong to {whose}.",
+                remedy="Give the sink another `prefix`, or delete these keys, and start the worker again.",
+            )
+
+    def _keys(self) -> Iterator[str]:
+        keys: Iterator[str] = self.client.scan_iter(match=f"{_literal(self.prefix)}*", count=1_000)
+        return keys
 
     def _key(self, *parts: object) -> str:
         return self.prefix + ":".join(map(str, parts))

@@ -120,24 +120,24 @@ KINDS = {
     "redis": "facette.live.sinks.redis:RedisSink",
     "webhook": "facette.live.sinks.webhook:open_webhook",
 }
-"""Kind of sink → what opens it, from its definition and the project's folder."""
+"""Kind of sink → what opens it, from its definition, and the project's name and folder."""
 
 
-def open_sinks(definitions: Sequence[model.Sink], folder: Path) -> Iterator[Sink]:
-    """The sinks of a project; none of them is connected yet.
+def open_sinks(sinks: Sequence[model.Sink], project: str, folder: Path) -> Iterator[Sink]:
+    """The sinks of a project, by its name and folder; none of them is connected yet.
 
     RunError if a library is missing, SourceError if a variable of the environment is not set.
     """
-    for definition in definitions:
+    for definition in sinks:
         module, _, name = KINDS[definition.kind].partition(":")
         try:
-            opens: Callable[[Any, Path], Sink] = getattr(import_module(module), name)
+            opens: Callable[[Any, str, Path], Sink] = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
             raise RunError(
                 f"A sink of kind {definition.kind} needs {error.name}, which is missing.",
                 remedy="Install it: pip install 'facette[live]'.",
             ) from error
-        yield opens(definition, folder)
+        yield opens(definition, project, folder)
 
 
 def named(definition: model.Sink) -> str:

@@ -66,7 +66,7 @@ def signature(secret: bytes, body: bytes) -> str:
     return hmac.new(secret, body, "sha256").hexdigest()
 
 
-def open_webhook(definition: model.WebhookSink, folder: Path) -> Webhook:
+def open_webhook(definition: model.WebhookSink, project: str, folder: Path) -> Webhook:
     return Webhook(definition, httpx.Client(timeout=PATIENCE))
 
 
