@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +31,9 @@ from facette.warehouse.published import Snapshot, Store
 MOST = 10_000
 """Rows in an answer, at most; who wants more asks for those after the last."""
 
+MOST_ASKING = 8
+"""So many explanations may be asked for at once, most of which wait."""
+
 
 class BusyError(RunError):
     """No worker can be asked just now; it is worth trying again."""
@@ -47,6 +49,7 @@ class Current:
 
     given: Definitions
     desk: Desk = field(default_factory=Desk)
+    _asking: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MOST_ASKING))
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -140,12 +143,17 @@ class Current:
     def explain(self, profile_id: int, asked: str, language: str | None = None) -> dict[str, Any]:
         """Why a profile is or is not in a segment, at the worker's instant: see ``Published.explain``.
 
-        BusyError if no worker is at work in this process.
+        BusyError if no worker is at work in this process, or too many ask.
         """
         with self.reading() as reading:
             now = self._profile(reading, profile_id)
-        with self._one_at_a_time, closing(self._asked_of(now, self._segment(asked))) as person:
-            return {**person.explain(str(now), asked, language), **_called(now, profile_id)}
+        if not self._asking.acquire(blocking=False):
+            raise BusyError("Too many ask for explanations.", remedy="Try again in a few seconds.")
+        try:
+            with self._one_at_a_time, closing(self._asked_of(now, self._segment(asked))) as person:
+                return {**person.explain(str(now), asked, language), **_called(now, profile_id)}
+        finally:
+            self._asking.release()
 
     def _asked_of(self, profile_id: int, segment: str) -> OnePerson:
         stream = self.desk.stream
@@ -248,11 +256,15 @@ class OnePerson(Published):
 
     def table(self, name: str) -> ir.Table:
         if name == "profiles":
-            return ibis.memtable(self.profile)
+            return self._in_memory("live_profiles", self.profile)
         if name == "wide":
             wide = {"profile_id": self.profile["profile_id"], **{key: [value] for key, value in self.is_member.items()}}
-            return ibis.memtable(pa.table(wide))
+            return self._in_memory("live_wide", pa.table(wide))
         return super().table(name)
+
+    def _in_memory(self, name: str, rows: pa.Table) -> ir.Table:
+        """Of this connection: tables that belong to none are computed by one that all threads share."""
+        return self.con.create_table(name, rows, temp=True, overwrite=True)
 
     def find(self, asked: str) -> int:
         if not len(self.profile):
@@ -260,7 +272,7 @@ class OnePerson(Published):
         return int(asked)
 
     def _events_of(self, event: str, profile_id: int) -> ir.Table:
-        table = ibis.memtable(self.own[event])
+        table = self._in_memory(f"live_{event}", self.own[event])
         return table.filter(visible(table, self.moment))
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from facette.definitions.project import load
 from facette.errors import RunError
 from facette.live.figures import Durations, ages
-from facette.live_queries import Current, history
+from facette.live_queries import MOST_ASKING, Current, history
 from facette.queries import Published
 from facette.run import run
 from facette.stream import Desk, Stream
@@ -157,6 +157,26 @@ def test_explanations_are_asked_while_the_worker_works(worker: Worker) -> None:
         each.join()
     assert answers == [True] * 6
     assert number > 5_001
+
+
+def test_too_many_explanations_are_refused_and_nothing_else_waits(worker: Worker) -> None:
+    [row, *_] = worker.get("/v1/segments/big/profiles")["profiles"]
+    statuses: list[int] = []
+
+    def ask() -> None:
+        response = worker.http.get(f"/v1/profiles/{row['profile_id']}/segments/big/explain")
+        statuses.append(response.status_code)
+        assert (response.headers.get("Retry-After") == "5") == (response.status_code == 503)
+
+    with worker.stream.between_steps:  # as if the worker took long
+        asking = [threading.Thread(target=ask) for _ in range(MOST_ASKING + 3)]
+        for each in asking:
+            each.start()
+        while statuses.count(503) < 3:
+            assert worker.get("/healthz") == {"status": "ok"}
+    for each in asking:
+        each.join()
+    assert sorted(statuses) == [200] * MOST_ASKING + [503] * 3
 
 
 def test_questions_that_make_no_sense(worker: Worker) -> None:

@@ -155,6 +155,7 @@ class Writer:
         if producer.flush(max(until - time.monotonic(), 0)):
             self._must_be_before(until)
         if failures:
+            self._producer = None
             raise failure(self.what, KafkaException(failures[0]))
 
     def _must_be_before(self, until: float) -> None:
@@ -162,6 +163,7 @@ class Writer:
             if self._producer is not None:
                 self._producer.purge()
                 self._producer.flush(1)
+                self._producer = None  # it may have lost count of what it sent
             message = f"{self.what} did not acknowledge every record within {PATIENCE:.0f} s."
             raise LogError(message, remedy="Check the brokers; then append again: what was taken comes twice.")
 

@@ -1,0 +1,53 @@
+"""Redis is where the worker is, whatever happens between: runs, people who become one, other definitions, restarts."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from pathlib import Path
+
+from facette.definitions.project import load
+from facette.run import run
+from facette.stream import Stream
+from tests.live.projects import NOW, append, random_records, write_project
+from tests.live.sinks import Where, in_redis
+from tests.run.projects import Silent, edit
+
+
+def test_redis_is_where_the_worker_is(tmp_path: Path, redis_url: str) -> None:
+    project = write_project(tmp_path / "followed")
+    file = project / "facette.yml"
+    with file.open("a", encoding="utf-8") as out:
+        out.write(f"sinks: [{{kind: redis, name: pages, url: '{redis_url}', prefix: 'followed:'}}]\n")
+    records = random_records(random.Random(5), 180, n_people=40)
+    append(project, records[:60])
+    run(load(project), Silent(), as_of=NOW)
+    for number, start in enumerate((60, 120)):
+        now = NOW + timedelta(days=4 * number)
+        with Stream(load(project), now) as stream:
+            append(project, records[start : start + 30])
+            stream.step(now)
+            run(load(project), Silent(), as_of=now)
+            append(project, records[start + 30 : start + 60])
+            stream.step(now, most=10)
+            while stream.step(now + timedelta(minutes=30)):
+                pass
+            if number == 0:
+                edit(file, "  - {name: big, label: {en: Big}, rule: SUM(amount) OF purchase >= 100}\n", "")
+                stream.redefine(load(project), now + timedelta(minutes=31))
+            if number == 1:
+                edit(file, "prefix: 'followed:'", "prefix: 'followed again:'")
+                stream.redefine(load(project), now + timedelta(minutes=31))
+            stream.end_sinks(is_whole=True)
+            told = [change for _, change in stream.state.changes()]
+            assert stream.figures.sinks == {"redis:pages": 0}
+            assert stream.figures.warnings == []
+            assert in_redis(redis_url, "followed again:" if number == 1 else "followed:") == where(stream)
+    assert {change.change for change in told} == {"entered", "left", "merged"}
+    assert {"events", "run", "time"} <= {change.why for change in told}
+
+
+def where(stream: Stream) -> Where:
+    found = {(profile_id, segment): since // 1000 for profile_id, segment, since in stream.state.members()}
+    assert len(found) > 10
+    return found
