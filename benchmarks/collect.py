@@ -29,7 +29,8 @@ SERVE = """
 import sys
 from pathlib import Path
 from facette.definitions.project import load
-from facette.web.collect import collect_app, serve
+from facette.web.collect import collect_app
+from facette.web.serving import serve
 app = collect_app(load(Path(sys.argv[1])), is_grouped=sys.argv[2] == "shared")
 serve(app, host="127.0.0.1", port=0, on_ready=lambda url: print(url, flush=True))
 """
