@@ -144,8 +144,8 @@ def stream(
         if url:
             _tell(json_, {"answers": url}, f"Answering at {url}")
         figures = follow(definitions, display, sinks=sinks, as_of=_instant(as_of), is_once=once, most=most, desk=desk)
-    if json_:
-        _show(True, figures, "stream")
+        display.show(figures)
+    _show(json_, figures, "stream")
 
 
 @app.command()
@@ -171,8 +171,8 @@ def serve(
         told = f"Collecting at {collector.url}\nAnswering at {url}"
         _tell(json_, {"collect": collector.url, "answers": url}, told)
         figures = follow(definitions, collector.watched(display), desk=desk)
-    if json_:
-        _show(True, figures, "stream")
+        display.show(figures)
+    _show(json_, figures, "stream")
 
 
 @app.command()

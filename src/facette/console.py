@@ -411,6 +411,13 @@ def _show_warning(answer: dict[str, Any]) -> None:
         out.print(escape(answer["warning"]), style="yellow", soft_wrap=True)
 
 
+def _show_stream(figures: StreamFigures) -> None:
+    for name, number in figures.sinks.items():
+        if number:
+            told = f"sink {escape(name)} lacks {number:,} changes; it gets them when the worker goes on."
+            err.print(f"[yellow]warning:[/] {told}", soft_wrap=True)
+
+
 def _show_changes(rows: list[dict[str, Any]]) -> None:
     if not rows:
         out.print("Nobody entered or left.")
@@ -531,6 +538,7 @@ SHOWN: dict[str, Callable[[Any], None]] = {
     ),
     "refused": _show_refused,
     "changes": _show_changes,
+    "stream": _show_stream,
     "report": lambda answer: out.print(f"Report: {answer['report']}", soft_wrap=True),
     "starter": lambda answer: out.print(
         f"Wrote {len(answer['files'])} files into {answer['folder']}.\nNext: facette run --project {answer['folder']}",
