@@ -54,11 +54,11 @@ def until(is_so: Callable[[], bool]) -> None:
 
 def live_a_while(world: World) -> int:
     """Enter, leave, come back, become one; the number of changes."""
-    world.step((1, "+", "vip"), (2, "+", "vip"), (3, "+", "new"), (2_000_000_001, "+", "vip"))
-    world.step((1, "-", "vip"), (2, "+", "new"))
-    world.step((2_000_000_001, 3), (1, "+", "vip"))
+    world.step((1, "+", "vip"), (2, "+", "vip"), (3, "+", "new"), (2_000_000_001, "+", "vip"), (4, "+", "vip"))
+    world.step((1, "-", "vip"), (2, "+", "new"), (2_000_000_002, "+", "vip"))
+    world.step((2_000_000_001, 3), (1, "+", "vip"), (2_000_000_002, 4))  # who is in it since longer stays so
     world.step((3, "-", "vip"), (2_000_000_001, "+", "new"))
-    return 10
+    return 13
 
 
 # ── what all promise ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -77,7 +77,7 @@ def test_every_change_arrives_in_order(place: Place, world: World, told: Told) -
     assert deliver(told, sink) == n_changes
     assert deliver(told, sink) == 0
     assert place.where(n_changes) == world.members
-    assert len(world.members) == 5
+    assert len(world.members) == 6
 
 
 def test_many_changes_arrive(place: Place, world: World, told: Told) -> None:
@@ -275,11 +275,11 @@ def test_a_topic_for_each_segment(world: World, told: Told, tmp_path: Path, requ
     deliver(told, sink)
     found = []
     mark = place.mark
-    for segment, number in (("vip", 6), ("new", 3), ("_merged", 1)):
+    for segment, number in (("vip", 8), ("new", 3), ("_merged", 2)):
         place.mark = f"{mark}.{segment}"
         found += place.received(number)
     place.closing.close()
-    assert len(found) == 10
+    assert len(found) == 13
     assert folded(sorted(found, key=lambda change: change["seq"])) == world.members
 
 
