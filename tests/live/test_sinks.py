@@ -213,6 +213,32 @@ def test_a_worker_that_ends_does_not_wait_for_ever(world: World, monkeypatch: py
     gate.set()
 
 
+def test_a_courier_that_hangs_is_not_overtaken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(couriers, "LAST_WORDS", 0.1)
+    gate, taken = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        taken.set()
+        gate.wait(SOON)
+
+    stuck, after = Heard("one", hang), Heard("one")
+    after.taken = stuck.taken
+    first = Couriers(world.store, [stuck], lambda _: None)
+    with Told(world.store) as told:
+        until(lambda: told.sent("one") == 0)
+        world.step((1, "+", "vip"))
+        first.wake()
+        assert taken.wait(SOON)
+        first.end(is_whole=False)  # as where the definitions of sinks change
+        world.step((2, "+", "vip"))
+        second = Couriers(world.store, [after], lambda _: None)
+        gate.set()
+        until(lambda: told.sent("one") == 2)
+        second.end(is_whole=True)
+        first.end(is_whole=True)
+        assert stuck.taken == [1, 2]
+
+
 # ── what each promises besides ──────────────────────────────────────────────────────────────────────────────────────
 
 

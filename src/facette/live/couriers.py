@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,9 @@ from facette.live.sinks.sink import Sink, deliver
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds until a sink that failed is tried again
 LOOK = 10.0  # seconds after which a sink is asked what it has, even if nothing changed
 LAST_WORDS = 5.0  # seconds that sinks have for what they lack when the worker ends
+
+_turns: defaultdict[tuple[Path, str], threading.Lock] = defaultdict(threading.Lock)
+"""Whose turn it is at a sink of a state: who comes after a courier that hangs waits until that one is done."""
 
 
 class Couriers:
@@ -65,26 +69,35 @@ class _Courier(threading.Thread):
         self.awake.set()
 
     def run(self) -> None:
-        pause = 0.0
+        turn = _turns[self.store, self.sink.name]
+        while not turn.acquire(timeout=0.1):
+            if self._ending.is_set():
+                return
         try:
             with closing(Told(self.store)) as told:
-                while True:
-                    is_last = self._ending.is_set()
-                    failure = self._deliver(told)
-                    if failure is not None and not pause:
-                        self.warn(str(failure))
-                    if is_last or isinstance(failure, SinkRefusedError):
-                        break
-                    pause = 0.0 if failure is None else _longer(pause, failure)
-                    if pause:
-                        self._ending.wait(pause)
-                    else:
-                        self.awake.wait(LOOK)
-                    self.awake.clear()
+                self._follow(told)
         except Exception as error:  # whatever it is: the worker goes on, and somebody is told
             self.warn(f"Sink {self.sink.name} gets nothing more until the worker starts again: {error!r}.")
         finally:
             self.sink.close()
+            turn.release()
+
+    def _follow(self, told: Told) -> None:
+        """Until the end, or until the sink refuses."""
+        pause = 0.0
+        while True:
+            is_last = self._ending.is_set()
+            failure = self._deliver(told)
+            if failure is not None and not pause:
+                self.warn(str(failure))
+            if is_last or isinstance(failure, SinkRefusedError):
+                return
+            pause = 0.0 if failure is None else _longer(pause, failure)
+            if pause:
+                self._ending.wait(pause)
+            else:
+                self.awake.wait(LOOK)
+            self.awake.clear()
 
     def _deliver(self, told: Told) -> FacetteError | None:
         """What went wrong, if anything did."""
