@@ -165,7 +165,8 @@ class Current:
             worker = stream.worker
             knowledge, definitions = worker.knowledge, stream.definitions
             moment = Moment(worker.known.as_of, knowledge.snapshot.zone)
-            kinds = Published(definitions, knowledge.snapshot).kinds_behind(segment)
+            with closing(Published(definitions, knowledge.snapshot)) as published:
+                kinds = published.kinds_behind(segment)
             whose = knowledge.whose([profile_id])
             try:
                 profile = knowledge.profiles(moment, whose).to_pyarrow()
@@ -274,9 +275,6 @@ class OnePerson(Published):
     def _events_of(self, event: str, profile_id: int) -> ir.Table:
         table = self._in_memory(f"live_{event}", self.own[event])
         return table.filter(visible(table, self.moment))
-
-    def close(self) -> None:
-        self.con.disconnect()
 
 
 def _called(now: int, asked: int) -> dict[str, int]:

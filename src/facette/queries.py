@@ -74,6 +74,11 @@ class Published:
     def moment(self) -> Moment:
         return self.snapshot.moment
 
+    def close(self) -> None:
+        """Let go of the connection, if there was need for one."""
+        if "con" in self.__dict__:
+            self.con.disconnect()
+
     def table(self, name: str) -> ir.Table:
         return self.store.table(self.con, self.snapshot, name)
 
