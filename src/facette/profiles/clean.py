@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from facette.definitions import model
 from facette.profiles import formats
-from facette.profiles.values import Bounds, LookupTable, Reading, column_of, look_up, only
+from facette.profiles.values import Bounds, LookupTable, Reading, ReadText, column_of, look_up, only
 from facette.sources.source import PROVENANCE
 from facette.warehouse.connect import local_day, local_hour, local_weekday
 
@@ -123,28 +123,15 @@ def clean_people(
 
     Of rows that are the same in every cleaned column the first stays. SourceError if a declared column is missing.
     """
-    extra = {"known_at": model.SourceField(column=people.known_at, type="instant")} if people.known_at else {}
-    reading = Reading(source_name, _fields(people, identifiers, extra), zone, country, frozenset(raw.columns))
+    reading = Reading(source_name, fields_of(people, identifiers), zone, country, frozenset(raw.columns))
     work = _Work(raw, reading, people, identifiers, lookups, order)
-    values = work.values(raw, fits or {})
-    refusals = [_nobody(values, people), *_required_missing(values, people)]
-    if people.known_at:
-        bad = _bad(values, "known_at")
-        refusals.insert(
-            0, (bad.notnull(), "not an instant, so that nobody knows when it was known", people.known_at, bad)
-        )
+    judged = _judged_people(work, people, fits or {})
     described = list(work.reading.fields)
-    wide = work.keep(_judged(values, refusals).mutate(content=_digest(values, described, prefix="v_")))
+    wide = work.keep(judged.mutate(content=_digest(judged, described, prefix="v_")))
     known = None if existing is None else existing.select(content=_digest(existing, described))
     duplicates = work.duplicates(wide, "content", known)
     kept = _kept(wide, duplicates)
-    rows = kept.select(
-        record=ibis.literal(f"{source_name}:") + kept["_landing"] + ":" + kept["_row"].cast("string"),
-        **_identifier_columns(kept, people),
-        **_field_columns(kept, people.fields),
-        known_at=kept.v_known_at if people.known_at else ibis.null(dt.Timestamp("UTC")),
-    )
-    return work.cleaned(rows, wide, duplicates)
+    return work.cleaned(kept.select(**_people_columns(kept, source_name, people)), wide, duplicates)
 
 
 def clean_events(
@@ -169,35 +156,39 @@ def clean_events(
     The id of an event is its source and its declared ``id`` columns, else a hash of all its raw values; of rows with
     one id the first stays.
     """
-    extra = {"at": model.SourceField(column=events.at, type="instant", format=events.at_format)}
-    if events.known_at:
-        extra["known_at"] = model.SourceField(column=events.known_at, type="instant")
-    reading = Reading(source_name, _fields(events, identifiers, extra), zone, country, frozenset(raw.columns))
+    reading = Reading(source_name, fields_of(events, identifiers), zone, country, frozenset(raw.columns))
     work = _Work(raw, reading, events, identifiers, lookups, order)
-    values = _on_time(work.values(raw.mutate(_event_id=_event_id(raw, source_name, events)), fits or {}))
-    bad = _bad(values, "at")
-    refusals = [
-        (values.v_at.isnull() & bad.isnull(), "no instant", events.at, bad),
-        (values.v_at.isnull(), "not an instant", events.at, bad),
-        (values.is_too_early, "happened more than a day after it was received", events.at, values.v_at.cast("string")),
-        _nobody(values, events),
-        *_required_missing(values, events),
-    ]
-    wide = work.keep(_judged(values, refusals))
+    wide = work.keep(_judged_events(work, events, fits or {}))
     duplicates = work.duplicates(wide, "_event_id", None if existing is None else existing.select(_event_id="event_id"))
     kept = _kept(wide, duplicates)
-    rows = kept.select(
-        event_id=kept["_event_id"],
-        **_identifier_columns(kept, events),
-        at=kept.at,
-        known_at=kept.known_at,
-        day=local_day(kept.at, zone),
-        hour=local_hour(kept.at, zone),
-        weekday=local_weekday(kept.at, zone),
-        source=ibis.literal(source_name),
-        **_field_columns(kept, events.fields),
-    )
-    return work.cleaned(rows, wide, duplicates)
+    return work.cleaned(kept.select(**_event_columns(kept, source_name, events, zone)), wide, duplicates)
+
+
+def rows_that_stay(
+    raw: ir.Table,
+    source_name: str,
+    reader: model.People | model.Events,
+    identifiers: Sequence[model.Identifier],
+    *,
+    lookups: Mapping[str, LookupTable],
+    zone: str,
+    country: str,
+    fits: Bounds | None = None,
+    reads: Mapping[str, ReadText],
+) -> ir.Table:
+    """The rows of :func:`clean_people` or :func:`clean_events` with their ``_row``, those that come twice included.
+
+    It is one query, and nothing is computed while it is made: it may be made once and asked again whenever there are
+    other rows in ``raw``. So nothing is fitted (fields without bounds have no outliers), nothing is accounted for, and
+    ``reads`` says how e-mail addresses and phone numbers are read by an expression: format → function of a text.
+    """
+    reading = Reading(source_name, fields_of(reader, identifiers), zone, country, frozenset(raw.columns), reads)
+    work = _Work(raw, reading, reader, identifiers, lookups, ())
+    if isinstance(reader, model.People):
+        stays = _kept(_judged_people(work, reader, fits or {}), None)
+        return stays.select("_row", **_people_columns(stays, source_name, reader))
+    stays = _kept(_judged_events(work, reader, fits or {}), None)
+    return stays.select("_row", **_event_columns(stays, source_name, reader, zone))
 
 
 def columns_read(reader: model.People | model.Events) -> list[str]:
@@ -207,23 +198,59 @@ def columns_read(reader: model.People | model.Events) -> list[str]:
     return [*reader.identifiers.values(), *(column for column in instants if column), *columns]
 
 
-def _fields(
-    reader: model.People | model.Events,
-    identifiers: Sequence[model.Identifier],
-    extra: Mapping[str, model.SourceField],
+def fields_of(
+    reader: model.People | model.Events, identifiers: Sequence[model.Identifier]
 ) -> dict[str, model.SourceField]:
-    """Everything that is read of a row, by key: traits or properties, ``id_<kind>``, and ``extra``."""
+    """Everything that is read of a row, by key: traits or properties, ``id_<kind>``, and instants."""
     fields = {name: each.model_copy(update={"column": each.column or name}) for name, each in reader.fields.items()}
     formats_of_kinds = {kind.name: None if kind.format == "text" else kind.format for kind in identifiers}
     for kind, column in reader.identifiers.items():
         fields[f"id_{kind}"] = model.SourceField(column=column, format=formats_of_kinds[kind])
-    return {**fields, **extra}
+    if isinstance(reader, model.Events):
+        fields["at"] = model.SourceField(column=reader.at, type="instant", format=reader.at_format)
+    if reader.known_at:
+        fields["known_at"] = model.SourceField(column=reader.known_at, type="instant")
+    return fields
+
+
+def blocked_of(kind: model.Identifier, country: str) -> set[str]:
+    """The identifiers of a kind that are nobody's, in lower case; those that the project declares as written, and as
+    they look once the format has made them uniform.
+    """
+    read = {"email": formats.email, "phone": formats.phone_in(country)}.get(kind.format)
+    uniform = {read(text) or "" for text in kind.blocked} if read else set()
+    return (formats.BLOCKED | {text.strip().lower() for text in (*kind.blocked, *uniform)}) - {""}
 
 
 # ── what a row is worth ─────────────────────────────────────────────────────────────────────────────────────────────
 
 Refusal = tuple[ir.BooleanValue, str, str | None, ir.StringValue]
 """When a row is refused, why, because of which raw column, and what stood there."""
+
+
+def _judged_people(work: _Work, people: model.People, fits: Bounds) -> ir.Table:
+    values = work.values(work.raw, fits)
+    refusals = [_nobody(values, people), *_required_missing(values, people)]
+    if people.known_at:
+        bad = _bad(values, "known_at")
+        refusals.insert(
+            0, (bad.notnull(), "not an instant, so that nobody knows when it was known", people.known_at, bad)
+        )
+    return _judged(values, refusals)
+
+
+def _judged_events(work: _Work, events: model.Events, fits: Bounds) -> ir.Table:
+    raw = work.raw.mutate(_event_id=_event_id(work.raw, work.source, events))
+    values = _on_time(work.values(raw, fits))
+    bad = _bad(values, "at")
+    refusals = [
+        (values.v_at.isnull() & bad.isnull(), "no instant", events.at, bad),
+        (values.v_at.isnull(), "not an instant", events.at, bad),
+        (values.is_too_early, "happened more than a day after it was received", events.at, values.v_at.cast("string")),
+        _nobody(values, events),
+        *_required_missing(values, events),
+    ]
+    return _judged(values, refusals)
 
 
 def _nobody(values: ir.Table, reader: model.People | model.Events) -> Refusal:
@@ -294,6 +321,29 @@ def _kept(wide: ir.Table, duplicates: ir.Table | None) -> ir.Table:
     return kept if duplicates is None else kept.anti_join(duplicates, ["_landing", "_row"])
 
 
+def _people_columns(kept: ir.Table, source: str, people: model.People) -> dict[str, ir.Value]:
+    return {
+        "record": ibis.literal(f"{source}:") + kept["_landing"] + ":" + kept["_row"].cast("string"),
+        **_identifier_columns(kept, people),
+        **_field_columns(kept, people.fields),
+        "known_at": kept.v_known_at if people.known_at else ibis.null(dt.Timestamp("UTC")),
+    }
+
+
+def _event_columns(kept: ir.Table, source: str, events: model.Events, zone: str) -> dict[str, ir.Value]:
+    return {
+        "event_id": kept["_event_id"],
+        **_identifier_columns(kept, events),
+        "at": kept.at,
+        "known_at": kept.known_at,
+        "day": local_day(kept.at, zone),
+        "hour": local_hour(kept.at, zone),
+        "weekday": local_weekday(kept.at, zone),
+        "source": ibis.literal(source),
+        **_field_columns(kept, events.fields),
+    }
+
+
 def _identifier_columns(kept: ir.Table, reader: model.People | model.Events) -> dict[str, ir.Value]:
     return {f"id_{kind}": kept[f"v_id_{kind}"] for kind in reader.identifiers}
 
@@ -342,18 +392,12 @@ class _Work:
             value = values[f"v_{key}"]
             bad = _bad(values, key)
             folded = ibis.coalesce(bad, value).lower()
-            listed = sorted(formats.BLOCKED | self._declared_blocked(kind))
+            listed = sorted(blocked_of(kind, self.reading.country))
             is_blocked = (folded.isin(listed) | folded.re_search(formats.BLOCKED_PATTERN)).fill_null(False)
             changes |= {f"is_blocked_{key}": is_blocked, f"v_{key}": ibis.ifelse(is_blocked, None, value)}
             if f"bad_{key}" in values.columns:
                 changes[f"bad_{key}"] = ibis.ifelse(is_blocked, None, bad)
         return values.mutate(**changes)
-
-    def _declared_blocked(self, kind: model.Identifier) -> set[str]:
-        """What the project blocks, in lower case: as written, and as it looks once the format has made it uniform."""
-        read = {"email": formats.email, "phone": formats.phone_in(self.reading.country)}.get(kind.format)
-        uniform = {read(text) or "" for text in kind.blocked} if read else set()
-        return {text.strip().lower() for text in (*kind.blocked, *uniform)} - {""}
 
     def keep(self, table: ir.Table) -> ir.Table:
         """Compute a table once."""

@@ -28,6 +28,10 @@ Bounds = Mapping[str, Sequence[float]]
 """Key → lowest and highest value that is no outlier."""
 
 
+ReadText = Callable[[ir.StringValue], ir.StringValue]
+"""Reads a column of uniform texts, e.g. as e-mail addresses."""
+
+
 @dataclass(frozen=True)
 class LookupTable:
     """A plain table that rows look things up in: its raw rows, and the column that holds the key."""
@@ -90,6 +94,8 @@ class Reading:
     fields        : key → the column and what is declared of it
     zone, country : for instants without offset, for phone numbers without country code
     own           : the source's own columns; all others come from lookups and are uniform text already
+    reads         : format (email, phone) → how a column is read by an expression; unless given, each distinct text is
+                    read in Python. With it nothing is computed while expressions are made, and nothing is fitted.
     """
 
     source: str
@@ -97,6 +103,7 @@ class Reading:
     zone: str
     country: str
     own: frozenset[str]
+    reads: Mapping[str, ReadText] | None = None
 
     def texts(self, rows: ir.Table) -> ir.Table:
         """``s_<key>``: the column as it is where its type is the declared one, else uniform text, after ``missing``
@@ -122,10 +129,14 @@ class Reading:
         Absurd numbers are unknown. E-mail addresses and phone numbers are read once for each distinct text; the tables
         made for that are added to ``temporary``.
         """
-        self._check_patterns(ibis.get_backend(texts))
+        if self.reads is None:
+            self._check_patterns(ibis.get_backend(texts))
         for kind, read in (("email", formats.email), ("phone", formats.phone_in(self.country))):
             keys = [key for key, field in self.fields.items() if field.type == "text" and field.format == kind]
-            texts = _join_read(texts, keys, read, temporary)
+            if self.reads is None:
+                texts = _join_read(texts, keys, read, temporary)
+            elif keys:
+                texts = texts.mutate(**{f"e_{key}": self.reads[kind](texts[f"s_{key}"]) for key in keys})
         n_tidied: ir.IntegerValue = ibis.literal(0, "int64")
         for key in self.fields:
             if f"r_{key}" in texts.columns:
@@ -212,6 +223,8 @@ class Reading:
         """
         bounds = {key: (float(low), float(high)) for key, (low, high) in given.items()}
         unjudged: dict[str, list[str]] = {}
+        if self.reads is not None:
+            return bounds, unjudged
         wanted = {key: field.outliers for key, field in self.fields.items() if field.outliers and key not in bounds}
         measures: dict[str, ir.Value] = {}
         for key, outliers in wanted.items():
