@@ -104,7 +104,7 @@ class Live:
         assert self.stream is not None
         order = [kind.name for kind in self.definitions.project.identifiers]
         owned: dict[int, list[tuple[int, str]]] = {}
-        for row in self.stream.worker.knowledge.con.table("identities").to_pyarrow().to_pylist():
+        for row in self.stream.worker.knowledge.identities().to_pyarrow().to_pylist():
             owned.setdefault(row["profile_id"], []).append((order.index(row["kind"]), row["value"]))
         return {profile: " + ".join(value for _, value in sorted(values)) for profile, values in owned.items()}
 

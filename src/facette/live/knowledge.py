@@ -6,24 +6,27 @@ made by the functions of a run: cleaning, identities, the golden record.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from facette.clock import Moment
 from facette.definitions import model
 from facette.definitions.project import Definitions
+from facette.live.cleaning import Cleaner, cleaners, readers
+from facette.live.linked import micros
+from facette.live.memberships import EPOCH
+from facette.live.people import People, Rows
 from facette.live.remembering import remember
-from facette.profiles.clean import clean_events, clean_people
-from facette.profiles.events import remap, resolve_events
+from facette.live.tables import LiveTables, Records
+from facette.profiles.events import remap
 from facette.profiles.golden import profiles_at
-from facette.profiles.identity import observations, resolve, touched_profiles
-from facette.profiles.values import only
 from facette.stages.work import Work
 from facette.warehouse.compiler import instant
 from facette.warehouse.connect import connect
@@ -32,6 +35,8 @@ from facette.warehouse.published import Draft, Snapshot, Store
 
 PROVISIONAL = 2_000_000_000
 """Profiles that no run has seen have ids from here on; the next run gives them others, as if they were merged."""
+
+Array = np.ndarray[Any, Any]
 
 Due = tuple[datetime, int]
 """When something about a profile begins to count, and the profile."""
@@ -42,11 +47,14 @@ class Arrived:
     """What some raw rows brought.
 
     events     : kind → cleaned events, with their identifiers
+    owned      : kind → the same, after their profile_id
     records    : source → cleaned records of people
-    identities : those of every profile concerned, as they are now; links likewise
+    identities : those that are new or other than they were; links likewise
     touched    : the profiles concerned, those that are gone included
+    changed    : of these the ones whose records or identities are others than before, not only their events
     merged     : profile → what it became part of
-    split      : profiles that fell apart
+    split      : profiles that fell apart; whose the events that came live are was found out anew
+    followed   : what became of :attr:`Knowledge.merged`: profile → what it is part of now, None if it is one again
     due        : what of it begins to count later
     owners     : profile_id, event_id of the events
     """
@@ -56,10 +64,13 @@ class Arrived:
     identities: pa.Table | None = None
     links: pa.Table | None = None
     touched: frozenset[int] = frozenset()
+    changed: frozenset[int] = frozenset()
     merged: Mapping[int, int] = field(default_factory=dict)
     split: frozenset[int] = frozenset()
+    followed: Mapping[int, int | None] = field(default_factory=dict)
     due: tuple[Due, ...] = ()
     owners: pa.Table | None = None
+    owned: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
 class Knowledge:
@@ -72,35 +83,53 @@ class Knowledge:
         self.project = definitions.project
         self.kinds = self.project.identifiers
         self.con = remember(connect(definitions.folder))
-        self.highest = max(highest, PROVISIONAL)
         self.merged: dict[int, int] = {}
+        self._parts_of: dict[int, set[int]] = {}
         self._base: dict[str, ir.Table] = {}
-        self._live: set[str] = set()
         self._kept: list[str] = []
-        self._tables: dict[str, ir.Table] = {}
-        ledger = Ledger(store.folder)
-        try:
-            work = Work(definitions, store, ledger, self.con, Draft(store, snapshot), snapshot, snapshot.moment)
-            self._settings = {
-                key: work.settings(reader, key)
-                for source in self.log_sources
-                for key, reader in [
-                    (source.name, source.people),
-                    *((f"{source.name}.{e.name}", e) for e in source.events),
-                ]
-                if reader is not None
-            }
-        finally:
-            ledger.close()
+        self._live = LiveTables(self.con)
+        self._stale: list[tuple[pa.Table, pa.Table]] = []
+        self.people = People(self.kinds, max(highest, PROVISIONAL))
+        self.people.put(*(self._published(name).to_pyarrow() for name in ("identities", "links")))
         for name in ("identities", "links"):
-            self.con.create_table(name, self._published(name))
+            self._live.replace(name, self._published(name).to_pyarrow())
+        self._described = {
+            source.name: self._records_of(self._published(f"records_{source.name}").to_pyarrow())
+            for source in self.project.sources
+            if source.people and self._is_published(f"records_{source.name}")
+        }
+        self._cleaners = self._made_cleaners()
         if self._is_published("merged"):
             table = self._published("merged").to_pyarrow()
             self._follow(dict(zip(table["old_id"].to_pylist(), table["new_id"].to_pylist(), strict=True)))
 
+    def _made_cleaners(self) -> list[Cleaner]:
+        """They know what is published."""
+        ledger = Ledger(self.store.folder)
+        draft = Draft(self.store, self.snapshot)
+        try:
+            work = Work(self.definitions, self.store, ledger, self.con, draft, self.snapshot, self.snapshot.moment)
+            settings = {
+                key: work.settings(reader, key) for source in self.log_sources for key, reader in readers(source)
+            }
+            made = cleaners(self.con, self.log_sources, settings)
+        finally:
+            ledger.close()
+        for cleaner in made:
+            if self._is_published(cleaner.name):
+                rows = self._published(cleaner.name).select(cleaner.marked_by)
+                for portion in self.con.con.execute(self.con.compile(rows)).to_arrow_reader(PORTION):
+                    cleaner.know(pa.Table.from_batches([portion]))
+        return made
+
     @property
     def log_sources(self) -> list[model.LogSource]:
         return [source for source in self.project.sources if isinstance(source, model.LogSource)]
+
+    @property
+    def highest(self) -> int:
+        """The highest profile id given."""
+        return self.people.highest
 
     def close(self) -> None:
         self.con.disconnect()
@@ -115,31 +144,41 @@ class Knowledge:
         """
         events: dict[str, pa.Table] = {}
         records: dict[str, pa.Table] = {}
-        for source in self.log_sources:
-            if source.name in raw:
-                table = self.con.create_table("raw_now", raw[source.name], overwrite=True)
-                self._clean(source, table, events, records)
-        if not events and not records:
+        tables: dict[str, pa.Table] = {}
+        rows: dict[str, Rows] = {}
+        for cleaner in self._cleaners:
+            table = cleaner.new(raw[cleaner.source.name]) if cleaner.source.name in raw else ()
+            if len(table):
+                (events if cleaner.is_of_events else records)[cleaner.reader_name] = table
+                tables[cleaner.name] = table
+                rows[cleaner.name] = self.people.rows(table, cleaner.source.name)
+        if not rows:
             return Arrived()
-        found = self._resolve(events, records)
-        assert found.identities is not None
+        found = self.people.take(list(rows.values()))
+        followed = self._follow(found.merged, back=found.there)
+        self._stale.append((found.identities, found.links))
         if found.split:
             self._assign_anew()
-        identities = ibis.memtable(found.identities)
-        owned = {kind: self._owned(ibis.memtable(table), identities).to_pyarrow() for kind, table in events.items()}
+        owners = {name: self.people.owners(each) for name, each in rows.items()}
+        owned = {kind: _with_owners(table, owners[f"events_{kind}"]) for kind, table in events.items()}
         for kind, table in owned.items():
-            self._append(f"events_{kind}", table)
-        for name, table in records.items():
-            self._append(f"records_{name}", table)
-        due = self._due(
-            [ibis.memtable(table) for table in owned.values()],
-            [ibis.memtable(table) for table in records.values()],
-            identities,
-            now,
+            self._live.append(f"events_{kind}", table)
+        described = [self._describe(name, table, rows[f"records_{name}"]) for name, table in records.items()]
+        told = [table.select(["profile_id", "event_id"]) for table in owned.values()]
+        return Arrived(
+            events,
+            records,
+            found.identities,
+            found.links,
+            frozenset(found.touched.tolist()),
+            frozenset(np.concatenate([found.changed, *described]).tolist()),
+            found.merged,
+            found.split,
+            followed,
+            self._due_of(found.identities, tables, rows, owners, now),
+            pa.concat_tables(told) if told else None,
+            owned,
         )
-        owners = [table.select(["profile_id", "event_id"]) for table in owned.values()]
-        told = pa.concat_tables(owners) if owners else None
-        return replace(found, events=events, records=records, due=due, owners=told)
 
     def restore(
         self,
@@ -150,114 +189,59 @@ class Knowledge:
         merged: Mapping[int, int],
     ) -> None:
         """Know again what was absorbed before: all cleaned rows, and identities, links and merges as they were then."""
-        self._replace("identities", identities)
-        self._replace("links", links)
-        self._count(identities)
-        self.merged = dict(merged)
-        now = self._table("identities")
-        for kind, table in events.items():
-            self._append(f"events_{kind}", self._owned(ibis.memtable(table), now).to_pyarrow())
-        for name, table in records.items():
-            self._append(f"records_{name}", table)
-
-    def _clean(
-        self, source: model.LogSource, raw: ir.Table, events: dict[str, pa.Table], records: dict[str, pa.Table]
-    ) -> None:
-        """Rows that are new and good, by what they are."""
-        order = raw.select("_landing").distinct().to_pyarrow()["_landing"].to_pylist()
-        if source.people and self._is_any(raw, source, source.people.only):
-            existing = _union(self._parts(f"records_{source.name}"))
-            cleaned = clean_people(
-                raw,
-                source.name,
-                source.people,
-                existing=existing,
-                order=order,
-                **self._settings[source.name],
-            )
-            table = cleaned.rows.to_pyarrow()
-            cleaned.drop()
-            if len(table):
-                records[source.name] = table
-        for item in source.events:
-            if not self._is_any(raw, source, item.only):
+        self.people.put(identities, links)
+        self._stale.append((identities, links))
+        self.merged, self._parts_of = {}, {}
+        self._follow(merged)
+        for cleaner in self._cleaners:
+            table = (events if cleaner.is_of_events else records).get(cleaner.reader_name)
+            if table is None:
                 continue
-            seen = [table.select("event_id") for table in self._parts(f"events_{item.name}")]
-            settings = self._settings[f"{source.name}.{item.name}"]
-            made = clean_events(raw, source.name, item, existing=_union(seen), order=order, **settings)
-            table = made.rows.to_pyarrow()
-            made.drop()
-            if len(table):
-                events[item.name] = table
+            cleaner.know(table)
+            rows = self.people.rows(table, cleaner.source.name)
+            if cleaner.is_of_events:
+                self._live.append(cleaner.name, _with_owners(table, self.people.owners(rows)))
+            else:
+                self._describe(cleaner.reader_name, table, rows)
 
-    @staticmethod
-    def _is_any(raw: ir.Table, source: model.LogSource, wanted: Mapping[str, str]) -> bool:
-        return not wanted or bool(only(raw, source.name, wanted).count().to_pyarrow().as_py())
+    def _describe(self, source: str, table: pa.Table, rows: Rows) -> Array:
+        """Know records of people; the profiles that they are about."""
+        self._live.append(f"records_{source}", table)
+        if source in self._described:
+            self._described[source].append(table, rows.codes)
+        else:
+            self._described[source] = self._records_of(table)
+        return self.people.mentioned(rows)
+
+    def _records_of(self, table: pa.Table) -> Records:
+        rows = self.people.rows(table, "")
+        return Records(table, rows.codes)
 
     # ── who is who ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _resolve(self, events: Mapping[str, pa.Table], records: Mapping[str, pa.Table]) -> Arrived:
-        seen = observations(
-            {name: ibis.memtable(table) for name, table in records.items()},
-            {kind: ibis.memtable(table) for kind, table in events.items()},
-            self.kinds,
-        ).to_pyarrow()
-        identities, links = self._table("identities"), self._table("links")
-        before = touched_profiles(seen, identities, links, self.kinds)
-        touched = ibis.memtable(pa.table({"profile_id": before}))
-        own = identities.semi_join(touched, "profile_id").to_pyarrow()
-        mine = ibis.memtable(own)
-        own_links = links.semi_join(mine, [links.kind_a == mine.kind, links.value_a == mine.value]).to_pyarrow()
-        found = resolve(ibis.memtable(seen), mine, self.kinds, links=ibis.memtable(own_links), highest=self.highest)
-        now = found.identities.to_pyarrow().cast(own.schema)
-        now_links = found.links.to_pyarrow().cast(own_links.schema)
-        merged = found.merged.to_pyarrow()
-        gone = dict(zip(merged["old_id"].to_pylist(), merged["new_id"].to_pylist(), strict=True))
-        split = frozenset(found.split.to_pyarrow()["profile_id"].to_pylist())
-        self._replace("identities", now)
-        self._replace("links", now_links)
-        self._count(now)
-        after = frozenset(now["profile_id"].to_pylist())
-        self._follow(gone, back=after)
-        if gone:
-            self._move(gone)
-        return Arrived({}, {}, now, now_links, after | frozenset(before.tolist()), gone, split)
+    def _follow(self, merged: Mapping[int, int], back: Collection[int] = ()) -> dict[int, int | None]:
+        """Add merges, also to what was merged into what is merged now; profiles that are ``back`` no longer are.
 
-    def _replace(self, name: str, rows: pa.Table) -> None:
-        """Rows of identities or links in place of those with their key."""
-        self.con.con.register("rows_now", rows)
-        self.con.raw_sql(REPLACED[name])
-        self.con.raw_sql(ADDED[name])
-        self.con.con.unregister("rows_now")
-
-    def _count(self, identities: pa.Table) -> None:
-        self.highest = max(self.highest, pc.max(identities["profile_id"]).as_py() or 0)
-
-    def _follow(self, merged: Mapping[int, int], back: Collection[int] = ()) -> None:
-        """Add merges, also to what was merged into what is merged now; profiles that are ``back`` no longer are."""
-        self.merged = {old: merged.get(new, new) for old, new in self.merged.items()} | dict(merged)
-        self.merged = {old: new for old, new in self.merged.items() if old not in back}
-
-    def _move(self, merged: Mapping[int, int]) -> None:
-        """Give the events that came live to the profiles that theirs became part of."""
-        for name in self._live_events():
-            self.con.create_table(name, remap(self._table(name), _pairs(merged)), overwrite=True)
+        returns : what became of :attr:`merged`
+        """
+        followed: dict[int, int | None] = {}
+        for old, new in merged.items():
+            parts = self._parts_of.pop(old, set()) | {old}
+            self._parts_of.setdefault(new, set()).update(parts)
+            followed |= dict.fromkeys(parts, new)
+        self.merged |= {old: new for old, new in followed.items() if new is not None}
+        for old in self.merged.keys() & back:
+            self._parts_of[self.merged.pop(old)].discard(old)
+            followed[old] = None
+        return followed
 
     def _assign_anew(self) -> None:
         """Whose the events are that came live, by the identities as they are now."""
-        identities = self._table("identities")
-        for name in self._live_events():
-            owned = self._owned(self._table(name).drop("profile_id"), identities)
-            self.con.create_table(name, owned.to_pyarrow(), overwrite=True)
-
-    def _live_events(self) -> list[str]:
-        return [name for name in self._live if name.startswith("live_events_")]
-
-    def _owned(self, cleaned: ir.Table, identities: ir.Table) -> ir.Table:
-        """Cleaned events with ``profile_id``; they keep their identifiers."""
-        ids = [name for name in cleaned.columns if name.startswith("id_")]
-        owners = resolve_events(cleaned.select("event_id", *ids), identities, self.kinds)
-        return owners.inner_join(cleaned, "event_id")
+        for cleaner in self._cleaners:
+            if cleaner.is_of_events and cleaner.name in self._live:
+                table = self._live.table(cleaner.name).drop("profile_id").to_pyarrow()
+                owners = self.people.owners(self.people.rows(table, cleaner.source.name))
+                self._live.replace(cleaner.name, _with_owners(table, owners))
 
     # ── what there is ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -266,18 +250,16 @@ class Knowledge:
 
         whose : profile_id of the profiles whose events are asked for; None for all
         """
-        parts = []
-        if self._is_published(f"events_{kind}"):
-            base = self._published(f"events_{kind}")
+        parts = self._parts(f"events_{kind}")
+        if self.merged:
             merged = _pairs(self.merged)
             if whose is not None:
                 parts_of = merged.semi_join(whose, merged.new_id == whose.profile_id)
-                base = base.semi_join(whose.union(parts_of.select(profile_id="old_id")), "profile_id")
-            parts.append(remap(base, merged) if self.merged else base)
-        if f"live_events_{kind}" in self._live:
-            live = self._table(f"live_events_{kind}")
-            live = live if whose is None else live.semi_join(whose, "profile_id")
-            parts.append(live)
+                whose = self.keep(whose.union(parts_of.select(profile_id="old_id")))
+                parts = [part.semi_join(whose, "profile_id") for part in parts]
+            parts = [remap(part, merged) for part in parts]
+        elif whose is not None:
+            parts = [part.semi_join(whose, "profile_id") for part in parts]
         columns = [name for name in parts[0].columns if not name.startswith("id_")]
         schema = parts[0].select(columns).schema()
         events = _union([part.select(columns).cast(schema) for part in parts])
@@ -286,16 +268,15 @@ class Knowledge:
 
     def profiles(self, moment: Moment, whose: ir.Table | None) -> ir.Table:
         """Profiles with the traits that were known at a moment; all, or those asked for."""
-        identities = self._table("identities")
-        records = self._records()
         if whose is None:
-            return self.keep(profiles_at(records, identities, self.project, moment))
-        own = self.keep(identities.semi_join(whose, "profile_id"))
-        records = {name: self.keep(self._mentioning(table, own)) for name, table in records.items()}
-        mentioned = [own.select("kind", "value"), *(self._mentioned(table) for table in records.values())]
-        every = ibis.union(*mentioned) if len(mentioned) > 1 else mentioned[0]
-        concerned = self.keep(identities.semi_join(every, ["kind", "value"]))
-        profiles = profiles_at(records, concerned, self.project, moment)
+            return self.keep(profiles_at(self._records(), self._table("identities"), self.project, moment))
+        ids = whose.to_pyarrow()["profile_id"].to_numpy()
+        codes = self.people.codes_of(ids)
+        records = {name: each.of(codes) for name, each in self._described.items()}
+        mentioned = [codes, *(self.people.codes_in(table) for table in records.values())]
+        concerned = self._keep_rows(self.people.identities(np.unique(np.concatenate(mentioned))))
+        kept = {name: self._keep_rows(table) for name, table in records.items()}
+        profiles = profiles_at(kept, concerned, self.project, moment)
         return self.keep(profiles.semi_join(whose, "profile_id"))
 
     def _records(self) -> dict[str, ir.Table]:
@@ -306,26 +287,6 @@ class Knowledge:
             if source.people
         }
         return {name: table for name, table in found.items() if table is not None}
-
-    def _mentioning(self, records: ir.Table, identities: ir.Table) -> ir.Table:
-        """The records that have one of the identifiers."""
-        has = [
-            records[f"id_{kind.name}"].isin(identities.filter(identities.kind == kind.name).value).fill_null(False)
-            for kind in self.kinds
-            if f"id_{kind.name}" in records.columns
-        ]
-        return records.filter(ibis.or_(*has))
-
-    def _mentioned(self, records: ir.Table) -> ir.Table:
-        """kind, value of the identifiers on records."""
-        parts = [
-            records.select(kind=ibis.literal(kind.name), value=records[f"id_{kind.name}"])
-            for kind in self.kinds
-            if f"id_{kind.name}" in records.columns
-        ]
-        found = _union(parts)
-        assert found is not None
-        return found.filter(found.value.notnull())
 
     def whose(self, ids: Iterable[int]) -> ir.Table:
         """Profiles to ask about."""
@@ -341,19 +302,12 @@ class Knowledge:
 
     def called_now(self) -> dict[int, int]:
         """Profiles that once were, in whatever run → what they became part of."""
-        ids = self._table("identities")
-        there = ids.select("profile_id").distinct()
-        gone = ids.anti_join(there, ids.first_id == there.profile_id)
-        rows = gone.group_by(old_id=gone.first_id).agg(new_id=gone.profile_id.min()).to_pyarrow().to_pylist()
-        return {row["old_id"]: row["new_id"] for row in rows}
+        return self.people.renamed()
 
     def owner(self, identifiers: Iterable[tuple[str, str]]) -> int | None:
         """The profile of the first of some identifiers that there is."""
-        for kind, value in identifiers:
-            row = self.con.con.execute(OWNER, [kind, value]).fetchone()
-            if row is not None:
-                return int(row[0])
-        return None
+        owners = (self.people.owner(kind, value) for kind, value in identifiers)
+        return next((owner for owner in owners if owner is not None), None)
 
     def schema(self, name: str) -> pa.Schema:
         """Of identities or links."""
@@ -369,8 +323,8 @@ class Knowledge:
             kinds = [kind for kind in self.definitions.vocabulary.events if self._parts(f"events_{kind}")]
             events, records = [self.events(kind, None) for kind in kinds], list(self._records().values())
         else:  # nothing published is to come: only what came live may be
-            events = [self._table(name) for name in self._live_events()]
-            records = [self._table(name) for name in self._live if name.startswith("live_records_")]
+            events = [self._live.table(name) for name in self._live.names("events_")]
+            records = [self._live.table(name) for name in self._live.names("records_")]
         return list(self._due(events, records, self._table("identities"), after))
 
     def _due(
@@ -394,6 +348,32 @@ class Knowledge:
         rows = dues.filter(dues.due > instant(after)).distinct().to_pyarrow().to_pylist()
         return tuple(sorted((row["due"], row["profile_id"]) for row in rows))
 
+    def _due_of(
+        self,
+        identities: pa.Table,
+        tables: Mapping[str, pa.Table],
+        rows: Mapping[str, Rows],
+        owners: Mapping[str, Array],
+        after: datetime,
+    ) -> tuple[Due, ...]:
+        """The same of what arrived."""
+        found = [(micros(identities["known_from"]), identities["profile_id"].to_numpy())]
+        for name, table in tables.items():
+            known_at = micros(table["known_at"])
+            if "at" in table.column_names and name.startswith("events_"):
+                found.append((np.maximum(known_at, micros(table["at"])), owners[name]))
+            else:
+                for codes in rows[name].codes:
+                    found.append((known_at[codes >= 0], self.people.profile[codes[codes >= 0]]))
+        limit = (after - EPOCH) // timedelta(microseconds=1)
+        dues = {
+            pair
+            for due, profiles in found
+            for is_later in [due > limit]
+            for pair in zip(due[is_later].tolist(), profiles[is_later].tolist(), strict=True)
+        }
+        return tuple(sorted((EPOCH + timedelta(microseconds=due), profile_id) for due, profile_id in dues))
+
     # ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def keep(self, table: ir.Table) -> ir.Table:
@@ -408,11 +388,26 @@ class Knowledge:
             self.con.drop_table(name)
         self._kept.clear()
 
+    def _keep_rows(self, rows: pa.Table) -> ir.Table:
+        name = f"kept_{len(self._kept)}"
+        self._kept.append(name)
+        return self.con.create_table(name, rows, overwrite=True)
+
+    def identities(self) -> ir.Table:
+        """The table ``identities`` as it is now."""
+        return self._table("identities")
+
     def _table(self, name: str) -> ir.Table:
-        """What is in memory under a name; its columns stay as they are."""
-        if name not in self._tables:
-            self._tables[name] = self.con.table(name)
-        return self._tables[name]
+        """Identities or links as they are now."""
+        for rows in self._stale:
+            for each, part in zip(("identities", "links"), rows, strict=True):
+                if len(part):
+                    self.con.con.register("rows_now", part)
+                    self.con.raw_sql(REPLACED[each])
+                    self.con.raw_sql(ADDED[each])
+                    self.con.con.unregister("rows_now")
+        self._stale.clear()
+        return self._live.table(name)
 
     def _is_published(self, name: str) -> bool:
         return bool(self.snapshot.tables.get(name))
@@ -425,35 +420,25 @@ class Knowledge:
     def _parts(self, name: str) -> list[ir.Table]:
         """What there is of a table of the snapshot: published, and live."""
         parts = [self._published(name)] if self._is_published(name) else []
-        return parts + ([self._table(f"live_{name}")] if f"live_{name}" in self._live else [])
-
-    def _append(self, name: str, rows: pa.Table) -> None:
-        if f"live_{name}" not in self._live:
-            self.con.create_table(f"live_{name}", rows)
-            self._live.add(f"live_{name}")
-        elif len(rows):
-            self.con.insert(f"live_{name}", rows)
-
-
-def _readers(source: model.LogSource) -> Iterator[tuple[str, model.People | model.Events]]:
-    """What a source gives, by the names that bounds of outliers have."""
-    if source.people:
-        yield source.name, source.people
-    for item in source.events:
-        yield f"{source.name}.{item.name}", item
+        return parts + ([self._live.table(name)] if name in self._live else [])
 
 
 REPLACED = {
-    "identities": "delete from identities using rows_now as new "
-    "where identities.kind = new.kind and identities.value = new.value",
-    "links": "delete from links using rows_now as new where links.kind_a = new.kind_a and links.value_a = new.value_a "
-    "and links.kind_b = new.kind_b and links.value_b = new.value_b and links.source = new.source",
+    "identities": "delete from live_identities as old using rows_now as new "
+    "where old.kind = new.kind and old.value = new.value",
+    "links": "delete from live_links as old using rows_now as new where old.kind_a = new.kind_a "
+    "and old.value_a = new.value_a and old.kind_b = new.kind_b and old.value_b = new.value_b "
+    "and old.source = new.source",
 }
-OWNER = "select profile_id from identities where kind = ? and value = ?"
 ADDED = {
-    "identities": "insert into identities by name select * from rows_now",
-    "links": "insert into links by name select * from rows_now",
+    "identities": "insert into live_identities by name select * from rows_now",
+    "links": "insert into live_links by name select * from rows_now",
 }
+PORTION = 1_000_000
+
+
+def _with_owners(events: pa.Table, owners: Array) -> pa.Table:
+    return events.add_column(0, "profile_id", pa.array(owners, pa.int64()))
 
 
 def _union(tables: list[ir.Table]) -> ir.Table | None:

@@ -1,23 +1,33 @@
-"""The records of a log as raw tables, one for each source, as batch lands them."""
+"""The records of a log as raw tables, one for each source, as batch lands them: the columns that are read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from facette.definitions import model
-from facette.definitions.records import columns_of_objects
-from facette.sources.logged import Columns
+from facette.definitions.records import OBJECTS, TEXTS, columns_named, columns_of_objects
+from facette.sources.logged import DEEPEST, Columns, json_value
 from facette.sources.record import Record, decode
+
+LEGIBLE = "[!-~]"
+"""In a text that has one of these something is left once it is tidy."""
+
+MOST_NAMES = 10_000
+"""So many names of what records have are remembered for each object."""
 
 
 @dataclass(frozen=True)
 class Raw:
     """What a reading of the logs gave.
 
-    tables    : source → its rows as found, with ``_landing``, ``_file`` and ``_row``
+    tables    : source → its rows as found, with ``_landing``, ``_file`` and ``_row``: the columns that are read of the
+                source (:func:`columns_read`), or all where an event is known by all of them
     n_records : lines read, those of sources that there are not included
     n_refused : lines that are no record; batch keeps them aside, with their reason
     """
@@ -32,23 +42,128 @@ NOTHING = Raw({})
 
 def raw_tables(sources: Sequence[model.LogSource], lines: Sequence[bytes], landing: str) -> Raw:
     """Lines of a log, in their order, as rows of the sources that they name."""
-    rows: dict[str, list[tuple[int, Record]]] = {source.name: [] for source in sources}
-    n_refused = 0
-    for number, line in enumerate(lines, 1):
-        try:
-            record = decode(line)
-        except ValueError:
-            n_refused += 1
-            continue
-        if record.source in rows:
-            rows[record.source].append((number, record))
-    tables = {source.name: _table(source, rows[source.name], landing) for source in sources if rows[source.name]}
+    records, numbers, n_refused = _decoded(lines)
+    if len(sources) == 1 and all(record.source == sources[0].name for record in records):
+        rows = {sources[0].name: (records, numbers)}
+    else:
+        rows = {source.name: ([], []) for source in sources}
+        for record, number in zip(records, numbers, strict=True):
+            if record.source in rows:
+                own_records, own_numbers = rows[record.source]
+                own_records.append(record)
+                own_numbers.append(number)
+    tables = {source.name: _table(source, *rows[source.name], landing) for source in sources if rows[source.name][0]}
     return Raw(tables, len(lines), n_refused)
 
 
-def _table(source: model.LogSource, records: Sequence[tuple[int, Record]], landing: str) -> pa.Table:
+def columns_read(source: model.LogSource) -> tuple[str, ...]:
+    """The columns of its records that a source reads, each by one spelling."""
+    readers = [*([source.people] if source.people else []), *source.events]
+    named = {column for reader in readers for _, column in columns_named(reader)}
+    return (*(name for name in TEXTS if name in named), *_Wanted.of(columns_of_objects(source)).values())
+
+
+def _decoded(lines: Sequence[bytes]) -> tuple[list[Record], Sequence[int], int]:
+    """The records, the number of the line of each, and how many lines are no record."""
+    try:
+        return [decode(line) for line in lines], range(1, len(lines) + 1), 0
+    except ValueError:
+        pass
+    records, numbers = [], []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(decode(line))
+        except ValueError:
+            continue
+        numbers.append(number)
+    return records, numbers, len(lines) - len(records)
+
+
+def _table(source: model.LogSource, records: Sequence[Record], numbers: Sequence[int], landing: str) -> pa.Table:
+    table = _own_columns(source, records)
+    if not _are_told_apart(source, table):
+        table = _all_columns(source, records)
+    table |= {name: pa.repeat(landing, len(records)) for name in ("_landing", "_file")}
+    return pa.table({**table, "_row": pa.array(numbers, pa.int64())})
+
+
+def _own_columns(source: model.LogSource, records: Sequence[Record]) -> dict[str, pa.Array]:
+    """The columns that the source reads."""
+    columns = columns_read(source)
+    table = {name: pa.array(list(map(attrgetter(name), records)), pa.string()) for name in columns if name in TEXTS}
+    dotted = [name for name in columns if name not in TEXTS]
+    if dotted:
+        wanted = [(attrgetter(prefix), _Wanted(prefix, _Wanted.of(dotted), 1)) for prefix in OBJECTS]
+        wanted = [(get, object_) for get, object_ in wanted if object_.leads_on]
+        rows: list[dict[str, str]] = []
+        for record in records:
+            row: dict[str, str] = {}
+            for get, object_ in wanted:
+                if found := get(record):
+                    object_.read(found, row)
+            rows.append(row)
+        table |= {name: pa.array([row.get(name) for row in rows], pa.string()) for name in dotted}
+    return table
+
+
+def _are_told_apart(source: model.LogSource, table: Mapping[str, pa.Array]) -> bool:
+    """Whether every record has what its events are known by; else all that it has decides."""
+    return all(
+        events.id
+        and any(
+            pc.min(pc.fill_null(pc.match_substring_regex(_find(table, name), LEGIBLE), False)).as_py()
+            for name in events.id
+        )
+        for events in source.events
+    )
+
+
+def _find(table: Mapping[str, pa.Array], name: str) -> pa.Array:
+    return table[name] if name in table else table[{each.casefold(): each for each in table}[name.casefold()]]
+
+
+def _all_columns(source: model.LogSource, records: Sequence[Record]) -> dict[str, pa.Array]:
     columns = Columns(columns_of_objects(source))
-    rows = [columns.row(record) for _, record in records]
-    table = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in columns.names}
-    table |= {name: pa.repeat(landing, len(rows)) for name in ("_landing", "_file")}
-    return pa.table({**table, "_row": pa.array([number for number, _ in records], pa.int64())})
+    rows = [columns.row(record) for record in records]
+    return {name: pa.array([row.get(name) for row in rows], pa.string()) for name in columns.names}
+
+
+class _Wanted:
+    """What is read of an object, and of those in it: the columns that :class:`Columns` makes of it, and no others.
+
+    path    : of the object, ``traits.address``
+    columns : name of a column in lower case → its spelling
+    depth   : 1 for an object of the record itself
+    """
+
+    def __init__(self, path: str, columns: Mapping[str, str], depth: int) -> None:
+        self.path, self.columns, self.depth = path, columns, depth
+        self.leads_on = any(name.startswith(f"{path.casefold()}.") for name in columns)
+        self._known: dict[str, tuple[str | None, _Wanted | None]] = {}
+
+    @staticmethod
+    def of(names: Sequence[str]) -> dict[str, str]:
+        """Names by their lower case."""
+        return {name.casefold(): name for name in names}
+
+    def read(self, value: Mapping[str, Any], row: dict[str, str]) -> None:
+        """Add the texts of the columns to a row; of names that are one column the first stays."""
+        for key, item in value.items():
+            column, below = self._known.get(key) or self._look(key)
+            if below is not None and isinstance(item, dict):
+                below.read(item, row)
+            elif (
+                column is not None
+                and item is not None
+                and column not in row
+                and (self.depth >= DEEPEST or not isinstance(item, dict))
+            ):
+                row[column] = item if isinstance(item, str) else json_value(item)
+
+    def _look(self, key: str) -> tuple[str | None, _Wanted | None]:
+        path = f"{self.path}.{key}"
+        below = _Wanted(path, self.columns, self.depth + 1) if self.depth < DEEPEST else None
+        found = self.columns.get(path.casefold()), below if below is not None and below.leads_on else None
+        if len(self._known) < MOST_NAMES:
+            self._known[key] = found
+        return found

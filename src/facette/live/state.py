@@ -182,9 +182,12 @@ class State:
                 db.executemany("delete from members where segment = ?", gone)
             for arrived in step.arrived:
                 self._put(db, step.known.n_steps, arrived)
-            if step.concerned is None or any(arrived.merged or arrived.split for arrived in step.arrived):
-                db.execute("delete from merged")
+            if step.concerned is None:
                 db.executemany("insert into merged values (?, ?)", list(step.merged.items()))
+            else:
+                followed = [pair for arrived in step.arrived for pair in arrived.followed.items()]
+                db.executemany("insert or replace into merged values (?, ?)", [pair for pair in followed if pair[1]])
+                db.executemany("delete from merged where old_id = ?", [(old,) for old, new in followed if not new])
             db.executemany(
                 "insert into changes (id, profile_id, segment, change, at, why, events, into_id)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?)",

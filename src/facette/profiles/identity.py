@@ -15,7 +15,7 @@ were first seen (unknown last), then of their first identifier.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -51,6 +51,16 @@ class Identities:
     split: ir.Table
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """The same in memory."""
+
+    identities: pa.Table
+    links: pa.Table
+    merged: pa.Table
+    split: pa.Table
+
+
 def observations(
     records: Mapping[str, ir.Table], cleaned: Mapping[str, ir.Table], kinds: Sequence[model.Identifier]
 ) -> ir.Table:
@@ -66,7 +76,7 @@ def observations(
     ]
     parts += [_combinations(table, table.known_at, table.source, kinds) for _, table in sorted(cleaned.items())]
     if not parts:
-        return ibis.memtable(_observation_schema(kinds).empty_table())
+        return ibis.memtable(observation_schema(kinds).empty_table())
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
 
 
@@ -91,7 +101,7 @@ def resolve(
     Both ways give the same profiles. Cost grows with the observations and the profiles they touch, besides one scan
     of ``previous`` and ``links``.
     """
-    rows = observations.select(_observation_schema(kinds).names).to_pyarrow()
+    rows = observations.select(observation_schema(kinds).names).to_pyarrow()
     highest = highest if previous is None else max(highest, _highest_id(previous))
     kept_identities = kept_links = None
     if previous is not None and links is not None:
@@ -103,26 +113,45 @@ def resolve(
         stored = _as_observations(previous, links.semi_join(previous, on_touched), kinds)
         rows = pa.concat_tables([rows, stored.to_pyarrow().cast(rows.schema)])
 
-    graph = _encode(rows, kinds)
-    nodes = _nodes_table(graph, kinds)
-    group, over = components.join(graph.kind, graph.a, graph.b, [kind.limit for kind in kinds])
-    past = _encode_past(previous, nodes)
-    profile_id, first_id = _number(group, past, graph.seen, highest)
-    merged, split = _moves(past.profile_id, profile_id[past.code])
-
-    ids = {"profile_id": profile_id, "first_id": first_id, "known_from": _instants(graph.known)}
-    identities = ibis.memtable(pa.table({"kind": nodes["kind"], "value": nodes["value"], **ids}))
-    all_links = ibis.memtable(_links_table(graph, over, kinds))
+    found = _resolved(rows, lambda nodes: _encode_past(previous, nodes), kinds, highest)
+    identities, all_links = ibis.memtable(found.identities), ibis.memtable(found.links)
     if kept_identities is not None and kept_links is not None:
         identities = kept_identities.select(identities.columns).union(identities)
         all_links = kept_links.select(all_links.columns).union(all_links)
-    return Identities(identities, all_links, ibis.memtable(merged), ibis.memtable(split))
+    return Identities(identities, all_links, ibis.memtable(found.merged), ibis.memtable(found.split))
+
+
+def resolve_in_memory(
+    observations: pa.Table, previous: pa.Table, kinds: Sequence[model.Identifier], *, highest: int = 0
+) -> Resolved:
+    """Join the identifiers of some profiles anew, as :func:`resolve` does.
+
+    observations : schema :func:`observation_schema`; all of the profiles that are touched (:func:`touched_profiles`),
+                   what was stored of them included: each identifier alone with its ``known_from``, and all links
+    previous     : kind, value, profile_id, first_id of those profiles
+    """
+    return _resolved(observations, lambda nodes: _past_of(previous, nodes), kinds, highest)
+
+
+def _resolved(
+    rows: pa.Table, past_of: Callable[[pa.Table], _Past], kinds: Sequence[model.Identifier], highest: int
+) -> Resolved:
+    graph = _encode(rows, kinds)
+    nodes = _nodes_table(graph, kinds)
+    group, over = components.join(graph.kind, graph.a, graph.b, [kind.limit for kind in kinds])
+    past = past_of(nodes)
+    profile_id, first_id = _number(group, past, graph.seen, highest)
+    merged, split = _moves(past.profile_id, profile_id[past.code])
+    ids = {"profile_id": profile_id, "first_id": first_id, "known_from": _instants(graph.known)}
+    identities = pa.table({"kind": nodes["kind"], "value": nodes["value"], **ids})
+    return Resolved(identities, _links_table(graph, over, kinds), merged, split)
 
 
 # ── what was observed ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _observation_schema(kinds: Sequence[model.Identifier]) -> pa.Schema:
+def observation_schema(kinds: Sequence[model.Identifier]) -> pa.Schema:
+    """``id_<kind>`` for every kind, ``source``, ``seen_at``."""
     columns = [(f"id_{kind.name}", pa.large_string()) for kind in kinds]
     return pa.schema([*columns, ("source", pa.large_string()), ("seen_at", INSTANT)])
 
@@ -327,6 +356,16 @@ def _encode_past(previous: ir.Table | None, nodes: pa.Table) -> _Past:
     coded = nodes.append_column("code", pa.array(np.arange(len(nodes))))
     rows = previous.join(ibis.memtable(coded), ["kind", "value"]).select("code", "profile_id", "first_id").to_pyarrow()
     return _Past(*(rows[column].to_numpy() for column in rows.column_names))
+
+
+def _past_of(previous: pa.Table, nodes: pa.Table) -> _Past:
+    coded = {(kind, value): code for code, (kind, value) in enumerate(_pairs(nodes))}
+    code = np.fromiter((coded[pair] for pair in _pairs(previous)), np.int64, len(previous))
+    return _Past(code, previous["profile_id"].to_numpy(), previous["first_id"].to_numpy())
+
+
+def _pairs(rows: pa.Table) -> Iterator[tuple[str, str]]:
+    return zip(rows["kind"].to_pylist(), rows["value"].to_pylist(), strict=True)
 
 
 # ── numbering ───────────────────────────────────────────────────────────────────────────────────────────────────────

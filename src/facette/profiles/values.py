@@ -80,7 +80,7 @@ def look_up(
 def only(rows: ir.Table, source: str, wanted: Mapping[str, str]) -> ir.Table:
     """The rows that have these texts in these columns, in any case."""
     for name, text in wanted.items():
-        rows = rows.filter(formats.tidy_text(column_of(rows, name, source)).lower() == _uniform(text))
+        rows = rows.filter(formats.tidy_text(column_of(rows, name, source)).lower() == uniform(text))
     return rows
 
 
@@ -265,15 +265,15 @@ def _is_native(column: ir.Value, field: model.SourceField) -> bool:
 
 def _replaced(text: ir.StringValue, field: model.SourceField) -> ir.StringValue:
     """Texts that mean unknown become null, then texts to be replaced are."""
-    replacements: dict[str, str | None] = {_uniform(missing): None for missing in field.missing}
-    replacements |= {_uniform(old): new for old, new in field.values.items()}
+    replacements: dict[str, str | None] = {uniform(missing): None for missing in field.missing}
+    replacements |= {uniform(old): new for old, new in field.values.items()}
     if not replacements:
         return text
     folded = text.lower()
     return ibis.cases(*((folded == old, ibis.literal(new, "string")) for old, new in replacements.items()), else_=text)
 
 
-def _uniform(text: str) -> str:
+def uniform(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split()).lower()
 
 

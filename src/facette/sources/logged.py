@@ -119,7 +119,7 @@ class Columns:
                 if column is None or column in row:
                     others[name] = value
                 else:
-                    row[column] = value if isinstance(value, str) else _json(value)
+                    row[column] = value if isinstance(value, str) else json_value(value)
         if others:
             row[OTHERS] = json_text(others)
         return row
@@ -131,7 +131,7 @@ class Columns:
         return self._spellings.setdefault(folded, name)
 
 
-def _json(value: Any) -> str:
+def json_value(value: Any) -> str:
     """A value as JSON writes it; numbers, of which there are most, without much ado."""
     return repr(value) if type(value) in (int, float) else json_text(value)
 

@@ -1,0 +1,191 @@
+"""New rows of a log made clean: what is plain without a query, all else by the query of a run, each row once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facette.definitions import model
+from facette.live.plain import Plain, column_of
+from facette.live.records import columns_read
+from facette.live.seen import Seen
+from facette.live.texts import Texts
+from facette.profiles.clean import fields_of, rows_that_stay
+from facette.profiles.values import LookupTable, uniform
+
+RAW = "raw_now"
+
+
+@ibis.udf.scalar.builtin(name="read_email", signature=((dt.string,), dt.string))
+def read_email(text):  # type: ignore[no-untyped-def]
+    """An e-mail address made uniform, null if it is none."""
+
+
+@ibis.udf.scalar.builtin(name="read_phone", signature=((dt.string,), dt.string))
+def read_phone(text):  # type: ignore[no-untyped-def]
+    """A phone number made uniform, null if it is none."""
+
+
+READS = {"email": read_email, "phone": read_phone}
+
+
+@dataclass
+class Cleaner:
+    """Cleans the rows of one reader of a log: people, or the events of a kind.
+
+    settings : as :func:`facette.profiles.clean.clean_people` takes them
+    schema   : of what comes out
+    seen     : by what its rows are known again
+    """
+
+    con: ibis.BaseBackend
+    source: model.LogSource
+    reader: model.People | model.Events
+    settings: Mapping[str, Any]
+    texts: Texts
+    seen: Seen = field(default_factory=Seen)
+
+    def __post_init__(self) -> None:
+        raw = {**dict.fromkeys((*columns_read(self.source), "_landing", "_file"), "string"), "_row": "int64"}
+        empty = ibis.table(raw, name=RAW)
+        stays = self._stays(empty)
+        self._query = str(ibis.to_sql(stays, dialect="duckdb"))
+        self._columns = [*raw]
+        self.schema = pa.schema([each for each in stays.schema().to_pyarrow() if each.name != "_row"])
+        self._plain = Plain(
+            self.source.name,
+            self.reader,
+            tuple(self.settings["identifiers"]),
+            self.settings["country"],
+            self.settings["fits"] or {},
+            self.texts,
+            self.schema,
+        )
+        self._is_plain = self._plain.knows
+
+    @property
+    def is_of_events(self) -> bool:
+        return isinstance(self.reader, model.Events)
+
+    @property
+    def reader_name(self) -> str:
+        """The kind of events; of people the source."""
+        return self.reader.name if isinstance(self.reader, model.Events) else self.source.name
+
+    @property
+    def name(self) -> str:
+        """The name of the table that its rows are part of."""
+        return f"{'events' if self.is_of_events else 'records'}_{self.reader_name}"
+
+    @property
+    def marked_by(self) -> list[str]:
+        """The columns by which a row is known again: its id, of people all that is said of them."""
+        return ["event_id"] if self.is_of_events else [*fields_of(self.reader, self.settings["identifiers"])]
+
+    def know(self, rows: pa.Table) -> None:
+        """Take cleaned rows as having come before."""
+        self.seen.add(self._marks(rows))
+
+    def new(self, raw: pa.Table) -> pa.Table:
+        """The rows that are good and did not come before; they have come from now on."""
+        rows = self.clean(raw)
+        if not len(rows):
+            return rows
+        new = self.seen.new(self._marks(rows))
+        return rows if len(new) == len(rows) else rows.take(new)
+
+    def clean(self, raw: pa.Table) -> pa.Table:
+        """The rows that are good, in their order."""
+        if raw.column_names != self._columns:  # all that the records have
+            return self._by_query(raw, str(ibis.to_sql(self._stays(_like(raw)), dialect="duckdb"))).drop("_row")
+        raw = self._only(raw)
+        if not len(raw):
+            return self.schema.empty_table()
+        if not self._is_plain:
+            return self._by_query(raw, self._query).drop("_row")
+        rows, places, others = self._plain.read(raw)
+        if not len(others):
+            return rows
+        found = self._by_query(raw.take(others), self._query)
+        order = np.concatenate([raw["_row"].to_numpy()[places], found["_row"].to_numpy()])
+        return pa.concat_tables([rows, found.drop("_row")]).take(np.argsort(order, kind="stable"))
+
+    def _marks(self, rows: pa.Table) -> pa.Array:
+        """What each row has in the columns by which it is known again."""
+        if self.is_of_events:
+            return rows["event_id"]
+        texts = []
+        for name in self.marked_by:
+            column = rows[name].combine_chunks()
+            if pa.types.is_timestamp(column.type):
+                column = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+            if pa.types.is_floating(column.type):
+                column = pc.add(column, 0.0)  # there is one zero
+            texts.append(column.cast(pa.string()))
+        return pc.binary_join_element_wise(*texts, "\x1f", null_handling="replace", null_replacement="")
+
+    def _only(self, raw: pa.Table) -> pa.Table:
+        """The rows that are this reader's business."""
+        for name, text in self.reader.only.items():
+            is_wanted = pc.equal(self.texts.fold(column_of(raw, name)), uniform(text))
+            if not pc.all(pc.fill_null(is_wanted, False)).as_py():
+                raw = raw.filter(is_wanted)
+        return raw
+
+    def _stays(self, raw: ir.Table) -> ir.Table:
+        return rows_that_stay(raw, self.source.name, self.reader, reads=READS, **self.settings)
+
+    def _by_query(self, raw: pa.Table, query: str) -> pa.Table:
+        con = self.con.con
+        con.register(RAW, raw)
+        try:
+            found = con.execute(query).to_arrow_table()
+        finally:
+            con.unregister(RAW)
+        found = found.cast(pa.schema([("_row", pa.int64()), *self.schema]))
+        return found.sort_by("_row")
+
+
+def cleaners(con: ibis.BaseBackend, sources: Iterable[model.LogSource], settings: Mapping[str, Any]) -> list[Cleaner]:
+    """One for each reader of these sources.
+
+    settings : by the names that :func:`readers` gives
+    """
+    one = next(iter(settings.values()))
+    texts = Texts(con, one["zone"], one["country"])
+    for kind, read in READS.items():
+        con.con.create_function(read.__name__, texts.reader(kind), ["VARCHAR"], "VARCHAR")
+    kept: dict[str, LookupTable] = {}
+    made = []
+    for source in sources:
+        for key, reader in readers(source):
+            lookups = {name: _in_memory(con, name, table, kept) for name, table in settings[key]["lookups"].items()}
+            made.append(Cleaner(con, source, reader, {**settings[key], "lookups": lookups}, texts))
+    return made
+
+
+def readers(source: model.LogSource) -> Iterator[tuple[str, model.People | model.Events]]:
+    """What a source gives, by the names that bounds of outliers have."""
+    if source.people:
+        yield source.name, source.people
+    for item in source.events:
+        yield f"{source.name}.{item.name}", item
+
+
+def _in_memory(con: ibis.BaseBackend, name: str, table: LookupTable, kept: dict[str, LookupTable]) -> LookupTable:
+    if name not in kept:
+        kept[name] = LookupTable(con.create_table(f"lookup_{name}", table.rows), table.key)
+    return kept[name]
+
+
+def _like(raw: pa.Table) -> ir.Table:
+    """The columns of a table that is registered as such."""
+    return ibis.table({name: "int64" if name == "_row" else "string" for name in raw.column_names}, name=RAW)
