@@ -162,7 +162,7 @@ def cleaners(con: ibis.BaseBackend, sources: Iterable[model.LogSource], settings
     one = next(iter(settings.values()))
     texts = Texts(con, one["zone"], one["country"])
     for kind, read in READS.items():
-        con.con.create_function(read.__name__, texts.reader(kind), ["VARCHAR"], "VARCHAR")
+        con.con.create_function(read.__name__, texts.reader(kind), ["VARCHAR"], "VARCHAR", null_handling="special")
     kept: dict[str, LookupTable] = {}
     made = []
     for source in sources:

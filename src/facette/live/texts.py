@@ -79,9 +79,9 @@ class Texts:
     def read(self, kind: str, uniform: pa.Array) -> pa.Array:
         """Uniform texts as e-mail addresses or phone numbers; null where they are none."""
         read = self._reads[kind]
-        return pa.array([None if text is None else read(text) for text in uniform.to_pylist()], pa.string())
+        return pa.array([read(text) for text in uniform.to_pylist()], pa.string())
 
-    def reader(self, kind: str) -> Callable[[str], str | None]:
+    def reader(self, kind: str) -> Callable[[str | None], str | None]:
         """The same for single texts."""
         return self._reads[kind]
 
@@ -109,10 +109,12 @@ def _are_plain(texts: pa.Array) -> bool:
     return not len(characters) or bool(characters.min() > ord(" ") and characters.max() < 127)
 
 
-def _remembered(read: Callable[[str], str | None]) -> Callable[[str], str | None]:
+def _remembered(read: Callable[[str], str | None]) -> Callable[[str | None], str | None]:
     known: dict[str, str | None] = {}
 
-    def found(text: str) -> str | None:
+    def found(text: str | None) -> str | None:
+        if text is None:
+            return None
         if text not in known:
             if len(known) >= MOST:
                 known.clear()
