@@ -75,7 +75,8 @@ class Groups:
         groups = np.empty(0, np.int64) if groups is None else groups
         self._elements = np.argsort(groups, kind="stable")
         self._groups = groups[self._elements]
-        self._now: dict[int, list[int]] = {}
+        self._now: dict[int, list[int]] = {}  # in place of those before
+        self._more: dict[int, list[int]] = {}  # besides those before
 
     def of(self, groups: Array) -> Array:
         """The elements of some groups."""
@@ -85,16 +86,17 @@ class Groups:
             own = self._now.get(group)
             if own is None:
                 as_before.append(group)
-            else:
-                found += own
+                own = self._more.get(group, [])
+            found += own
         return np.concatenate([self._before(np.array(as_before, np.int64)), np.array(found, np.int64)])
 
     def add(self, groups: Array, first: int) -> None:
         """New elements, from ``first`` on, with their groups."""
         for element, group in enumerate(groups.tolist(), first):
-            if group not in self._now:
-                self._now[group] = self._before(np.array([group])).tolist()
-            self._now[group].append(element)
+            if group in self._now:
+                self._now[group].append(element)
+            else:
+                self._more.setdefault(group, []).append(element)
 
     def replace(self, gone: Array, elements: Array, groups: Array) -> frozenset[int]:
         """All elements of some groups, and others, are in these groups now; returns those."""

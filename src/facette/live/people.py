@@ -87,7 +87,7 @@ class People:
     def put(self, identities: pa.Table, links: pa.Table) -> None:
         """Know these, in place of those with their keys."""
         codes = self._coded(identities, "kind", "value")
-        self._set(codes, *(identities[name].to_numpy() for name in ("profile_id", "first_id")), _since(identities))
+        self._set(codes, identities["profile_id"].to_numpy(), identities["first_id"].to_numpy(), _since(identities))
         a, b = self._coded(links, "kind_a", "value_a"), self._coded(links, "kind_b", "value_b")
         self._links.put(a, b, links)
         self.highest = max(self.highest, int(self.profile[: len(self)].max(initial=0)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from types import NoneType
 from typing import Any
 
 import pyarrow as pa
@@ -44,21 +45,22 @@ def raw_tables(sources: Sequence[model.LogSource], lines: Sequence[bytes], landi
     """Lines of a log, in their order, as rows of the sources that they name."""
     records, numbers, n_refused = _decoded(lines)
     if len(sources) == 1 and all(record.source == sources[0].name for record in records):
-        rows = {sources[0].name: (records, numbers)}
-    else:
-        rows = {source.name: ([], []) for source in sources}
-        for record, number in zip(records, numbers, strict=True):
-            if record.source in rows:
-                own_records, own_numbers = rows[record.source]
-                own_records.append(record)
-                own_numbers.append(number)
-    tables = {source.name: _table(source, *rows[source.name], landing) for source in sources if rows[source.name][0]}
+        tables = {sources[0].name: _table(sources[0], records, numbers, landing)} if records else {}
+        return Raw(tables, len(lines), n_refused)
+    places: dict[str, list[int]] = {source.name: [] for source in sources}
+    for place, record in enumerate(records):
+        if record.source in places:
+            places[record.source].append(place)
+    tables = {}
+    for source in sources:
+        if own := places[source.name]:
+            tables[source.name] = _table(source, [records[at] for at in own], [numbers[at] for at in own], landing)
     return Raw(tables, len(lines), n_refused)
 
 
 def columns_read(source: model.LogSource) -> tuple[str, ...]:
     """The columns of its records that a source reads, each by one spelling."""
-    readers = [*([source.people] if source.people else []), *source.events]
+    readers: list[model.People | model.Events] = [*([source.people] if source.people else []), *source.events]
     named = {column for reader in readers for _, column in columns_named(reader)}
     return (*(name for name in TEXTS if name in named), *_Wanted.of(columns_of_objects(source)).values())
 
@@ -69,7 +71,8 @@ def _decoded(lines: Sequence[bytes]) -> tuple[list[Record], Sequence[int], int]:
         return [decode(line) for line in lines], range(1, len(lines) + 1), 0
     except ValueError:
         pass
-    records, numbers = [], []
+    records: list[Record] = []
+    numbers: list[int] = []
     for number, line in enumerate(lines, 1):
         try:
             records.append(decode(line))
@@ -91,19 +94,29 @@ def _own_columns(source: model.LogSource, records: Sequence[Record]) -> dict[str
     """The columns that the source reads."""
     columns = columns_read(source)
     table = {name: pa.array(list(map(attrgetter(name), records)), pa.string()) for name in columns if name in TEXTS}
-    dotted = [name for name in columns if name not in TEXTS]
-    if dotted:
-        wanted = [(attrgetter(prefix), _Wanted(prefix, _Wanted.of(dotted), 1)) for prefix in OBJECTS]
-        wanted = [(get, object_) for get, object_ in wanted if object_.leads_on]
-        rows: list[dict[str, str]] = []
-        for record in records:
-            row: dict[str, str] = {}
-            for get, object_ in wanted:
-                if found := get(record):
-                    object_.read(found, row)
-            rows.append(row)
-        table |= {name: pa.array([row.get(name) for row in rows], pa.string()) for name in dotted}
+    dotted = _Wanted.of([name for name in columns if name not in TEXTS])
+    texts: dict[str, list[str | None]] = {}
+    try:
+        for prefix in OBJECTS:
+            wanted = _Wanted(prefix, dotted, 1)
+            if wanted.leads_on:
+                wanted.read_all(list(map(attrgetter(prefix), records)), texts)
+    except _AmbiguousError:
+        texts = _one_by_one(dotted, records)
+    for name in dotted.values():
+        table[name] = pa.array(texts[name], pa.string()) if name in texts else pa.nulls(len(records), pa.string())
     return table
+
+
+def _one_by_one(dotted: Mapping[str, str], records: Sequence[Record]) -> dict[str, list[str | None]]:
+    """The texts of each column, where some records have two things of which one is taken."""
+    objects = [(attrgetter(prefix), _Wanted(prefix, dotted, 1)) for prefix in OBJECTS]
+    rows: list[dict[str, str]] = []
+    for record in records:
+        rows.append({})
+        for get, wanted in objects:
+            wanted.read(get(record), rows[-1])
+    return {name: [row.get(name) for row in rows] for name in dotted.values()}
 
 
 def _are_told_apart(source: model.LogSource, table: Mapping[str, pa.Array]) -> bool:
@@ -128,6 +141,10 @@ def _all_columns(source: model.LogSource, records: Sequence[Record]) -> dict[str
     return {name: pa.array([row.get(name) for row in rows], pa.string()) for name in columns.names}
 
 
+class _AmbiguousError(Exception):
+    """A record may have a column twice."""
+
+
 class _Wanted:
     """What is read of an object, and of those in it: the columns that :class:`Columns` makes of it, and no others.
 
@@ -146,19 +163,36 @@ class _Wanted:
         """Names by their lower case."""
         return {name.casefold(): name for name in names}
 
+    def read_all(self, values: Sequence[Mapping[str, Any]], texts: dict[str, list[str | None]]) -> None:
+        """Add the texts of the columns of all records together; _AmbiguousError where a column has two names."""
+        for key in set().union(*values):
+            column, below = self._look(key)
+            if column is None and below is None:
+                continue
+            items = [value.get(key) for value in values]
+            kinds = set(map(type, items))
+            if below is not None and dict in kinds:
+                below.read_all([item if isinstance(item, dict) else {} for item in items], texts)
+            if column is not None:
+                if column in texts:
+                    raise _AmbiguousError
+                texts[column] = items if kinds <= {str, NoneType} else [self._text(item) for item in items]
+
     def read(self, value: Mapping[str, Any], row: dict[str, str]) -> None:
         """Add the texts of the columns to a row; of names that are one column the first stays."""
         for key, item in value.items():
             column, below = self._known.get(key) or self._look(key)
             if below is not None and isinstance(item, dict):
                 below.read(item, row)
-            elif (
-                column is not None
-                and item is not None
-                and column not in row
-                and (self.depth >= DEEPEST or not isinstance(item, dict))
-            ):
-                row[column] = item if isinstance(item, str) else json_value(item)
+            elif column is not None and column not in row:
+                text = self._text(item)
+                if text is not None:
+                    row[column] = text
+
+    def _text(self, item: Any) -> str | None:
+        if item is None or (isinstance(item, dict) and self.depth < DEEPEST):
+            return None
+        return item if isinstance(item, str) else json_value(item)
 
     def _look(self, key: str) -> tuple[str | None, _Wanted | None]:
         path = f"{self.path}.{key}"

@@ -213,7 +213,7 @@ def fields_of(
     return fields
 
 
-def blocked_of(kind: model.Identifier, country: str) -> set[str]:
+def blocked_of(kind: model.Identifier, country: str) -> frozenset[str]:
     """The identifiers of a kind that are nobody's, in lower case; those that the project declares as written, and as
     they look once the format has made them uniform.
     """

@@ -14,7 +14,7 @@ import msgspec
 Kind = Literal["track", "identify", "page", "screen", "group", "alias"]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One thing that a tracker reported. All keys are always there; what a protocol does not say is null or empty.
 
     message_id   : by which a record sent twice is known; the sender's own, else the collector's
