@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facette.definitions import model
+from facette.definitions.records import columns_named
 from facette.live.plain import Plain, column_of
 from facette.live.records import columns_read
 from facette.live.seen import Seen
@@ -70,6 +71,8 @@ class Cleaner:
             self.schema,
         )
         self._is_plain = self._plain.knows
+        named = {column.casefold() for _, column in columns_named(self.reader)}
+        self._read = [name for name in raw if name.casefold() in named or name in ("_landing", "_row")]
 
     @property
     def is_of_events(self) -> bool:
@@ -106,16 +109,16 @@ class Cleaner:
         """The rows that are good, in their order."""
         if raw.column_names != self._columns:  # all that the records have
             return self._by_query(raw, str(ibis.to_sql(self._stays(_like(raw)), dialect="duckdb"))).drop("_row")
-        raw = self._only(raw)
-        if not len(raw):
+        own = self._only(raw)
+        if not len(own):
             return self.schema.empty_table()
         if not self._is_plain:
-            return self._by_query(raw, self._query).drop("_row")
-        rows, places, others = self._plain.read(raw)
+            return self._by_query(raw.take(own), self._query).drop("_row")
+        rows, places, others = self._plain.read(raw.select(self._read).take(own))
         if not len(others):
             return rows
-        found = self._by_query(raw.take(others), self._query)
-        order = np.concatenate([raw["_row"].to_numpy()[places], found["_row"].to_numpy()])
+        found = self._by_query(raw.take(own[others]), self._query)
+        order = np.concatenate([own[places], np.searchsorted(raw["_row"].to_numpy(), found["_row"].to_numpy())])
         return pa.concat_tables([rows, found.drop("_row")]).take(np.argsort(order, kind="stable"))
 
     def _marks(self, rows: pa.Table) -> pa.Array:
@@ -132,13 +135,13 @@ class Cleaner:
             texts.append(column.cast(pa.string()))
         return pc.binary_join_element_wise(*texts, "\x1f", null_handling="replace", null_replacement="")
 
-    def _only(self, raw: pa.Table) -> pa.Table:
-        """The rows that are this reader's business."""
+    def _only(self, raw: pa.Table) -> np.ndarray[Any, Any]:
+        """The places of the rows that are this reader's business."""
+        is_wanted = np.ones(len(raw), bool)
         for name, text in self.reader.only.items():
-            is_wanted = pc.equal(self.texts.fold(column_of(raw, name)), uniform(text))
-            if not pc.all(pc.fill_null(is_wanted, False)).as_py():
-                raw = raw.filter(is_wanted)
-        return raw
+            found = pc.equal(self.texts.fold(column_of(raw, name)), uniform(text))
+            is_wanted &= pc.fill_null(found, False).to_numpy(zero_copy_only=False)
+        return np.flatnonzero(is_wanted)
 
     def _stays(self, raw: ir.Table) -> ir.Table:
         return rows_that_stay(raw, self.source.name, self.reader, reads=READS, **self.settings)

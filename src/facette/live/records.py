@@ -8,6 +8,7 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -54,7 +55,7 @@ def raw_tables(sources: Sequence[model.LogSource], lines: Sequence[bytes], landi
     tables = {}
     for source in sources:
         if own := places[source.name]:
-            tables[source.name] = _table(source, [records[at] for at in own], [numbers[at] for at in own], landing)
+            tables[source.name] = _table(source, [records[at] for at in own], numbers[own], landing)
     return Raw(tables, len(lines), n_refused)
 
 
@@ -65,10 +66,10 @@ def columns_read(source: model.LogSource) -> tuple[str, ...]:
     return (*(name for name in TEXTS if name in named), *_Wanted.of(columns_of_objects(source)).values())
 
 
-def _decoded(lines: Sequence[bytes]) -> tuple[list[Record], Sequence[int], int]:
+def _decoded(lines: Sequence[bytes]) -> tuple[list[Record], np.ndarray[Any, Any], int]:
     """The records, the number of the line of each, and how many lines are no record."""
     try:
-        return [decode(line) for line in lines], range(1, len(lines) + 1), 0
+        return [decode(line) for line in lines], np.arange(1, len(lines) + 1), 0
     except ValueError:
         pass
     records: list[Record] = []
@@ -79,10 +80,10 @@ def _decoded(lines: Sequence[bytes]) -> tuple[list[Record], Sequence[int], int]:
         except ValueError:
             continue
         numbers.append(number)
-    return records, numbers, len(lines) - len(records)
+    return records, np.array(numbers, np.int64), len(lines) - len(records)
 
 
-def _table(source: model.LogSource, records: Sequence[Record], numbers: Sequence[int], landing: str) -> pa.Table:
+def _table(source: model.LogSource, records: Sequence[Record], numbers: np.ndarray[Any, Any], landing: str) -> pa.Table:
     table = _own_columns(source, records)
     if not _are_told_apart(source, table):
         table = _all_columns(source, records)
