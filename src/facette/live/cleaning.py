@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import ibis
@@ -38,6 +39,17 @@ def read_phone(text):  # type: ignore[no-untyped-def]
 READS = {"email": read_email, "phone": read_phone}
 
 
+@dataclass(frozen=True)
+class Query:
+    """A query, translated when it is needed, and once."""
+
+    table: ir.Table
+
+    @cached_property
+    def sql(self) -> str:
+        return str(ibis.to_sql(self.table, dialect="duckdb"))
+
+
 @dataclass
 class Cleaner:
     """Cleans the rows of one reader of a log: people, or the events of a kind.
@@ -56,9 +68,8 @@ class Cleaner:
 
     def __post_init__(self) -> None:
         raw = {**dict.fromkeys((*columns_read(self.source), "_landing", "_file"), "string"), "_row": "int64"}
-        empty = ibis.table(raw, name=RAW)
-        stays = self._stays(empty)
-        self._query = str(ibis.to_sql(stays, dialect="duckdb"))
+        stays = self._stays(ibis.table(raw, name=RAW))
+        self._query = Query(stays)
         self._columns = [*raw]
         self.schema = pa.schema([each for each in stays.schema().to_pyarrow() if each.name != "_row"])
         self._plain = Plain(
@@ -108,7 +119,7 @@ class Cleaner:
     def clean(self, raw: pa.Table) -> pa.Table:
         """The rows that are good, in their order."""
         if raw.column_names != self._columns:  # all that the records have
-            return self._by_query(raw, str(ibis.to_sql(self._stays(_like(raw)), dialect="duckdb"))).drop("_row")
+            return self._by_query(raw, Query(self._stays(_like(raw)))).drop("_row")
         own = self._only(raw)
         if not len(own):
             return self.schema.empty_table()
@@ -146,11 +157,11 @@ class Cleaner:
     def _stays(self, raw: ir.Table) -> ir.Table:
         return rows_that_stay(raw, self.source.name, self.reader, reads=READS, **self.settings)
 
-    def _by_query(self, raw: pa.Table, query: str) -> pa.Table:
+    def _by_query(self, raw: pa.Table, query: Query) -> pa.Table:
         con = self.con.con
         con.register(RAW, raw)
         try:
-            found = con.execute(query).to_arrow_table()
+            found = con.execute(query.sql).to_arrow_table()
         finally:
             con.unregister(RAW)
         found = found.cast(pa.schema([("_row", pa.int64()), *self.schema]))

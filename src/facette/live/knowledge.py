@@ -15,11 +15,13 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from facette.clock import Moment
 from facette.definitions import model
 from facette.definitions.project import Definitions
 from facette.live.cleaning import Cleaner, cleaners, readers
+from facette.live.golden import Golden
 from facette.live.linked import micros
 from facette.live.memberships import EPOCH
 from facette.live.people import People, Rows
@@ -88,6 +90,7 @@ class Knowledge:
         self._base: dict[str, ir.Table] = {}
         self._kept: list[str] = []
         self._live = LiveTables(self.con)
+        self._golden: Golden | None = None
         self._stale: list[tuple[pa.Table, pa.Table]] = []
         self.people = People(self.kinds, max(highest, PROVISIONAL))
         self.people.put(*(self._published(name).to_pyarrow() for name in ("identities", "links")))
@@ -211,6 +214,7 @@ class Knowledge:
             self._described[source].append(table, rows.codes)
         else:
             self._described[source] = self._records_of(table)
+            self._golden = None
         return self.people.mentioned(rows)
 
     def _records_of(self, table: pa.Table) -> Records:
@@ -266,18 +270,24 @@ class Knowledge:
         assert events is not None
         return events if whose is None else self.keep(events)
 
-    def profiles(self, moment: Moment, whose: ir.Table | None) -> ir.Table:
+    def profiles(self, moment: Moment, whose: ir.Table | None = None) -> ir.Table:
         """Profiles with the traits that were known at a moment; all, or those asked for."""
-        if whose is None:
-            return self.keep(profiles_at(self._records(), self._table("identities"), self.project, moment))
-        ids = whose.to_pyarrow()["profile_id"].to_numpy()
-        codes = self.people.codes_of(ids)
+        if whose is not None:
+            return self.keep(self.profiles_of(whose.to_pyarrow()["profile_id"].to_pylist(), moment))
+        return self.keep(profiles_at(self._records(), self._table("identities"), self.project, moment))
+
+    def profiles_of(self, ids: Collection[int], moment: Moment) -> pa.Table:
+        """The same of some profiles, fast where they are few."""
+        if self._golden is None:
+            schemas = {name: each.schema for name, each in self._described.items()}
+            self._golden = Golden(self.con, self.project, schemas, self.schema("identities"))
+        wanted = pa.array(ids, pa.int64())
+        codes = self.people.codes_of(wanted.to_numpy())
         records = {name: each.of(codes) for name, each in self._described.items()}
         mentioned = [codes, *(self.people.codes_in(table) for table in records.values())]
-        concerned = self._keep_rows(self.people.identities(np.unique(np.concatenate(mentioned))))
-        kept = {name: self._keep_rows(table) for name, table in records.items()}
-        profiles = profiles_at(kept, concerned, self.project, moment)
-        return self.keep(profiles.semi_join(whose, "profile_id"))
+        concerned = self.people.identities(np.unique(np.concatenate(mentioned)))
+        found = self._golden.of(records, concerned, moment)
+        return found.filter(pc.is_in(found["profile_id"], wanted))
 
     def _records(self) -> dict[str, ir.Table]:
         """All records of people, by source."""
@@ -309,9 +319,22 @@ class Knowledge:
         owners = (self.people.owner(kind, value) for kind, value in identifiers)
         return next((owner for owner in owners if owner is not None), None)
 
+    def published(self, name: str) -> ir.Table | None:
+        """A table of the snapshot; of the profiles that were merged since, under their ids of then."""
+        return self._published(name) if self._is_published(name) else None
+
+    def published_events(self, kind: str) -> ir.Table:
+        """The published events of a kind under today's profile ids."""
+        return remap(self._published(f"events_{kind}"), _pairs(self.merged))
+
+    def live_events(self, kind: str) -> pa.Table | None:
+        """The events of a kind that came after the snapshot, under today's profile ids; None if there are none."""
+        name = f"events_{kind}"
+        return remap(self._live.table(name), _pairs(self.merged)).to_pyarrow() if name in self._live else None
+
     def schema(self, name: str) -> pa.Schema:
         """Of identities or links."""
-        return self._table(name).schema().to_pyarrow()
+        return self._published(name).schema().to_pyarrow()
 
     def member_since(self) -> pa.Table:
         """The published memberships: profile_id, one instant per segment."""
@@ -376,7 +399,7 @@ class Knowledge:
 
     # ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def keep(self, table: ir.Table) -> ir.Table:
+    def keep(self, table: ir.Table | pa.Table) -> ir.Table:
         """A table computed once; :meth:`let_go` forgets it."""
         name = f"kept_{len(self._kept)}"
         self._kept.append(name)
@@ -387,11 +410,6 @@ class Knowledge:
         for name in self._kept:
             self.con.drop_table(name)
         self._kept.clear()
-
-    def _keep_rows(self, rows: pa.Table) -> ir.Table:
-        name = f"kept_{len(self._kept)}"
-        self._kept.append(name)
-        return self.con.create_table(name, rows, overwrite=True)
 
     def identities(self) -> ir.Table:
         """The table ``identities`` as it is now."""

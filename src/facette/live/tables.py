@@ -65,6 +65,10 @@ class Records:
         self._groups = [Groups(each) for each in codes]
         self._n = len(rows)
 
+    @property
+    def schema(self) -> pa.Schema:
+        return self._rows.schema
+
     def append(self, rows: pa.Table, codes: Sequence[np.ndarray[Any, Any]]) -> None:
         for groups, each in zip(self._groups, codes, strict=True):
             groups.add(each, self._n)
