@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,9 +49,9 @@ class Links:
         links   : source, seen_at, is_refused, reason of the links between the codes
         returns : the place of the first new one; the places of those that are new or other than they were
         """
-        source = _numbered(links["source"].to_pylist(), self.sources)
+        source = _numbered(links["source"], self.sources)
         seen = np.where(links["seen_at"].is_null(), UNKNOWN_INSTANT, micros(links["seen_at"]))
-        over = _numbered(links["reason"].to_pylist(), self.reasons)
+        over = _numbered(links["reason"], self.reasons)
         first = len(self)
         places = self._index.add(self._pairs.add(_pair(a, b)) * SOURCES + source)
         n = len(self)
@@ -121,8 +120,7 @@ def _pair(a: Array, b: Array) -> Array:
     return a << 32 | b
 
 
-def _numbered(names: Sequence[str | None], known: list[str]) -> Array:
+def _numbered(names: pa.ChunkedArray, known: list[str]) -> Array:
     """The place of each name among those known, which grow; -1 for none."""
-    known += [name for name in dict.fromkeys(names) if name is not None and name not in known]
-    place: dict[str | None, int] = {None: -1, **{name: place for place, name in enumerate(known)}}
-    return np.fromiter(map(place.__getitem__, names), np.int64, len(names))
+    known += [name for name in names.unique().to_pylist() if name is not None and name not in known]
+    return np.asarray(pc.fill_null(pc.index_in(names, pa.array(known, pa.string())), -1)).astype(np.int64)

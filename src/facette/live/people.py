@@ -6,13 +6,14 @@ All others are joined anew with the profiles that they touch, by the functions o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from facette.definitions import model
 from facette.live.columnar.index import extended
@@ -314,24 +315,26 @@ class People:
     def _look_up(self, position: int, values: Sequence[str | None], n: int) -> Array:
         if not values:
             return np.full(n, NONE)
-        return np.fromiter(map(self._codes[position].get, values, repeat(UNKNOWN)), np.int64, n)
+        return np.fromiter(map(self._codes[position].get, values, itertools.repeat(UNKNOWN)), np.int64, n)
 
     def _coded(self, table: pa.Table, kind: str, value: str) -> Array:
         """The code of each identifier of a table; of those that were never seen a new one."""
         codes = np.empty(len(table), np.int64)
-        kinds, values = table[kind].to_pylist(), np.array(table[value].to_pylist(), object)
-        positions = np.fromiter(map(self._position.__getitem__, kinds), np.int8, len(table))
+        positions = pc.index_in(table[kind], pa.array(self._position)).to_numpy()
         for position, known in enumerate(self._codes):
             rows = np.flatnonzero(positions == position)
-            own = values[rows].tolist()
+            own = table[value].take(rows).to_pylist()
             found = self._look_up(position, own, len(own))
-            new = list(dict.fromkeys(own[row] for row in np.flatnonzero(found == UNKNOWN).tolist()))
-            if new:
+            codes[rows], is_new = found, found == UNKNOWN
+            if is_new.any():
+                new = list(dict.fromkeys(itertools.compress(own, is_new)))
                 known.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
                 self._values += new
                 self._make_room(position, len(new))
-                found = self._look_up(position, own, len(own))
-            codes[rows] = found
+                if len(new) == np.count_nonzero(is_new):
+                    codes[rows[is_new]] = np.arange(len(self) - len(new), len(self))
+                else:
+                    codes[rows] = self._look_up(position, own, len(own))
         return codes
 
     def _make_room(self, position: int, n: int) -> None:

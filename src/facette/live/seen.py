@@ -15,8 +15,8 @@ PORTION = 1 << 20
 class Seen:
     """Texts that came. Two that are not the same are taken for the same once in 10^38.
 
-    The two halves are the hashes that Python gives the text and the text with another end: SipHash (J.-P. Aumasson and
-    D. J. Bernstein, 2012) by a key of the process, so that nobody can write texts that meet.
+    The two halves are the hashes that Python gives the text, and the text with another beginning: SipHash
+    (J.-P. Aumasson and D. J. Bernstein, 2012) by a key of the process, so that nobody can write texts that meet.
     """
 
     def __init__(self) -> None:
@@ -56,4 +56,4 @@ class Seen:
 def _halves(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     n = len(texts)
     firsts = np.fromiter(map(hash, texts), np.int64, n)
-    return firsts, np.fromiter((hash(f"{text}\x00") for text in texts), np.int64, n)
+    return firsts, np.fromiter(map(hash, map("\x00".__add__, texts)), np.int64, n)
