@@ -36,14 +36,17 @@ class Seen:
         """The places of the texts that did not come before, of equal ones the first; they have come from now on."""
         firsts, seconds = _halves(texts.to_pylist())
         before = len(self._index)
-        places = self._index.add(firsts)
+        places = self._index.find(firsts)
+        others = np.flatnonzero(places < 0)
+        keys, first = np.unique(firsts[others], return_index=True)
+        opening = others[np.sort(first)]
+        self._index.insert(firsts[opening])
         self._seconds = extended(self._seconds, len(self._index))
-        is_new = places >= before
-        _, first = np.unique(places, return_index=True)
-        is_first = np.zeros(len(places), bool)
-        is_first[first] = True
-        opening = np.flatnonzero(is_new & is_first)
-        self._seconds[places[opening]] = seconds[opening]
+        self._seconds[before : len(self._index)] = seconds[opening]
+        if len(keys) < len(others):  # some come twice
+            places[others] = self._index.find(firsts[others])
+        else:
+            places[opening] = np.arange(before, len(self._index))
         found = [opening]
         for place in np.flatnonzero(self._seconds[places] != seconds).tolist():  # alike in the first half only
             key = (int(firsts[place]), int(seconds[place]))

@@ -51,12 +51,12 @@ class Index:
         is_new = places < 0
         if is_new.any():
             found, first = np.unique(keys[is_new], return_index=True)
-            self._insert(found[np.argsort(first)])
+            self.insert(found[np.argsort(first)])
             places[is_new] = self.find(keys[is_new])
         return places
 
-    def _insert(self, keys: Array) -> None:
-        """Different keys, none of which is there."""
+    def insert(self, keys: Array) -> None:
+        """Give places to different keys, none of which is there."""
         n = self._n + len(keys)
         self._keys = extended(self._keys, n)
         self._keys[self._n : n] = keys
