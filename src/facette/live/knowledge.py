@@ -415,6 +415,10 @@ class Knowledge:
         """The table ``identities`` as it is now."""
         return self._table("identities")
 
+    def links(self) -> ir.Table:
+        """The table ``links`` as it is now."""
+        return self._table("links")
+
     def _table(self, name: str) -> ir.Table:
         """Identities or links as they are now."""
         for rows in self._stale:
