@@ -12,9 +12,10 @@ from facette.clock import Moment
 from facette.definitions.project import load
 from facette.live.knowledge import Knowledge
 from facette.run import run
+from facette.sources.record import Record, encode, instant_text
 from facette.stream import Stream
 from tests.live.projects import NOW, append, random_records, write_project
-from tests.run.projects import Silent
+from tests.run.projects import Silent, edit, rows
 
 
 def test_known_again_after_a_start(tmp_path: Path) -> None:
@@ -72,3 +73,47 @@ def _known(knowledge: Knowledge) -> dict[str, Any]:
 
 def _rows(table: pa.Table) -> list[str]:
     return sorted(str(sorted(row.items())) for row in table.to_pylist())
+
+
+def test_what_is_looked_up(tmp_path: Path) -> None:
+    """Events with columns of a table, e-mail addresses as identifiers, and texts of all kinds."""
+    project = write_project(tmp_path)
+    (project / "pages.csv").write_text("address,theme\n/,home\n/wine,red  wine\n", encoding="utf-8")
+    edit(project / "facette.yml", "sources:\n", f"sources:\n{PAGES}")
+    edit(project / "facette.yml", "          page: {column: properties.page}\n", LOOKED_UP)
+    append(project, [_visit(0, "/", "Site")])
+    run(load(project), Silent(), as_of=NOW)
+    pages = ["/", " /wine ", "/none", None, "/wine"]
+    append(project, [_visit(number, page, name) for number, page in enumerate(pages, 1) for name in ("Été", "a  b")])
+    with Stream(load(project), NOW) as stream:
+        stream.step(NOW)
+        found = stream.worker.knowledge.events("visit", None).to_pyarrow()
+    run(load(project), Silent(), as_of=NOW)
+    published = pa.Table.from_pylist(rows(project, "events_visit"))
+    columns = ["event_id", "at", "theme", "page", "title"]
+    assert _rows(found.select(columns)) == _rows(published.select(columns).cast(found.select(columns).schema))
+    assert set(found["theme"].to_pylist()) == {"home", "red wine", None}
+
+
+PAGES = """  - {name: pages, kind: file, path: pages.csv, table: {key: address}}
+"""
+LOOKED_UP = """          page: {column: properties.page}
+          title: {column: properties.title}
+          theme: {column: theme}
+        lookups: [{source: pages, on: properties.page}]
+"""
+
+
+def _visit(number: int, page: str | None, title: str) -> bytes:
+    return encode(
+        Record(
+            message_id=f"v{number}{title}",
+            kind="page",
+            at=instant_text(NOW),
+            received_at=instant_text(NOW),
+            anonymous_id=f"d{number}",
+            properties={"page": page, "title": title},
+            protocol="segment",
+            source="site",
+        )
+    )
