@@ -68,7 +68,7 @@ PROJECT: dict[str, Any] = {
                     "identifiers": {"device": "anonymous_id"},
                     "at": "at",
                     "known_at": "received_at",
-                    "id": ["message_id", "properties.page"],
+                    "id": ["properties.visit", "properties.page"],
                     "fields": {"page": {"column": "properties.page"}},
                 },
             ],
@@ -89,6 +89,7 @@ TEXTS = (
     "Gone",
     "x  y",
     "京都",
+    "a|b\\c",
     "\u200b",
 )
 NUMBERS = (5, 19.99, -3, "12,50", "1 234,5", "1e3", "many", None, "", 12345678901234567890, 0.1, "-0", True, [1])
@@ -97,6 +98,9 @@ WORDS = (True, False, "oui", "Non", "perhaps", 1, None)
 MAILS = ("A@b.fr", "test@test.com", "not one", "éa@bücher.example", " x.y@z.org", None, None)
 PHONES = ("06 12 34 56 78", "+33612345678", "12", None)
 USERS = ("u1", "U1", "robot 1", "0000", " u2 ", "null", "noreply@x.fr", None, None)
+
+
+BLANK = {"kind": "track", "event": "Order Completed", "source": "site"}
 
 
 def records(rng: random.Random, n: int) -> list[bytes]:
@@ -116,6 +120,7 @@ def records(rng: random.Random, n: int) -> list[bytes]:
             "page": rng.choice(TEXTS),
             "sent": rng.choice(("2026-01-01T10:00:00Z", "2026-01-01 10:00", "soon")),
         }
+        properties |= {"visit": f"v{number}" if kind == "page" else None}
         if rng.random() < 0.6:  # plain in all respects
             properties |= {"amount": rng.choice((5, 19.99)), "sent": None}
             traits |= {"born": None, "wants": None}
@@ -161,8 +166,9 @@ def test_cleaned_live_as_by_a_run(seed: int, has_blank_ids: bool) -> None:
     for _ in range(3):
         lines = records(rng, 150)
         if has_blank_ids:
-            lines.append(encode(Record(**{**_fields(lines), "message_id": " "})))
+            lines.append(encode(Record(**{**_fields(lines), "message_id": " ", **BLANK})))
         raw = raw_tables([source], lines, "live").tables["site"]
+        assert ("others" in raw.column_names) == has_blank_ids  # all columns, or those that are read
         table = con.create_table("raw_all", _all(source, lines), overwrite=True)
         for cleaner in made:
             found = cleaner.new(raw)

@@ -14,11 +14,15 @@ import pyarrow.compute as pc
 
 from facette.definitions import model
 from facette.definitions.records import OBJECTS, TEXTS, columns_named, columns_of_objects
+from facette.profiles.values import uniform
 from facette.sources.logged import DEEPEST, Columns, json_value
 from facette.sources.record import Record, decode
 
 LEGIBLE = "[!-~]"
 """In a text that has one of these something is left once it is tidy."""
+
+SURE = "^[!-~]+( [!-~]+)*$"
+"""Texts that are tidy as they are, and of which lower case is beyond doubt."""
 
 MOST_NAMES = 10_000
 """So many names of what records have are remembered for each object."""
@@ -121,15 +125,29 @@ def _one_by_one(dotted: Mapping[str, str], records: Sequence[Record]) -> dict[st
 
 
 def _are_told_apart(source: model.LogSource, table: Mapping[str, pa.Array]) -> bool:
-    """Whether every record has what its events are known by; else all that it has decides."""
-    return all(
-        events.id
-        and any(
-            pc.min(pc.fill_null(pc.match_substring_regex(_find(table, name), LEGIBLE), False)).as_py()
-            for name in events.id
-        )
-        for events in source.events
-    )
+    """Whether every record has what the events that it may be are known by; else all that it has decides."""
+    legible = {
+        name: pc.fill_null(pc.match_substring_regex(_find(table, name), LEGIBLE), False).to_numpy(zero_copy_only=False)
+        for name in {name for events in source.events for name in events.id}
+    }
+    for events in source.events:
+        if not events.id:
+            return False
+        is_apart = np.any([legible[name] for name in events.id], axis=0)
+        if not is_apart.all() and (_may_be(events, table) & ~is_apart).any():
+            return False
+    return True
+
+
+def _may_be(events: model.Events, table: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
+    """The records of which ``only`` may let through: all but those that surely have another text."""
+    found = np.True_
+    for name, text in events.only.items():
+        column = _find(table, name)
+        is_alike = pc.equal(pc.ascii_lower(column), uniform(text))
+        is_sure = pc.match_substring_regex(column, SURE)
+        found = found & pc.fill_null(pc.or_(is_alike, pc.invert(is_sure)), False).to_numpy(zero_copy_only=False)
+    return np.asarray(found)
 
 
 def _find(table: Mapping[str, pa.Array], name: str) -> pa.Array:
