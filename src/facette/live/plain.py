@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from facette.definitions import model
 from facette.live.texts import Texts
 from facette.profiles import formats
-from facette.profiles.clean import blocked_of, fields_of
+from facette.profiles.clean import CLOCK_TOLERANCE, blocked_of, fields_of
 from facette.profiles.values import Bounds, uniform
 
 Array = np.ndarray
@@ -27,6 +27,7 @@ NUMBER = r"^-?\d{1,15}(\.\d{1,15})?$"
 DATE = rf"^{YEAR}-\d\d-\d\d$"
 INSTANT = rf"^{YEAR}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{{1,6}})?Z$"
 INSTANTS = pa.timestamp("us", "UTC")
+TOLERANCE = pa.scalar(CLOCK_TOLERANCE, pa.duration("us"))
 DAY = 86_400_000_000
 HOUR = 3_600_000_000
 MONDAY = 3
@@ -150,7 +151,8 @@ class Plain:
         at = values["at"]
         known_at = pc.coalesce(values["known_at"], at) if "known_at" in values else at
         event_id = self._event_id(raw, self.reader)
-        is_plain &= _is_valid(at) & _is_valid(event_id) & ~_truth(pc.greater(at, known_at))
+        is_plain &= _is_valid(at) & _is_valid(event_id) & ~_truth(pc.greater(at, pc.add(known_at, TOLERANCE)))
+        at = pc.if_else(pc.greater(at, known_at), known_at, at)
         instants = pc.fill_null(at.cast(pa.int64()), 2 * DAY).to_numpy()
         wall = self.texts.wall(instants)
         day = wall // DAY
