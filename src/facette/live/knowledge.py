@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import ibis
@@ -23,7 +23,6 @@ from facette.definitions.project import Definitions
 from facette.live.cleaning import Cleaner, cleaners, readers
 from facette.live.golden import Golden
 from facette.live.linked import micros
-from facette.live.memberships import EPOCH
 from facette.live.people import People, Rows
 from facette.live.remembering import remember
 from facette.live.tables import LiveTables, Records
@@ -35,6 +34,7 @@ from facette.warehouse.connect import connect
 from facette.warehouse.ledger import Ledger
 from facette.warehouse.published import Draft, Snapshot, Store
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 PROVISIONAL = 2_000_000_000
 """Profiles that no run has seen have ids from here on; the next run gives them others, as if they were merged."""
 
