@@ -210,7 +210,7 @@ class Stream:
                 "published events are is found out by the next `facette run`."
             )
         self._count(raw, changes)
-        self.figures.took(raw.tables.values(), time.perf_counter() - began, datetime.now(UTC))
+        self.figures.took(raw.received_at, time.perf_counter() - began, datetime.now(UTC))
         return raw.n_records
 
     def redefine(self, definitions: Definitions, now: datetime) -> None:
@@ -298,13 +298,15 @@ class Stream:
         """The next records of all logs together; waits only if there is none."""
         positions: dict[str, LogPosition] = dict(self.worker.positions)
         tables: dict[str, Any] = {}
+        received_at: list[str] = []
         n_records = n_refused = 0
         for name, each in self._logs.items():
             raw, positions[name] = self._take(each, each.readers[0], most, 0.0 if n_records else wait / len(self._logs))
             tables |= raw.tables
+            received_at += raw.received_at
             n_records += raw.n_records
             n_refused += raw.n_refused
-        return Raw(tables, n_records, n_refused), positions
+        return Raw(tables, received_at, n_records, n_refused), positions
 
     def _take(self, each: _Open, reader: Reader, most: int, wait: float) -> tuple[Raw, LogPosition]:
         records = reader.read(most, wait=wait)

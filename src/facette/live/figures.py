@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -64,15 +64,14 @@ class Figures:
     sinks: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
-    def took(self, tables: Iterable[pa.Table], seconds: float, now: datetime) -> None:
-        """A step with these rows of records ended now."""
+    def took(self, received_at: Sequence[str], seconds: float, now: datetime) -> None:
+        """A step with records that were received at these instants ended now."""
         self.seconds += seconds
         self.steps_took.add(seconds)
-        for table in tables:
-            self.latency.add_all(ages(table["received_at"], now))
+        self.latency.add_all(ages(pa.array(received_at, pa.string()), now))
 
 
-def ages(received_at: pa.ChunkedArray, now: datetime) -> np.ndarray:
+def ages(received_at: pa.Array, now: datetime) -> np.ndarray:
     """Seconds since each instant, of those that are instants; none is below 0."""
     texts = received_at.filter(pc.match_substring_regex(received_at, RECEIVED))
     whole = pc.strptime(pc.utf8_slice_codeunits(texts, 0, 19), "%Y-%m-%dT%H:%M:%S", "us", error_is_null=True)

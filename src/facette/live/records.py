@@ -34,11 +34,13 @@ class Raw:
 
     tables    : source → its rows as found, with ``_landing``, ``_file`` and ``_row``: the columns that are read of the
                 source (:func:`columns_read`), or all where an event is known by all of them
+    received_at : when each record was received, those of other sources included
     n_records : lines read, those of sources that there are not included
     n_refused : lines that are no record; batch keeps them aside, with their reason
     """
 
     tables: Mapping[str, pa.Table]
+    received_at: Sequence[str] = ()
     n_records: int = 0
     n_refused: int = 0
 
@@ -49,9 +51,10 @@ NOTHING = Raw({})
 def raw_tables(sources: Sequence[model.LogSource], lines: Sequence[bytes], landing: str) -> Raw:
     """Lines of a log, in their order, as rows of the sources that they name."""
     records, numbers, n_refused = _decoded(lines)
+    received_at = list(map(attrgetter("received_at"), records))
     if len(sources) == 1 and all(record.source == sources[0].name for record in records):
         tables = {sources[0].name: _table(sources[0], records, numbers, landing)} if records else {}
-        return Raw(tables, len(lines), n_refused)
+        return Raw(tables, received_at, len(lines), n_refused)
     places: dict[str, list[int]] = {source.name: [] for source in sources}
     for place, record in enumerate(records):
         if record.source in places:
@@ -60,7 +63,7 @@ def raw_tables(sources: Sequence[model.LogSource], lines: Sequence[bytes], landi
     for source in sources:
         if own := places[source.name]:
             tables[source.name] = _table(source, [records[at] for at in own], numbers[own], landing)
-    return Raw(tables, len(lines), n_refused)
+    return Raw(tables, received_at, len(lines), n_refused)
 
 
 def columns_read(source: model.LogSource) -> tuple[str, ...]:
