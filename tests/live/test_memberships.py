@@ -12,30 +12,37 @@ AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MICROS = (AT - EPOCH) // timedelta(microseconds=1)
 
 
-def wide(**members: tuple[bool, bool]) -> pa.Table:
-    ids = [int(name.removeprefix("p")) for name in members]
-    columns = {name: [row[place] for row in members.values()] for place, name in enumerate(("a", "b"))}
+def changes(*told: tuple[int, str, str]) -> pa.Table:
+    ids, segments, words = zip(*told, strict=True)
     return pa.table(
-        {"profile_id": pa.array(ids, pa.int64()), **{n: pa.array(v, pa.bool_()) for n, v in columns.items()}}
+        {
+            "profile_id": pa.array(ids, pa.int64()),
+            "segment": pa.array(segments, pa.string()).dictionary_encode(),
+            "change": pa.array(words, pa.string()).dictionary_encode(),
+        }
     )
 
 
 def test_who_moved() -> None:
     memberships = Memberships(("a", "b"))
-    first = memberships.move(wide(p1=(True, False), p2=(True, True)), None, AT)
+    told = changes((2, "b", "entered"), (2, "a", "entered"), (1, "a", "entered"))
+    first = memberships.move(told, AT)
     assert first == [Moved(1, "a", True), Moved(2, "a", True), Moved(2, "b", True)]
     later = AT + timedelta(hours=1)
-    assert memberships.move(wide(p1=(True, True)), [1], later) == [Moved(1, "b", True)]
+    assert memberships.move(changes((1, "b", "entered"), (2, "a", "left")), later) == [
+        Moved(1, "b", True),
+        Moved(2, "a", False),
+    ]
     assert memberships.since(1, "a") == MICROS
     assert memberships.since(1, "b") == MICROS + 3_600_000_000
+    assert memberships.since(2, "a") is None
     assert memberships.since(3, "a") is None
+    assert (memberships.ids("a").tolist(), memberships.ids("b").tolist()) == ([1], [2, 1])
 
 
-def test_whoever_is_asked_about_and_absent_is_in_nothing() -> None:
+def test_of_segments_that_are_no_longer_nothing_is_kept() -> None:
     memberships = Memberships.of_rows([(1, "a", 5), (2, "b", 6), (3, "gone", 7)], ("a", "b"))
-    assert memberships.move(wide(p2=(False, True)), [1, 2], AT) == [Moved(1, "a", False)]
-    assert memberships.move(wide(), None, AT) == [Moved(2, "b", False)]
-    assert memberships.rows() == []
+    assert sorted(memberships.rows()) == [(1, "a", 5), (2, "b", 6)]
 
 
 def test_merged_since_the_earlier_instant() -> None:

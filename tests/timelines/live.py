@@ -14,11 +14,9 @@ from typing import Any
 
 from facette.clock import Moment
 from facette.definitions import model
-from facette.definitions.language import tree
 from facette.definitions.project import Definitions, define
-from facette.live.engine import Recomputing
+from facette.live.recomputing import Recomputing
 from facette.run import run
-from facette.segments.evaluation import rule_row
 from facette.sources.log import Log, open_log
 from facette.sources.record import Record as Logged
 from facette.sources.record import encode, instant_text
@@ -94,11 +92,15 @@ class Live:
         assert self.stream is not None
         worker = self.stream.worker
         names = self._names()
-        wide = worker.engine.memberships(Moment(at, self.definitions.project.time_zone), None)
+        exact = Recomputing(worker.definitions, worker.knowledge)
+        moment = Moment(at, self.definitions.project.time_zone)
+        wide = exact.memberships(moment, None).sort_by("profile_id")
         people = frozenset(names[profile_id] for profile_id in wide["profile_id"].to_pylist())
         now = worker.memberships.members()
+        assert now == {name: set(wide.filter(wide[name])["profile_id"].to_pylist()) for name in now}
+        assert worker.engine.wide().sort_by("profile_id").equals(wide)
         members = {segment: frozenset(names[profile_id] for profile_id in ids) for segment, ids in now.items()}
-        return Found(people, members, self._values(at, names), self._changes(now, names))
+        return Found(people, members, self._values(exact, moment, names), self._changes(now, names))
 
     def _names(self) -> dict[int, str]:
         assert self.stream is not None
@@ -130,16 +132,11 @@ class Live:
         went = {(names[one], segment, "left") for segment, ids in now.items() for one in before[segment] - ids}
         return frozenset(came | went)  # type: ignore[arg-type]
 
-    def _values(self, at: datetime, names: dict[int, str]) -> dict[str, dict[str, Any]]:
-        assert self.stream is not None
-        engine = self.stream.worker.engine
-        assert isinstance(engine, Recomputing)
-        asked = tree.Checked(tree.And(()), {}, frozenset(self.definitions.features), frozenset())
-        known = engine._known(Moment(at, self.definitions.project.time_zone), None)
-        rows = rule_row(known, self.definitions, [asked]).to_pyarrow().to_pylist()
-        engine.knowledge.let_go()
+    def _values(self, exact: Recomputing, moment: Moment, names: dict[int, str]) -> dict[str, dict[str, Any]]:
+        rows = exact.columns(self.definitions.features, moment, None).to_pylist()
         return {
-            feature: {names[row["profile_id"]]: row[feature] for row in rows} for feature in self.definitions.features
+            feature: {names[row["profile_id"]]: row[feature] for row in rows if row["is_counted"]}
+            for feature in self.definitions.features
         }
 
 

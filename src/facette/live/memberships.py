@@ -1,13 +1,16 @@
-"""Who is in which segment since when, in memory: one instant per profile and segment, compared and changed in bulk."""
+"""Who is in which segment since when, in memory: one instant per profile and segment, changed in bulk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+
+from facette.live.columnar.columns import Array
+from facette.live.columnar.index import Index, extended
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = np.iinfo(np.int64).min
@@ -28,18 +31,18 @@ class Memberships:
 
     def __init__(self, segments: Sequence[str]) -> None:
         self.segments = tuple(segments)
-        self._row: dict[int, int] = {}
-        self._since = np.full((len(self.segments), 1024), NEVER)
+        self._index = Index()
+        self._since = [np.empty(0, np.int64) for _ in self.segments]
 
     @classmethod
     def of_table(cls, table: pa.Table, segments: Sequence[str]) -> Memberships:
         """From ``member_since``: profile_id, one instant per segment; segments that it lacks are empty."""
         made = cls(segments)
-        rows = made._rows(table["profile_id"].to_pylist())
-        for place, name in enumerate(made.segments):
+        rows = made._rows(table["profile_id"].to_numpy())
+        for since, name in zip(made._since, made.segments, strict=True):
             if name in table.column_names:
                 column = table[name].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
-                made._since[place, rows] = column.fill_null(NEVER).to_numpy()
+                since[rows] = column.fill_null(NEVER).to_numpy()
         return made
 
     @classmethod
@@ -47,26 +50,33 @@ class Memberships:
         """From (profile_id, segment, since); of segments that there are no longer nothing is kept."""
         made = cls(segments)
         place = {name: number for number, name in enumerate(made.segments)}
-        known = [(profile_id, place[name], since) for profile_id, name, since in rows if name in place]
-        at = made._rows([profile_id for profile_id, _, _ in known])
-        made._since[[number for _, number, _ in known], at] = [since for _, _, since in known]
+        told = [(profile_id, place[name], when) for profile_id, name, when in rows if name in place]
+        ids, places, since = np.array(told, np.int64).reshape(-1, 3).T
+        at = made._rows(np.ascontiguousarray(ids))
+        for number, of in enumerate(made._since):
+            meant = places == number
+            of[at[meant]] = since[meant]
         return made
 
-    def rows(self, whose: Iterable[int] | None = None) -> list[tuple[int, str, int]]:
+    def rows(self, whose: Collection[int] | None = None) -> list[tuple[int, str, int]]:
         """(profile_id, segment, since) of every member, or of those among some profiles."""
-        ids = np.fromiter(self._row.keys() if whose is None else [one for one in whose if one in self._row], np.int64)
-        at = np.arange(len(ids)) if whose is None else self._rows(ids.tolist())
-        since = self._since[:, at]
-        places, found = np.nonzero(since != NEVER)
-        told = zip(ids[found].tolist(), places.tolist(), since[places, found].tolist(), strict=True)
-        return [(profile_id, self.segments[place], when) for profile_id, place, when in told]
+        at = np.arange(len(self._index)) if whose is None else self._index.find(np.fromiter(whose, np.int64))
+        at = at[at >= 0]
+        found = []
+        for name, of in zip(self.segments, self._since, strict=True):
+            members = at[of[at] != NEVER]
+            ids, since = self._index.keys[members].tolist(), of[members].tolist()
+            found += [(profile_id, name, when) for profile_id, when in zip(ids, since, strict=True)]
+        return found
+
+    def ids(self, segment: str) -> Array:
+        """The profile ids of the members of a segment."""
+        since = self._since[self.segments.index(segment)][: len(self._index)]
+        return self._index.keys[since != NEVER]
 
     def members(self) -> dict[str, set[int]]:
         """Segment → profile ids."""
-        found: dict[str, set[int]] = {name: set() for name in self.segments}
-        for profile_id, segment, _ in self.rows():
-            found[segment].add(profile_id)
-        return found
+        return {name: set(self.ids(name).tolist()) for name in self.segments}
 
     def follow(self, moved: Mapping[int, int]) -> Memberships:
         """The same under other profile ids; where two become one it is a member since the earlier instant."""
@@ -79,49 +89,45 @@ class Memberships:
     def merge(self, merged: Mapping[int, int]) -> None:
         """Give those of merged profiles to what they became part of."""
         for old, new in merged.items():
-            if old in self._row:
-                [target, source] = self._rows([new, old])
-                before, given = self._since[:, target], self._since[:, source]
-                both = np.where((before != NEVER) & (given != NEVER), np.minimum(before, given), 0)
-                one = np.where(before != NEVER, before, given)
-                self._since[:, target] = np.where(both != 0, both, one)
-                self._since[:, source] = NEVER
+            if self._index.find(np.array([old], np.int64))[0] >= 0:
+                target, source = self._rows(np.array([new, old], np.int64))
+                for since in self._since:
+                    of_both = [each for each in (since[target], since[source]) if each != NEVER]
+                    since[target], since[source] = min(of_both, default=NEVER), NEVER
 
-    def move(self, wide: pa.Table, whose: Iterable[int] | None, now: datetime) -> list[Moved]:
-        """Take over what is true now; who moved.
+    def move(self, changes: pa.Table, now: datetime) -> list[Moved]:
+        """Take over what changed; who moved, by profile and in the order of segments.
 
-        wide  : profile_id, one boolean per segment
-        whose : the profiles that it is about, None for everybody; those of them that it lacks are in no segment
+        changes : profile_id, segment, change ("entered" | "left"), the last two as dictionaries
         """
-        present = wide["profile_id"].to_pylist()
-        absent = (self._row.keys() if whose is None else set(whose)) - set(present)
-        order = [*present, *sorted(absent)]
-        rows = self._rows(order)
-        moved: list[Moved] = []
+        names, codes = _codes(changes["segment"])
+        words, kinds = _codes(changes["change"])
+        ids = changes["profile_id"].to_numpy()
+        places = np.array([self.segments.index(name) for name in names], np.int64)[codes]
+        is_member = np.array([word == "entered" for word in words], np.bool_)[kinds]
+        rows = self._rows(ids)
         instant = (now - EPOCH) // timedelta(microseconds=1)
-        for place, name in enumerate(self.segments):
-            is_member = np.zeros(len(order), bool)
-            is_member[: len(present)] = wide[name].to_numpy(zero_copy_only=False)
-            was_member = self._since[place, rows] != NEVER
-            for at in np.flatnonzero(is_member != was_member).tolist():
-                moved.append(Moved(order[at], name, bool(is_member[at])))
-            entered, left = is_member & ~was_member, was_member & ~is_member
-            self._since[place, rows[entered]] = instant
-            self._since[place, rows[left]] = NEVER
-        return sorted(moved, key=lambda one: (one.profile_id, self.segments.index(one.segment)))
+        for place in np.unique(places):
+            meant = places == place
+            self._since[place][rows[meant]] = np.where(is_member[meant], instant, NEVER)
+        order = np.lexsort((places, ids))
+        told = zip(ids[order].tolist(), places[order].tolist(), is_member[order].tolist(), strict=True)
+        return [Moved(profile_id, self.segments[place], entered) for profile_id, place, entered in told]
 
     def since(self, profile_id: int, segment: str) -> int | None:
         """Since when somebody is a member, in microseconds; None for who is not."""
-        row = self._row.get(profile_id)
-        found = NEVER if row is None else int(self._since[self.segments.index(segment), row])
+        (row,) = self._index.find(np.array([profile_id], np.int64))
+        found = NEVER if row < 0 else int(self._since[self.segments.index(segment)][row])
         return None if found == NEVER else found
 
-    def _rows(self, ids: Sequence[int]) -> np.ndarray:
+    def _rows(self, ids: Array) -> Array:
         """The rows of profiles, new ones for those that have none."""
-        for profile_id in ids:
-            self._row.setdefault(profile_id, len(self._row))
-        room = self._since.shape[1]
-        if len(self._row) > room:
-            more = np.full((len(self.segments), max(len(self._row), 2 * room) - room), NEVER)
-            self._since = np.concatenate([self._since, more], axis=1)
-        return np.fromiter((self._row[profile_id] for profile_id in ids), np.int64, len(ids))
+        rows = self._index.add(ids)
+        self._since = [extended(since, len(self._index), NEVER) for since in self._since]
+        return rows
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[list[str], Array]:
+    """The texts of a column's dictionary, and the place there of each value."""
+    array = column.combine_chunks()
+    return array.dictionary.to_pylist(), array.indices.to_numpy()

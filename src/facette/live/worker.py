@@ -15,7 +15,7 @@ from facette.clock import Moment
 from facette.definitions.project import Definitions
 from facette.errors import RunError
 from facette.live.changes import Change, Positions, What, Why, namer
-from facette.live.engine import Engine, Recomputing
+from facette.live.keeping import Keeping
 from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
 from facette.live.memberships import Memberships, Moved
 from facette.live.records import NOTHING, Raw
@@ -40,7 +40,7 @@ class Worker:
 
     known: Known
     knowledge: Knowledge
-    engine: Engine
+    engine: Keeping
     memberships: Memberships
     pending: list[Due]
     torn: frozenset[int] = frozenset()
@@ -79,17 +79,14 @@ class Worker:
         now = max(now, self.known.as_of)
         moment = Moment(now, self.knowledge.snapshot.zone)
         arrived = self.knowledge.absorb(raw.tables, now)
-        self.engine.arrived(arrived)
         self._await(arrived, now)
         told = self._merges(arrived.merged)
         ripe = self._ripe(now)
         is_redefined = self.known.definitions != self.fingerprint
-        whose = None if is_redefined or self._is_rolling(moment) else arrived.touched | ripe
-        if whose is not None and not whose and positions == self.positions:
+        if not (is_redefined or arrived.touched or ripe or self._is_rolling(moment) or positions != self.positions):
             return []
-        moved: list[Moved] = []
-        if whose is None or whose:
-            moved = self.memberships.move(self.engine.memberships(moment, whose), whose, now)
+        self.engine.take_in(arrived, ripe, moment)
+        moved = self.memberships.move(self.engine.moves(is_everybody=is_redefined), now)
         otherwise: Why = "definition" if is_redefined else "time"
         known = replace(
             self.known,
@@ -122,7 +119,7 @@ class Worker:
         self._define(definitions)
         self.knowledge.definitions = definitions
         self.memberships = Memberships.of_rows(self.memberships.rows(), tuple(definitions.rules))
-        self.engine = self._engine()
+        self.engine = self._engine(self.known.as_of)
         return self.roll(now)
 
     def rebase(self, snapshot: Snapshot, now: datetime) -> list[Change]:
@@ -151,8 +148,8 @@ class Worker:
         if before is not None and hasattr(self, "knowledge"):
             self.knowledge.close()
         self.knowledge, self.memberships = knowledge, memberships
-        self.engine = self._engine()
-        moved = memberships.move(self.engine.memberships(Moment(now, snapshot.zone), None), None, now)
+        self.engine = self._engine(now)
+        moved = memberships.move(self.engine.moves(is_everybody=True), now)
         self.known = Known(
             snapshot.run,
             self.fingerprint,
@@ -181,13 +178,14 @@ class Worker:
         )
         self.memberships = Memberships.of_rows(self.state.members(), tuple(self.definitions.rules))
         self.pending = self.knowledge.due(known.as_of)
-        self.engine = self._engine()
+        self.engine = self._engine(known.as_of)
 
     def _define(self, definitions: Definitions) -> None:
         self.definitions, self.fingerprint = definitions, _fingerprint(definitions)
 
-    def _engine(self) -> Engine:
-        return Recomputing(self.definitions, self.knowledge)
+    def _engine(self, now: datetime) -> Keeping:
+        moment = Moment(now, self.knowledge.snapshot.zone)
+        return Keeping(self.definitions, self.knowledge, self.memberships, moment)
 
     def _await(self, arrived: Arrived, now: datetime) -> None:
         """Remember what begins to count later."""
@@ -287,9 +285,8 @@ def _told(
 def _events_of(profiles: set[int], arrived: Arrived) -> dict[int, tuple[str, ...]]:
     """Profile → the ids of its events that arrived, of some profiles."""
     found: dict[int, list[str]] = {}
-    if arrived.owners is not None:
-        pairs = zip(arrived.owners["profile_id"].to_pylist(), arrived.owners["event_id"].to_pylist(), strict=True)
-        for profile_id, event_id in pairs:
+    for table in arrived.owned.values():
+        for profile_id, event_id in zip(table["profile_id"].to_pylist(), table["event_id"].to_pylist(), strict=True):
             if profile_id in profiles:
                 found.setdefault(profile_id, []).append(event_id)
     return {profile_id: tuple(sorted(events)) for profile_id, events in found.items()}

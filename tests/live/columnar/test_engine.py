@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +16,6 @@ from facette.definitions.language.vocabulary import Event, Property, SegmentName
 from facette.errors import RunError
 from facette.features.table import FeaturePlan
 from facette.live.columnar.engine import Engine
-from facette.live.columnar.saved import restore, save
 
 PARIS = ZoneInfo("Europe/Paris")
 NAMES = Vocabulary(
@@ -159,20 +157,11 @@ def test_texts_that_come_later_are_asked_too() -> None:
         assert {one for one in found if one[1] == "big"} == told
 
 
-def test_what_was_saved_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def test_who_was_a_member_before_does_not_enter_again() -> None:
     live = engine("03-10T12:00")
     live.put(people(ANN, BOB))
-    live.apply(orders((ANN, "03-10T11:00"), (BOB, "03-10T12:03")))
-    live.changes()
-    save(live, tmp_path / "live.npz", {"positions": [3, 4]})
-    again = engine("01-01T00:00")
-    assert restore(again, tmp_path / "live.npz") == {"positions": [3, 4]}
-    assert again.moment == live.moment
-    assert changes(again, None) == set()
-    assert changes(again, again.roll(moment("03-10T12:03"))) == {(BOB, "recent", "entered")}
-    other = engine("01-01T00:00", {"recent": "DID order IN THE LAST 3 DAYS"})
-    with pytest.raises(RunError, match="another version"):
-        restore(other, tmp_path / "live.npz")
+    live.remember({"local": np.array([ANN, EVE])})
+    assert changes(live, None) == {(EVE, "local", "left")}
 
 
 def test_time_does_not_go_back() -> None:

@@ -4,5 +4,5 @@ columns, index                   : what everything is made of
 printer, features                : rules and features as one program over columns
 states, sums, extremes, sets     : the state of each kind of aggregate; aggregates says which one has which
 kept, kinds                      : events that time may still move, and all states over one kind of event
-people, engine, saved            : profiles, the whole, and the whole in a file
+people, engine                   : profiles, and the whole
 """

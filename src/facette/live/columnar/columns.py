@@ -6,7 +6,6 @@ codes of a dictionary that grows. What an unknown value has in its place means n
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,16 +60,6 @@ class Texts:
 
     def __len__(self) -> int:
         return len(self.texts)
-
-    def array(self) -> Array:
-        """All texts, as the bytes of a JSON list."""
-        return np.frombuffer(json.dumps(self.texts[1:]).encode(), np.uint8)
-
-    def restore(self, array: Array) -> None:
-        """The texts of which :meth:`array` was made, with the same codes."""
-        self.__init__()  # type: ignore[misc]
-        for text in json.loads(array.tobytes()):
-            self.code(text)
 
     def code(self, text: str) -> int:
         """The code of a text, a new one where it has none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,7 +16,7 @@ from facette.features.partials import by_event
 from facette.features.table import FeaturePlan
 from facette.live.columnar.columns import EPOCH, Array, Column
 from facette.live.columnar.features import program_of
-from facette.live.columnar.kinds import EventState, unkept, within
+from facette.live.columnar.kinds import EventState, unkept
 from facette.live.columnar.people import People
 from facette.live.columnar.states import different
 
@@ -58,7 +57,6 @@ class Engine:
     ) -> None:
         self.moment = moment
         self.segments = (*rules,)
-        self.meaning = _meaning(plan, rules, events, profiles)
         self.unkept = unkept(plan.aggregates)
         self._program = program_of(plan, rules, cuts)
         kept = {name: aggregate for name, aggregate in plan.aggregates.items() if name not in self.unkept}
@@ -174,6 +172,18 @@ class Engine:
         self.people.merge(gone, into)
         return np.unique(into)
 
+    def remember(self, members: Mapping[str, Array]) -> None:
+        """Who is in which segment already, before :meth:`changes` is first asked.
+
+        members : segment → profile ids
+        """
+        for place, segment in enumerate(self.segments):
+            if segment in members:
+                rows = self.people.rows(members[segment])
+                self._grow()
+                word, bit = divmod(place, 64)
+                self._bits[rows, word] |= np.uint64(1) << np.uint64(bit)
+
     def _grow(self) -> None:
         n = self.people.room
         if len(self._bits) < n:
@@ -270,31 +280,6 @@ class Engine:
         if row is None:
             return ()
         return tuple(self.segments[place] for place in np.flatnonzero(_unpacked(self._bits[row])))
-
-    # ── as arrays ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def arrays(self) -> dict[str, Array]:
-        """All that it holds, by name; see :mod:`facette.live.columnar.saved`."""
-        found = {"bits": self._bits} | {f"people/{part}": array for part, array in self.people.arrays().items()}
-        for event, state in self.states.items():
-            found |= {f"events/{event}/{part}": array for part, array in state.arrays().items()}
-        return found
-
-    def restore(self, arrays: Mapping[str, Array], moment: Moment) -> None:
-        """What an engine of the same definitions had at a moment."""
-        self.moment, self._bits = moment, arrays["bits"]
-        self.people.restore(within(arrays, "people/"))
-        for event, state in self.states.items():
-            state.restore(within(arrays, f"events/{event}/"))
-
-
-def _meaning(
-    plan: FeaturePlan, rules: Mapping[str, tree.Checked], events: Mapping[str, pa.Schema], profiles: pa.Schema
-) -> str:
-    """Equal for engines whose arrays mean the same."""
-    schemas = [(name, str(schema.remove_metadata())) for name, schema in sorted(events.items())]
-    told = [sorted(plan.aggregates), [*rules], schemas, str(profiles.remove_metadata())]
-    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def _unpacked(bits: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from facette.clock import Moment
-from facette.live.columnar.columns import LONGEST_OF_FIXED, Array, Column, Texts, column_of, days, encoded
+from facette.live.columnar.columns import Array, Column, Texts, column_of, days, encoded
 from facette.live.columnar.states import Events, Simple, ends
 
 
@@ -135,11 +135,6 @@ class Ranked(Simple):
         value, at = column_of(parts["value"], self.texts), column_of(parts["at"])
         known = np.broadcast_to(at.is_known, len(rows))
         self._offer(*(array[known] for array in (rows, value.values, at.values, encoded(parts["id"]))))
-
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        super().restore(arrays)
-        if self.ids.dtype.itemsize > LONGEST_OF_FIXED:
-            self.ids = self.ids.astype(object)
 
     def value(self, rows: Array, moment: Moment) -> Column:
         return Column(self.found[rows], self.at[rows] != self.none, self.texts)

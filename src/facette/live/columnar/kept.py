@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facette.live.columnar.columns import Array, Column, Texts, joined
+from facette.live.columnar.columns import Array, Column, joined
 
 BLOCK = 1 << 18
 """Events in a block: about as many as come on one day."""
@@ -118,30 +118,6 @@ class Kept:
                 left = Block()
                 left.add(rows[stay], {name: column[stay] for name, column in columns.items()})
                 self.blocks.append(left)
-
-    def arrays(self) -> dict[str, Array]:
-        """All that it holds, by name."""
-        found = {}
-        for number, block in enumerate(self.blocks):
-            rows, columns = block.whole()
-            found[f"{number}/rows"] = rows
-            for name, column in columns.items():
-                found[f"{number}/values/{name}"] = column.values
-                if column.known is not None:
-                    found[f"{number}/known/{name}"] = column.known
-        return found
-
-    def restore(self, arrays: Mapping[str, Array], texts: Mapping[str, Texts]) -> None:
-        """The events that had these arrays."""
-        self.blocks = []
-        for number in range(sum(name.endswith("/rows") for name in arrays)):
-            block = Block()
-            columns = {
-                name: Column(arrays[f"{number}/values/{name}"], arrays.get(f"{number}/known/{name}"), texts.get(name))
-                for name in self.names
-            }
-            block.add(arrays[f"{number}/rows"], columns)
-            self.blocks.append(block)
 
     def forget(self, before: Mapping[str, int]) -> None:
         """Drop the blocks whose every event is before the day and before the instant from which events are needed."""

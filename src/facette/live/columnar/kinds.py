@@ -59,10 +59,11 @@ class EventState:
 
     aggregates : column → aggregate, none of them :func:`unkept`
     schema     : of the events: profile_id, event_id, at, known_at, day, hour, weekday, source, properties
+    reads      : the columns that events must have
     """
 
     def __init__(self, aggregates: Mapping[str, tree.Aggregate], schema: pa.Schema) -> None:
-        self.aggregates = dict(aggregates)
+        self.aggregates, self.schema = dict(aggregates), schema
         self.texts = {field.name: Texts() for field in schema if is_text(field.type) and field.name != "event_id"}
         dtypes = {field.name: dtype_of(field.type) for field in schema}
         self.states: dict[str, State] = {
@@ -78,10 +79,10 @@ class EventState:
         self._windows = tuple(dict.fromkeys(kind.window for kind in moving if kind.window))
         self._kept = Kept([column for kind in moving for column in self._reads(kind)])
         self._waiting: list[Picked] = []
-        self._reading = {*self._conditions.reads, "at", "day", "known_at"}
+        self.reads = {*self._conditions.reads, "at", "day", "known_at"}
         for kind in self._kinds:
-            self._reading |= self._reads(kind)
-        self._reading &= {*schema.names}
+            self.reads |= self._reads(kind)
+        self.reads &= {*schema.names}
 
     def __len__(self) -> int:
         """How many events are kept."""
@@ -115,7 +116,7 @@ class EventState:
         rows    : the profile's row of each
         returns : the rows of the profiles whose state may have changed
         """
-        columns = {name: self._column(name, events[name]) for name in self._reading}
+        columns = {name: self._column(name, events[name]) for name in self.reads}
         picked = Picked(rows, columns)
         seen = _visible(picked, moment)
         if not seen.all():
@@ -130,17 +131,21 @@ class EventState:
         return column_of(array, self.texts.get(name))
 
     def load(self, partials: pa.Table, rows: Array) -> None:
-        """Take in the partials of profiles, except those that :meth:`load_events` makes."""
-        for kind, names in self._kinds.items():
-            if not self._is_all_kept(kind):
-                for name in names:
-                    prefix = f"{name}__"
-                    parts = [column for column in partials.column_names if column.startswith(prefix)]
-                    self.states[name].load({part.removeprefix(prefix): partials[part] for part in parts}, rows)
+        """Take in the partials of profiles, of those aggregates in ``loaded`` that they are of."""
+        for name in self.loaded:
+            prefix = f"{name}__"
+            parts = [column for column in partials.column_names if column.startswith(prefix)]
+            if parts:
+                self.states[name].load({part.removeprefix(prefix): partials[part] for part in parts}, rows)
+
+    @property
+    def loaded(self) -> list[str]:
+        """The aggregates whose partials are needed: others are made by :meth:`load_events`."""
+        return [name for kind, names in self._kinds.items() if not self._is_all_kept(kind) for name in names]
 
     def load_events(self, events: pa.Table, rows: Array, moment: Moment) -> None:
         """Take in events that the partials count already, as far as these are not kept; and those not visible yet."""
-        picked = Picked(rows, {name: self._column(name, events[name]) for name in self._reading})
+        picked = Picked(rows, {name: self._column(name, events[name]) for name in self.reads})
         seen = _visible(picked, moment)
         if not seen.all():
             self._waiting.append(picked.where(~seen))
@@ -154,7 +159,7 @@ class EventState:
         """Give events to the states of some kinds (None: all), and keep those that time may still move."""
         if not len(events):
             return
-        columns = {name: events[name] for name in self._reading}
+        columns = {name: events[name] for name in self.reads}
         found = self._conditions.run({name: columns[name] for name in self._conditions.reads}, moment)
         columns |= {name: Column(np.broadcast_to(condition, len(events))) for name, condition in found.items()}
         events = Picked(events.rows, columns)
@@ -199,7 +204,7 @@ class EventState:
                 self._waiting.append(events.where(~seen))
             ripe = events.where(seen) if seen.any() else Picked(NOBODY, {})
             if len(ripe):
-                columns = {name: ripe[name] for name in self._reading}
+                columns = {name: ripe[name] for name in self.reads}
                 self._take_in(Picked(canonical(ripe.rows), columns), now)
                 touched.append(canonical(ripe.rows))
         if self._windows:
@@ -280,35 +285,6 @@ class EventState:
             others = events.where(~np.isin(canonical(events.rows), rows))
             if len(others):
                 self._waiting.append(others)
-
-    # ── as arrays ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def arrays(self) -> dict[str, Array]:
-        """All that it holds, by name; see :mod:`facette.live.columnar.saved`."""
-        found = {f"texts/{name}": texts.array() for name, texts in self.texts.items()}
-        for name, state in self.states.items():
-            found |= {f"states/{name}/{part}": array for part, array in state.arrays().items()}
-        found |= {f"kept/{part}": array for part, array in self._kept.arrays().items()}
-        waiting = Kept([*self._reading])
-        for events in self._waiting:
-            waiting.add(events)
-        return found | {f"waiting/{part}": array for part, array in waiting.arrays().items()}
-
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        """The states that had these arrays."""
-        for name, texts in self.texts.items():
-            texts.restore(arrays[f"texts/{name}"])
-        for name, state in self.states.items():
-            state.restore(within(arrays, f"states/{name}/"))
-        self._kept.restore(within(arrays, "kept/"), self.texts)
-        waiting = Kept([*self._reading])
-        waiting.restore(within(arrays, "waiting/"), self.texts)
-        self._waiting = [Picked(rows, columns) for rows, columns in waiting.events()]
-
-
-def within(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    """The arrays whose names begin so, by the rest of their names."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _visible(events: Picked, moment: Moment) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
@@ -99,21 +99,3 @@ class People:
         moved[gone] = into
         self._into = moved[self._into]
         self.is_counted[gone] = False
-
-    def arrays(self) -> dict[str, Array]:
-        """All that it holds, by name; see :mod:`facette.live.columnar.saved`."""
-        found = {"ids": self.ids, "into": self._into, "is_counted": self.is_counted}
-        for name, (values, known, texts) in self._columns.items():
-            found |= {f"values/{name}": values, f"known/{name}": known}
-            found |= {} if texts is None else {f"texts/{name}": texts.array()}
-        return found
-
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        """The profiles that had these arrays."""
-        self._index = Index()
-        self._index.add(arrays["ids"])
-        self._into, self.is_counted = arrays["into"], arrays["is_counted"]
-        for name, (_, _, texts) in self._columns.items():
-            self._columns[name] = (arrays[f"values/{name}"], arrays[f"known/{name}"], texts)
-            if texts is not None:
-                texts.restore(arrays[f"texts/{name}"])

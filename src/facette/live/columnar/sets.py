@@ -121,13 +121,3 @@ class Distinct(Simple):
 
     def value(self, rows: Array, moment: Moment) -> Column:
         return Column(self.n[rows].astype(np.int64))
-
-    def arrays(self) -> dict[str, Array]:
-        n = len(self._pairs)
-        return super().arrays() | {"pairs": self._pairs.keys, "times": self._times[:n], "values": self._values.keys}
-
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        self.n, self._times = arrays["n"], arrays["times"]
-        self._pairs, self._values = Index(), Index()
-        self._pairs.add(arrays["pairs"])
-        self._values.add(arrays["values"])

@@ -55,12 +55,6 @@ class State(Protocol):
     def value(self, rows: Array, moment: Moment) -> Column:
         """The aggregate of some profiles."""
 
-    def arrays(self) -> dict[str, Array]:
-        """All that it holds, by name."""
-
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        """The state that had these arrays."""
-
 
 class Simple:
     """A state whose arrays have one element for each profile, with a value that stands for no event.
@@ -88,13 +82,6 @@ class Simple:
     def clear(self, rows: Array) -> None:
         for name, value in self.empty.items():
             getattr(self, name)[rows] = value
-
-    def arrays(self) -> dict[str, Array]:
-        return {name: getattr(self, name) for name in self.empty}
-
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        for name, array in arrays.items():
-            setattr(self, name, array)
 
 
 def different(rows: Array) -> Array:

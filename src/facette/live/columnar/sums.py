@@ -139,14 +139,6 @@ class Total(Simple):
         exact = np.where(np.abs(total) < WHOLE, np.rint(total), total)  # so that the mean is rounded once
         return Column(exact / (np.maximum(n, 1) * 1e6), n > 0)
 
-    def arrays(self) -> dict[str, Array]:
-        found = super().arrays() | {"bound": np.array([self._bound], np.uint64)}
-        return found if self.high is None else found | {"high": self.high}
-
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        super().restore(arrays)
-        self._bound = int(arrays["bound"][0])
-
 
 def millionths(values: Array) -> tuple[Array, Array]:
     """Numbers in whole millionths, half of one away from zero, and which of them fit in 12 digits before the point."""

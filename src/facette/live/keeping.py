@@ -1,0 +1,232 @@
+"""Who is in which segment, kept up to date in memory: a columnar engine that starts from the published snapshot.
+
+Partials and the events that time may still move are those of the snapshot; what came after it is taken in as it comes.
+What the columns do not keep is computed by the functions of a run, for the profiles concerned.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Collection, Mapping
+
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+
+from facette.clock import CLOCK_UNITS, Moment
+from facette.definitions.language import tree
+from facette.definitions.project import Definitions
+from facette.features.aggregates import algebra
+from facette.features.partials import by_event, prepare
+from facette.features.table import FeaturePlan, feature_plan, needed
+from facette.live.columnar.columns import Array
+from facette.live.columnar.engine import Engine
+from facette.live.columnar.features import program_of
+from facette.live.columnar.kinds import unkept
+from facette.live.columnar.states import different
+from facette.live.knowledge import Arrived, Knowledge
+from facette.live.memberships import Memberships
+from facette.live.recomputing import Recomputing
+from facette.segments.evaluation import columns_of, events_scanned
+from facette.warehouse.compiler import instant, visible
+
+
+class Keeping:
+    """Evaluates all rules for those to whom something happened.
+
+    It holds what follows from the knowledge at a moment, and the memberships that it is given at the start; both change
+    by what it is told only.
+    """
+
+    def __init__(
+        self, definitions: Definitions, knowledge: Knowledge, memberships: Memberships, moment: Moment
+    ) -> None:
+        self.knowledge = knowledge
+        self.plan = needed(feature_plan(definitions), columns_of(definitions.rules.values()), is_fitted=True)
+        self._exact = Recomputing(definitions, knowledge)
+        self._given = Given(definitions, self.plan, knowledge.snapshot.cuts)
+        self._touched: list[Array] = []
+        everybody = self._exact.columns(self._given.names, moment, None)
+        self.engine = self._engine(definitions, everybody.schema, moment)
+        self._load()
+        self._follow(self._merged_since())
+        self._make_anew(self._parted())
+        came = ((kind, knowledge.live_events(kind)) for kind in self.engine.states)
+        self.engine.apply(self._as_published({kind: table for kind, table in came if table is not None}), moment)
+        self.engine.put(everybody)
+        self.engine.remember({segment: memberships.ids(segment) for segment in self.engine.segments})
+
+    # ── what comes in, what comes out ───────────────────────────────────────────────────────────────────────────────
+
+    def take_in(self, arrived: Arrived, ripe: Collection[int], moment: Moment) -> None:
+        """Let time pass until a moment, and take in what came, which the knowledge has already.
+
+        ripe : profiles of which something begins to count
+        """
+        before = self.engine.moment
+        self._follow(arrived.merged)
+        self._touched.append(self.engine.roll(moment))
+        profiles = arrived.renewed.union(ripe)
+        if arrived.split:
+            again = arrived.touched - arrived.merged.keys()
+            profiles |= again
+            self._make_anew(again)
+        else:
+            self._touched.append(self.engine.apply(self._as_published(arrived.owned)))
+        if self._given.is_aging(before, moment):
+            self._put(None, moment)
+        else:
+            profiles |= self._given.concerned(arrived.owned)
+            self._put(profiles - arrived.merged.keys(), moment)
+
+    def moves(self, *, is_everybody: bool = False) -> pa.Table:
+        """Who entered and who left which segment since this was last asked: schema CHANGES of the columnar engine.
+
+        is_everybody : evaluate everybody, not only those to whom something happened
+        """
+        rows = None if is_everybody else different(np.concatenate([*self._touched, np.empty(0, np.intp)]))
+        self._touched.clear()
+        return self.engine.changes(rows)
+
+    def wide(self) -> pa.Table:
+        """profile_id, one boolean per segment, of everybody who counts, evaluated now."""
+        return self.engine.wide()
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _engine(self, definitions: Definitions, profiles: pa.Schema, moment: Moment) -> Engine:
+        """Empty, at the moment of the snapshot, or at this one if that lies ahead."""
+        snapshot = self.knowledge.snapshot
+        kinds = by_event(self.plan.aggregates)
+        return Engine(
+            self.plan,
+            definitions.rules,
+            snapshot.cuts,
+            events={kind: self.knowledge.published_events(kind).schema().to_pyarrow() for kind in kinds},
+            profiles=profiles,
+            moment=snapshot.moment if snapshot.moment.as_of <= moment.as_of else moment,
+        )
+
+    def _load(self) -> None:
+        """What the snapshot has: partials, under their ids of then, and events."""
+        snapshot = self.knowledge.snapshot
+        for kind, state in self.engine.states.items():
+            events = self.knowledge.published_events(kind)
+            table = self.knowledge.published(f"partials_{kind}")
+            there: list[str] = []
+            if table is not None and self.engine.moment == snapshot.moment:
+                there = [name for name in state.loaded if {*_states(self.plan, name)} <= {*table.columns}]
+                parts = [column for name in there for column in _states(self.plan, name)]
+                self.engine.load({kind: table.select("profile_id", *parts).to_pyarrow()}, {})
+            lacking = {name: self.plan.aggregates[name] for name in state.loaded if name not in there}
+            if lacking:
+                self.engine.load({kind: prepare(events, lacking, self.engine.moment).to_pyarrow()}, {})
+            if not snapshot.pending_from and self.engine.needs(kind) == (None, None):
+                continue  # nothing is needed, and all that there is is visible
+            self.engine.load({}, {kind: self._needed(kind, events)})
+
+    def _needed(self, kind: str, events: ir.Table) -> pa.Table:
+        """Those of some events that time may still move, or that are not visible yet; the columns that are read."""
+        day, at = self.engine.needs(kind)
+        conditions = [~visible(events, self.engine.moment)]
+        conditions += [] if day is None else [events.day >= day]
+        conditions += [] if at is None else [events["at"] >= instant(at)]
+        found = events.filter(functools.reduce(operator.or_, conditions))
+        return found.select("profile_id", *sorted(self.engine.states[kind].reads)).to_pyarrow()
+
+    def _as_published(self, events: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+        """Events that came live, of kinds that are kept; the columns that are read, of the types of published ones."""
+        found = {}
+        for kind, state in self.engine.states.items():
+            if kind in events:
+                names = ["profile_id", *sorted(state.reads)]
+                schema = pa.schema([state.schema.field(name) for name in names])
+                found[kind] = events[kind].select(names).cast(schema)
+        return found
+
+    def _follow(self, merged: Mapping[int, int]) -> None:
+        if merged:
+            pairs = {"old_id": pa.array(merged.keys(), pa.int64()), "new_id": pa.array(merged.values(), pa.int64())}
+            self._touched.append(self.engine.merge(pa.table(pairs)))
+
+    def _merged_since(self) -> dict[int, int]:
+        """The merges since the snapshot."""
+        then = self._published_merges()
+        return {old: new for old, new in self.knowledge.merged.items() if old not in then}
+
+    def _parted(self) -> set[int]:
+        """The profiles of which the snapshot's partials do not hold, since what it had merged is no longer."""
+        merged = self.knowledge.merged
+        found: set[int] = set()
+        for old, new in self._published_merges().items():
+            now, then = merged.get(old, old), merged.get(new, new)
+            found |= {now, then} if now != then else set()
+        return found
+
+    def _published_merges(self) -> dict[int, int]:
+        table = self.knowledge.published("merged")
+        if table is None:
+            return {}
+        rows = table.to_pyarrow()
+        return dict(zip(rows["old_id"].to_pylist(), rows["new_id"].to_pylist(), strict=True))
+
+    def _make_anew(self, profiles: Collection[int]) -> None:
+        """Make the state of some profiles from all their events."""
+        if not profiles:
+            return
+        partials, events = {}, {}
+        try:
+            whose = self.knowledge.whose(profiles)
+            for kind, state in self.engine.states.items():
+                own = self.knowledge.events(kind, whose)
+                loaded = {name: self.plan.aggregates[name] for name in state.loaded}
+                if loaded:
+                    partials[kind] = prepare(own, loaded, self.engine.moment).to_pyarrow()
+                events[kind] = self._needed(kind, own)
+        finally:
+            self.knowledge.let_go()
+        ids = np.array(sorted(profiles), np.int64)
+        self._touched.append(self.engine.replace(ids, partials, events))
+
+    def _put(self, profiles: Collection[int] | None, moment: Moment) -> None:
+        """Give the engine what it does not find out itself; whoever is no longer does not count."""
+        if profiles is not None and not profiles:
+            return
+        found = self._exact.columns(self._given.names, moment, profiles)
+        self._touched.append(self.engine.put(found))
+        gone = sorted({*(profiles or ())}.difference(found["profile_id"].to_pylist()))
+        if gone:
+            told = {"profile_id": pa.array(gone, pa.int64()), "is_counted": pa.repeat(pa.scalar(False), len(gone))}
+            self._touched.append(self.engine.put(pa.table(told)))
+
+
+class Given:
+    """What the columnar engine does not find out itself, but is given: traits, what is not kept, outputs of models.
+
+    names : the columns
+    """
+
+    def __init__(self, definitions: Definitions, plan: FeaturePlan, cuts: Mapping[str, tuple[float, ...]]) -> None:
+        away = {name: plan.aggregates[name] for name in unkept(plan.aggregates)}
+        read = {*program_of(plan, definitions.rules, cuts).reads}
+        self.names = tuple(sorted(read - (plan.aggregates.keys() - away.keys())))
+        inputs = {name for item in definitions.project.models if item.name in read for name in item.features}
+        computed = {**away, **needed(feature_plan(definitions), inputs, is_fitted=True).aggregates}
+        self._kinds = events_scanned(FeaturePlan(computed, (), {}))
+        self._units = {unit for _, unit in tree.durations([*computed.values()])}
+        self._is_daily = bool(self._units) or any(item.function == "recency" for item in computed.values())
+
+    def concerned(self, events: Mapping[str, pa.Table]) -> set[int]:
+        """The profiles for which some events may change what is given."""
+        return {one for kind in self._kinds & events.keys() for one in events[kind]["profile_id"].to_pylist()}
+
+    def is_aging(self, before: Moment, now: Moment) -> bool:
+        """Whether time alone may have changed what is given."""
+        is_stepwise = bool(self._units & {*CLOCK_UNITS})
+        return (self._is_daily and before.today != now.today) or (is_stepwise and before.step != now.step)
+
+
+def _states(plan: FeaturePlan, name: str) -> list[str]:
+    """The columns of an aggregate's partials."""
+    return [f"{name}__{suffix}" for suffix in algebra(plan.aggregates[name]).prepare]
