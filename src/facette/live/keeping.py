@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Collection, Mapping
+from datetime import date
 
 import ibis.expr.types as ir
 import numpy as np
@@ -18,7 +19,7 @@ from facette.clock import CLOCK_UNITS, Moment
 from facette.definitions.language import tree
 from facette.definitions.project import Definitions
 from facette.features.aggregates import algebra
-from facette.features.partials import by_event, prepare
+from facette.features.partials import prepare
 from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.live.columnar.columns import Array
 from facette.live.columnar.engine import Engine
@@ -52,7 +53,7 @@ class Keeping:
         self._load()
         self._follow(self._merged_since())
         self._make_anew(self._parted())
-        came = ((kind, knowledge.live_events(kind)) for kind in self.engine.states)
+        came = ((kind, knowledge.live_events(kind)) for kind in self.engine.reads)
         self.engine.apply(self._as_published({kind: table for kind, table in came if table is not None}), moment)
         self.engine.put(everybody)
         self.engine.remember({segment: memberships.ids(segment) for segment in self.engine.segments})
@@ -98,12 +99,13 @@ class Keeping:
     def _engine(self, definitions: Definitions, profiles: pa.Schema, moment: Moment) -> Engine:
         """Empty, at the moment of the snapshot, or at this one if that lies ahead."""
         snapshot = self.knowledge.snapshot
-        kinds = by_event(self.plan.aggregates)
+        kinds = events_scanned(self.plan)
+        self._schemas = {kind: self.knowledge.published_events(kind).schema().to_pyarrow() for kind in kinds}
         return Engine(
             self.plan,
             definitions.rules,
             snapshot.cuts,
-            events={kind: self.knowledge.published_events(kind).schema().to_pyarrow() for kind in kinds},
+            events=self._schemas,
             profiles=profiles,
             moment=snapshot.moment if snapshot.moment.as_of <= moment.as_of else moment,
         )
@@ -112,7 +114,6 @@ class Keeping:
         """What the snapshot has: partials, under their ids of then, and events."""
         snapshot = self.knowledge.snapshot
         for kind, state in self.engine.states.items():
-            events = self.knowledge.published_events(kind)
             table = self.knowledge.published(f"partials_{kind}")
             there: list[str] = []
             if table is not None and self.engine.moment == snapshot.moment:
@@ -121,10 +122,11 @@ class Keeping:
                 self.engine.load({kind: table.select("profile_id", *parts).to_pyarrow()}, {})
             lacking = {name: self.plan.aggregates[name] for name in state.loaded if name not in there}
             if lacking:
+                events = self.knowledge.published_events(kind)
                 self.engine.load({kind: prepare(events, lacking, self.engine.moment).to_pyarrow()}, {})
-            if not snapshot.pending_from and self.engine.needs(kind) == (None, None):
-                continue  # nothing is needed, and all that there is is visible
-            self.engine.load({}, {kind: self._needed(kind, events)})
+        for kind in self.engine.reads:
+            if snapshot.pending_from or self.engine.needs(kind) != (None, None):  # else all are visible, none is needed
+                self.engine.load({}, {kind: self._needed(kind, self.knowledge.published_events(kind))})
 
     def _needed(self, kind: str, events: ir.Table) -> pa.Table:
         """Those of some events that time may still move, or that are not visible yet; the columns that are read."""
@@ -132,16 +134,16 @@ class Keeping:
         conditions = [~visible(events, self.engine.moment)]
         conditions += [] if day is None else [events.day >= day]
         conditions += [] if at is None else [events["at"] >= instant(at)]
-        found = events.filter(functools.reduce(operator.or_, conditions))
-        return found.select("profile_id", *sorted(self.engine.states[kind].reads)).to_pyarrow()
+        found = events if day == date.min else events.filter(functools.reduce(operator.or_, conditions))
+        return found.select("profile_id", *sorted(self.engine.reads[kind])).to_pyarrow()
 
     def _as_published(self, events: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
         """Events that came live, of kinds that are kept; the columns that are read, of the types of published ones."""
         found = {}
-        for kind, state in self.engine.states.items():
+        for kind, reads in self.engine.reads.items():
             if kind in events:
-                names = ["profile_id", *sorted(state.reads)]
-                schema = pa.schema([state.schema.field(name) for name in names])
+                names = ["profile_id", *sorted(reads)]
+                schema = pa.schema([self._schemas[kind].field(name) for name in names])
                 found[kind] = events[kind].select(names).cast(schema)
         return found
 
@@ -178,10 +180,11 @@ class Keeping:
         partials, events = {}, {}
         try:
             whose = self.knowledge.whose(profiles)
-            for kind, state in self.engine.states.items():
+            for kind in self.engine.reads:
                 own = self.knowledge.events(kind, whose)
-                loaded = {name: self.plan.aggregates[name] for name in state.loaded}
-                if loaded:
+                names = self.engine.states[kind].loaded if kind in self.engine.states else []
+                if names:
+                    loaded = {name: self.plan.aggregates[name] for name in names}
                     partials[kind] = prepare(own, loaded, self.engine.moment).to_pyarrow()
                 events[kind] = self._needed(kind, own)
         finally:

@@ -179,18 +179,47 @@ def test_it_says_what_it_does_not_keep_and_asks_for_it() -> None:
     }
     checked = {name: check_rule(rule, NAMES) for name, rule in rules.items()}
     plan = FeaturePlan({name: item for rule in checked.values() for name, item in rule.aggregates.items()}, (), {})
-    with pytest.raises(RunError, match="is not given order_count_"):
+    with pytest.raises(RunError, match="is not given order_mode_shop_"):
         Engine(plan, checked, {}, events={"order": ORDERS}, profiles=PROFILES, moment=moment("03-10T12:00"))
-    names = {name: next(iter(rule.aggregates)) for name, rule in checked.items()}
-    kinds = {"usual": pa.string(), "again": pa.int64(), "fresh": pa.int64()}
-    schema = PROFILES
-    for name, kind in kinds.items():
-        schema = schema.append(pa.field(names[name], kind))
+    (usual,) = checked["usual"].aggregates
+    schema = PROFILES.append(pa.field(usual, pa.string()))
     live = Engine(plan, checked, {}, events={"order": ORDERS}, profiles=schema, moment=moment("03-10T12:00"))
-    assert {*live.unkept} == {names[name] for name in kinds}
-    given = {names["usual"]: ["PORT"], names["again"]: [1], names["fresh"]: [0]}
-    rows = live.put(pa.table({"profile_id": [ANN], "is_counted": [True], **given}))
-    assert changes(live, rows) == {(ANN, "usual", "entered"), (ANN, "again", "entered")}
+    assert {*live.unkept} == {usual}
+    rows = live.put(pa.table({"profile_id": [ANN], "is_counted": [True], usual: ["PORT"]}))
+    assert changes(live, rows) == {(ANN, "usual", "entered")}
+
+
+SEQUENCES = {
+    "again": "DID order THEN order WITHIN 1 HOUR",
+    "alone": "DID order THEN NOT order WITHIN 2 DAYS",
+    "fresh": "DID order WHERE at < 3 days",
+}
+
+
+def test_sequences_and_what_grows_old() -> None:
+    live = engine("03-10T12:00", SEQUENCES | {"kept": "DID order"})
+    live.put(people(ANN, BOB))
+    entered = {(ANN, "fresh", "entered"), (ANN, "kept", "entered")}
+    assert changes(live, live.apply(orders((ANN, "03-10T11:00")))) == entered
+    assert changes(live, live.apply(orders((ANN, "03-10T10:00"), known="03-10T12:30"))) == set()
+    assert changes(live, live.roll(moment("03-10T12:30"))) == {(ANN, "again", "entered")}
+    assert changes(live, live.roll(moment("03-12T23:59"))) == set()
+    assert changes(live, live.roll(moment("03-13T00:00"))) == {(ANN, "alone", "entered"), (ANN, "fresh", "left")}
+    assert changes(live, live.apply(orders((BOB, "03-12T08:00"), (BOB, "03-12T09:00")))) >= {(BOB, "again", "entered")}
+    live.changes(live.replace(np.array([BOB]), {}, orders((BOB, "03-12T08:00"))))
+    assert live.segments_of(BOB) == ("fresh",)
+
+
+def test_who_turns_out_to_be_one_has_done_one_thing_after_the_other() -> None:
+    live = engine("03-10T12:00", SEQUENCES)
+    live.put(people(ANN, BOB))
+    live.changes(live.apply(orders((ANN, "03-10T11:00"), (BOB, "03-10T11:30"))))
+    live.changes(live.apply(orders((BOB, "03-10T12:30"))))
+    assert changes(live, live.merge(pa.table({"old_id": [BOB], "new_id": [ANN]}))) == {(ANN, "again", "entered")}
+    assert live.segments_of(BOB) == live.segments_of(ANN)
+    later = moment("03-10T12:30")
+    assert changes(live, live.roll(later)) == set()
+    assert changes(live, live.apply(orders((EVE, "03-10T12:00")))) == set()
 
 
 def test_a_profile_is_made_anew_from_its_events() -> None:

@@ -16,7 +16,8 @@ from facette.features.partials import by_event
 from facette.features.table import FeaturePlan
 from facette.live.columnar.columns import EPOCH, Array, Column
 from facette.live.columnar.features import program_of
-from facette.live.columnar.kinds import EventState, unkept
+from facette.live.columnar.histories import Histories
+from facette.live.columnar.kinds import EventState, remade, unkept
 from facette.live.columnar.people import People
 from facette.live.columnar.states import different
 
@@ -59,13 +60,24 @@ class Engine:
         self.segments = (*rules,)
         self.unkept = unkept(plan.aggregates)
         self._program = program_of(plan, rules, cuts)
-        kept = {name: aggregate for name, aggregate in plan.aggregates.items() if name not in self.unkept}
+        anew = remade(plan.aggregates)
+        others = self.unkept.keys() | anew.keys()
+        kept = {name: aggregate for name, aggregate in plan.aggregates.items() if name not in others}
         self.states = {event: EventState(group, events[event]) for event, group in by_event(kept).items()}
+        self.histories = Histories(anew, events)
         self._owner = {name: event for event, state in self.states.items() for name in state.aggregates}
-        self.people = People(profiles, {*self._program.reads} - self._owner.keys())
+        self.people = People(profiles, {*self._program.reads} - self._owner.keys() - anew.keys())
         self._bits = np.zeros((0, -(-len(rules) // 64)), np.uint64)
         units = {unit for _, unit in tree.durations([checked.rule for checked in rules.values()])}
         self._is_stepwise = bool(units & {*CLOCK_UNITS})
+
+    @property
+    def reads(self) -> dict[str, set[str]]:
+        """Event → the columns that its events must have, besides profile_id; of the kinds that matter."""
+        found = {event: {*state.reads} for event, state in self.states.items()}
+        for event, columns in self.histories.reads.items():
+            found[event] = found.get(event, set()) | columns
+        return found
 
     # ── what comes in ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -91,6 +103,9 @@ class Engine:
             self._grow()
             if event in self.states:
                 touched.append(self.states[event].apply(table, rows, self.moment))
+            if event in self.histories.reads:
+                self.histories.add(event, table, rows, self.moment)
+                touched.append(rows)
         return self._together(touched)
 
     def roll(self, moment: Moment) -> Array:
@@ -106,6 +121,7 @@ class Engine:
                 remedy="Load the published snapshot again.",
             )
         touched = [state.roll(before, moment, self.people.canonical) for state in self.states.values()]
+        touched.append(self.histories.roll(before, moment, self.people.canonical))
         if before.today != moment.today or (self._is_stepwise and before.step != moment.step):
             return np.arange(len(self.people))
         return self._together(touched)
@@ -125,17 +141,22 @@ class Engine:
                 self.states[event].load(table, rows)
                 touched.append(rows)
         for event, table in events.items():
+            rows = self.people.rows(table["profile_id"].to_numpy())
+            self._grow()
             if event in self.states:
-                rows = self.people.rows(table["profile_id"].to_numpy())
-                self._grow()
                 self.states[event].load_events(table, rows, self.moment)
-                touched.append(rows)
+            if event in self.histories.reads:
+                self.histories.add(event, table, rows, self.moment)
+            touched.append(rows)
         return self._together(touched)
 
     def needs(self, event: str) -> tuple[date | None, datetime | None]:
         """What of the events of a kind :meth:`load` needs: those of this day or later, and those of this instant or
-        later (None: none on that account); besides these, those that are not visible yet.
+        later (None: none on that account); besides these, those that are not visible yet. Where all are needed, the day
+        is the first of the calendar.
         """
+        if event in self.histories.reads:
+            return date.min, None
         needed = self.states[event].needed_from(self.moment) if event in self.states else {}
         day, at = needed.get("day"), needed.get("at")
         return (
@@ -154,6 +175,7 @@ class Engine:
         own = self.people.separate(profile_ids)
         for state in self.states.values():
             state.forget(np.union1d(before, own), self.people.canonical)
+        self.histories.remove(np.union1d(before, own))
         return np.union1d(own, self.load(partials, events))
 
     def merge(self, merged: pa.Table) -> Array:
@@ -167,6 +189,7 @@ class Engine:
         self._grow()
         for state in self.states.values():
             state.merge(gone, into)
+        self.histories.merge(gone, into)
         np.bitwise_or.at(self._bits, into, self._bits[gone])
         self._bits[gone] = 0
         self.people.merge(gone, into)
@@ -192,6 +215,7 @@ class Engine:
             self._bits = longer
             for state in self.states.values():
                 state.grow(n)
+            self.histories.grow(n)
 
     def _together(self, touched: list[Array]) -> Array:
         """Different rows, ascending."""
@@ -260,12 +284,15 @@ class Engine:
 
     def evaluate(self, rows: Array) -> dict[str, Any]:
         """Every feature and segment of some profiles; see :meth:`facette.live.columnar.printer.Program.run`."""
+        self.histories.refresh(self.moment)
         columns = {name: self._column(name, rows) for name in self._program.reads}
         return self._program.run(columns, self.moment)
 
     def _column(self, name: str, rows: Array) -> Column:
         if name in self._owner:
             return self.states[self._owner[name]].states[name].value(rows, self.moment)
+        if name in self.histories.states:
+            return self.histories.states[name].value(rows, self.moment)
         return self.people.column(name)[rows]
 
     def members(self, segment: str) -> Array:

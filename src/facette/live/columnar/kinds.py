@@ -24,16 +24,24 @@ NOBODY = np.empty(0, np.intp)
 
 
 def unkept(aggregates: Mapping[str, tree.Aggregate]) -> dict[str, str]:
-    """The aggregates that are not kept here, and why; whoever needs them reads all of a person's events."""
-    found = {}
-    for name, aggregate in aggregates.items():
-        if aggregate.function == "mode":
-            found[name] = "the most frequent value needs all events of the window"
-        elif _has_sequence(aggregate.where):
-            found[name] = "a new event can change what came of earlier ones"
-        elif tree.durations(aggregate.where):
-            found[name] = "the condition on its events changes as time passes"
-    return found
+    """The aggregates that are not kept, and why; whoever needs them reads all of a person's events."""
+    return {
+        name: "the most frequent value needs all events of the window"
+        for name, aggregate in aggregates.items()
+        if aggregate.function == "mode"
+    }
+
+
+def remade(aggregates: Mapping[str, tree.Aggregate]) -> dict[str, tree.Aggregate]:
+    """Those that are kept by making them anew from all of a person's events.
+
+    A new event can change what came of earlier ones, or a condition on events changes as time passes.
+    """
+    return {
+        name: aggregate
+        for name, aggregate in aggregates.items()
+        if aggregate.function != "mode" and (_has_sequence(aggregate.where) or tree.durations(aggregate.where))
+    }
 
 
 def _has_sequence(rule: tree.Rule | None) -> bool:
@@ -57,13 +65,13 @@ class Kind:
 class EventState:
     """The states of aggregates over one kind of event, as of the moment of the last call.
 
-    aggregates : column → aggregate, none of them :func:`unkept`
+    aggregates : column → aggregate, none of them :func:`unkept` or :func:`remade`
     schema     : of the events: profile_id, event_id, at, known_at, day, hour, weekday, source, properties
     reads      : the columns that events must have
     """
 
     def __init__(self, aggregates: Mapping[str, tree.Aggregate], schema: pa.Schema) -> None:
-        self.aggregates, self.schema = dict(aggregates), schema
+        self.aggregates = dict(aggregates)
         self.texts = {field.name: Texts() for field in schema if is_text(field.type) and field.name != "event_id"}
         dtypes = {field.name: dtype_of(field.type) for field in schema}
         self.states: dict[str, State] = {

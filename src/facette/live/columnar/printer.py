@@ -326,9 +326,9 @@ def interval(window: tree.Window | None, moment: Moment) -> Interval:
         case None:
             return EARLIEST, LATEST
         case tree.InTheLast(amount, unit):
-            return _ago(amount, unit, moment), LATEST
+            return ago(amount, unit, moment), LATEST
         case tree.Earlier(amount, after, unit):
-            return _ago(amount + after, unit, moment), _ago(after, unit, moment)
+            return ago(amount + after, unit, moment), ago(after, unit, moment)
         case tree.Since(day):
             return days(day_of(day, moment)), LATEST
         case tree.Before(day):
@@ -338,7 +338,7 @@ def interval(window: tree.Window | None, moment: Moment) -> Interval:
     raise TypeError(f"not a window: {window!r}")
 
 
-def _ago(amount: int, unit: tree.Unit, moment: Moment) -> int:
+def ago(amount: int, unit: str, moment: Moment) -> int:
     if unit in CALENDAR_UNITS:
         return days(moment.day_ago(amount, unit))
     return microseconds(moment.step_ago(amount, unit))
@@ -364,7 +364,7 @@ def _start_of(day: int, moment: Moment) -> int:
 def _followed(rule: tree.Followed, moment: Moment) -> Callable[[Column, Column, Column, Column], Any]:
     """Whether the next event comes in time; or whether it does not, and time is over."""
     amount, unit = rule.delay.amount, rule.delay.unit
-    limit = _ago(amount, unit, moment)
+    limit = ago(amount, unit, moment)
 
     def followed(at: Column, day: Column, next_at: Column, next_day: Column) -> Any:
         if unit in CALENDAR_UNITS:
