@@ -68,7 +68,7 @@ class Keeping:
         before = self.engine.moment
         self._follow(arrived.merged)
         self._touched.append(self.engine.roll(moment))
-        profiles = arrived.renewed.union(ripe)
+        profiles = arrived.changed.union(ripe)
         if arrived.split:
             again = arrived.touched - arrived.merged.keys()
             profiles |= again

@@ -59,7 +59,7 @@ class Arrived:
     followed   : what became of :attr:`Knowledge.merged`: profile → what it is part of now, None if it is one again
     due        : what of it begins to count later
     owned      : kind → the same events with their profile_id
-    renewed    : those of the profiles concerned whose records or identifiers changed, so that their traits may have
+    changed    : those of the profiles concerned whose records or identifiers changed, so that their traits may have
     """
 
     events: Mapping[str, pa.Table] = field(default_factory=dict)
@@ -459,7 +459,7 @@ class Knowledge:
         return parts + ([self._live.table(name)] if name in self._live else [])
 
 
-def _renewed(
+def _changed(
     before: pa.Table, now: pa.Table, records: Mapping[str, pa.Table], kinds: Iterable[model.Identifier]
 ) -> frozenset[int]:
     """The profiles of which an identity is not as it was, and those of records."""

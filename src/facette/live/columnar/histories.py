@@ -232,7 +232,7 @@ def _next_columns(
 
 
 def _groups_of(rows: Array, own: Picked, others: _Others, following: tree.Next) -> Array:
-    """A number for each of the events and of the others: equal for one profile, and for one value where that matters."""
+    """A number for each of the events and of the others: of one profile, and of one value where that must be equal."""
     if following.on is None or following.other is None:
         return rows
     values = np.concatenate(
