@@ -22,6 +22,7 @@ class Recomputing:
     def __init__(self, definitions: Definitions, knowledge: Knowledge) -> None:
         self.definitions, self.knowledge = definitions, knowledge
         self.fitted = knowledge.fitted()
+        self.given = {item.name for item in definitions.project.identifiers} | definitions.traits.keys()
 
     def memberships(self, moment: Moment, whose: Collection[int] | None) -> pa.Table:
         """profile_id, one boolean per segment, of those who count; of everybody where nobody is named."""
@@ -38,12 +39,13 @@ class Recomputing:
         names : traits, identifiers, features, outputs of models, and names of the definitions' aggregates
         whose : the profiles asked about; None for everybody
         """
+        fixed = [name for name in names if name in self.given]
+        if whose is not None and fixed == [*names]:
+            return self.knowledge.profiles_of(whose, moment).select(["profile_id", "is_counted", *names])
         try:
             known = self._known(moment, whose)
-            found = known.profiles.select(
-                "profile_id", "is_counted", *(name for name in names if name in known.profiles.columns)
-            )
-            made = [name for name in names if name not in found.columns]
+            found = known.profiles.select("profile_id", "is_counted", *fixed)
+            made = [name for name in names if name not in fixed]
             if made:
                 of_row = rule_row(known, self.definitions, [self._asking(made)]).select("profile_id", *made)
                 found = found.left_join(of_row, "profile_id").select("profile_id", "is_counted", *names)
@@ -57,10 +59,14 @@ class Recomputing:
         return tree.Checked(tree.And(()), aggregates, frozenset(names) - aggregates.keys(), frozenset())
 
     def _known(self, moment: Moment, whose: Collection[int] | None) -> Known:
-        asked = None if whose is None else self.knowledge.whose(whose)
+        if whose is None:
+            asked, profiles = None, self.knowledge.profiles(moment)
+        else:
+            profiles = self.knowledge.keep(self.knowledge.profiles_of(whose, moment))
+            asked = self.knowledge.whose(whose)
         return Known(
             moment,
-            self.knowledge.profiles(moment, asked),
+            profiles,
             partial(self._events, asked, {}),
             self.fitted,
             self.knowledge.keep,
