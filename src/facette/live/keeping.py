@@ -75,11 +75,8 @@ class Keeping:
             self._make_anew(again)
         else:
             self._touched.append(self.engine.apply(self._as_published(arrived.owned)))
-        if self._given.is_aging(before, moment):
-            self._put(None, moment)
-        else:
-            profiles |= self._given.concerned(arrived.owned)
-            self._put(profiles - arrived.merged.keys(), moment)
+        profiles |= self._given.concerned(arrived.owned)
+        self._put(profiles - arrived.merged.keys(), moment, is_everybody=self._given.is_aging(before, moment))
 
     def moves(self, *, is_everybody: bool = False) -> pa.Table:
         """Who entered and who left which segment since this was last asked: schema CHANGES of the columnar engine.
@@ -192,13 +189,16 @@ class Keeping:
         ids = np.array(sorted(profiles), np.int64)
         self._touched.append(self.engine.replace(ids, partials, events))
 
-    def _put(self, profiles: Collection[int] | None, moment: Moment) -> None:
-        """Give the engine what it does not find out itself; whoever is no longer does not count."""
-        if profiles is not None and not profiles:
+    def _put(self, profiles: Collection[int], moment: Moment, *, is_everybody: bool = False) -> None:
+        """Give the engine what it does not find out itself of some profiles, or of everybody.
+
+        Whoever of the profiles is no longer does not count.
+        """
+        if not profiles and not is_everybody:
             return
-        found = self._exact.columns(self._given.names, moment, profiles)
+        found = self._exact.columns(self._given.names, moment, None if is_everybody else profiles)
         self._touched.append(self.engine.put(found))
-        gone = sorted({*(profiles or ())}.difference(found["profile_id"].to_pylist()))
+        gone = sorted({*profiles}.difference(found["profile_id"].to_pylist()))
         if gone:
             told = {"profile_id": pa.array(gone, pa.int64()), "is_counted": pa.repeat(pa.scalar(False), len(gone))}
             self._touched.append(self.engine.put(pa.table(told)))
