@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from facette.clock import Moment
 from facette.definitions.project import load
 from facette.live.recomputing import Recomputing
 from facette.run import run
+from facette.sources.record import Record, encode, instant_text
 from facette.stream import Stream
 from tests.live.projects import NOW, PROJECT, append, random_records, write_project
 from tests.run.projects import Silent, edit
@@ -21,7 +22,8 @@ KEPT = """
   - {name: dear, label: {en: Dear}, rule: MAX(amount) OF purchase IN THE LAST 10 DAYS >= 20}
   - {name: lately, label: {en: Lately}, rule: RECENCY OF purchase < 5}
   - {name: dropped, label: {en: Dropped}, rule: DID purchase THEN NOT visit WITHIN 3 DAYS}
-  - {name: aged, label: {en: Aged}, rule: DID purchase WHERE at > 12 days}
+  - {name: aged, label: {en: Aged}, rule: DID visit WHERE at > 12 days}
+  - {name: again, label: {en: Again}, rule: DID purchase THEN purchase WITHIN 5 DAYS}
   - {name: rest, label: {en: Rest}, rule: NOT regular AND NOT dear}
 """
 GIVEN = """
@@ -39,6 +41,25 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 PAUSES = (timedelta(0), MINUTE, 5 * MINUTE, 3 * timedelta(hours=1), DAY, 6 * DAY)
 
 
+def recent(rng: random.Random, until: datetime) -> list[bytes]:
+    """Some records of people of whom most are known, and visits and purchases of whom nothing else is new."""
+    told = [
+        Record(
+            message_id=f"p{rng.randrange(10**12)}",
+            kind=kind,  # type: ignore[arg-type]
+            event="purchase",
+            at=instant_text(until),
+            received_at=instant_text(until),
+            user_id=f"u{rng.randrange(20)}",
+            properties={"amount": rng.choice((5, 60))},
+            protocol="segment",
+            source="site",
+        )
+        for kind in ("page", "page", "track", "track", "track")
+    ]
+    return [*random_records(rng, 4, n_people=30, until=until), *map(encode, told)]
+
+
 def as_a_run_would(stream: Stream) -> None:
     """Compare who is where by the worker, and by its engine for everybody, with what a run would say."""
     worker = stream.worker
@@ -54,19 +75,21 @@ def test_after_every_step(rules: str, tmp_path: Path) -> None:
     rng = random.Random(3)
     project = write_project(tmp_path)
     (project / "facette.yml").write_text(PROJECT.rstrip() + rules, encoding="utf-8")
-    append(project, random_records(rng, 60, n_people=8))
+    append(project, random_records(rng, 200, n_people=25))
     run(load(project), Silent(), as_of=NOW)
     now = NOW
     stream = Stream(load(project), now)
-    for pause in (*PAUSES, *rng.choices(PAUSES, k=3)):
-        now += pause
-        append(project, random_records(rng, 6, n_people=12, until=now + rng.choice((0, 2)) * MINUTE))
+    for pause in PAUSES:
+        stream.step(now := now + pause)
+        as_a_run_would(stream)
+        append(project, recent(rng, now + rng.choice((0, 2)) * MINUTE))
         stream.step(now)
         as_a_run_would(stream)
         if rng.random() < 0.3:
             stream.close()
             stream = Stream(load(project), now)
             as_a_run_would(stream)
+    assert {change.segment for _, change in stream.state.changes()} >= {*stream.worker.memberships.segments[6:]}
     stream.close()
 
 
@@ -90,11 +113,11 @@ def test_other_windows_than_those_of_the_run(tmp_path: Path) -> None:
 
 def test_a_clock_behind_the_published_run(tmp_path: Path) -> None:
     project = write_project(tmp_path)
-    append(project, random_records(random.Random(8), 60, n_people=8))
-    run(load(project), Silent(), as_of=NOW + 2 * DAY)
+    append(project, random_records(random.Random(8), 60, n_people=8, until=NOW + 20 * DAY))
+    run(load(project), Silent(), as_of=NOW + 20 * DAY)
     append(project, random_records(random.Random(9), 6, n_people=8))
     with Stream(load(project), NOW) as stream:
         as_a_run_would(stream)
-        for days in (0, 1, 3):
+        for days in (0, 1, 30):
             stream.step(NOW + days * DAY)
             as_a_run_would(stream)
