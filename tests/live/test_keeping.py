@@ -21,12 +21,12 @@ KEPT = """
   - {name: regular, label: {en: Regular}, rule: DISTINCT(day) OF visit IN THE LAST 20 DAYS >= 2}
   - {name: dear, label: {en: Dear}, rule: MAX(amount) OF purchase IN THE LAST 10 DAYS >= 20}
   - {name: lately, label: {en: Lately}, rule: RECENCY OF purchase < 5}
-  - {name: dropped, label: {en: Dropped}, rule: DID purchase THEN NOT visit WITHIN 3 DAYS}
   - {name: aged, label: {en: Aged}, rule: DID visit WHERE at > 12 days}
   - {name: again, label: {en: Again}, rule: DID purchase THEN purchase WITHIN 5 DAYS}
   - {name: rest, label: {en: Rest}, rule: NOT regular AND NOT dear}
 """
 GIVEN = """
+  - {name: dropped, label: {en: Dropped}, rule: DID purchase THEN NOT visit WITHIN 3 DAYS IN THE LAST 7 DAYS}
   - {name: usual, label: {en: Usual}, rule: MODE(amount) OF purchase IN THE LAST 30 DAYS < 20}
   - {name: first_group, label: {en: First group}, rule: ways = 1}
   - {name: upper, label: {en: Upper}, rule: rank = 2}

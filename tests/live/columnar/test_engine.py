@@ -210,6 +210,24 @@ def test_sequences_and_what_grows_old() -> None:
     assert live.segments_of(BOB) == ("fresh",)
 
 
+@pytest.mark.parametrize(
+    ("rule", "before", "enters", "leaves"),
+    [
+        ("DID order THEN NOT order WITHIN 2 DAYS", "03-12T23:59", "03-13T00:00", None),
+        ("DID order THEN NOT order WITHIN 30 MINUTES IN THE LAST 2 HOURS", "03-10T11:34", "03-10T11:35", "03-10T13:05"),
+        ("DID order WHERE at > 3 hours", "03-10T14:59", "03-10T15:00", None),
+    ],
+)
+def test_a_delay_is_over_without_an_event(rule: str, before: str, enters: str, leaves: str | None) -> None:
+    live = engine("03-10T11:00", {"over": rule})
+    live.put(people(ANN, BOB))
+    assert changes(live, live.apply(orders((ANN, "03-10T11:00")))) == set()
+    assert changes(live, live.roll(moment(before))) == set()
+    assert changes(live, live.roll(moment(enters))) == {(ANN, "over", "entered")}
+    if leaves:
+        assert changes(live, live.roll(moment(leaves))) == {(ANN, "over", "left")}
+
+
 def test_who_turns_out_to_be_one_has_done_one_thing_after_the_other() -> None:
     live = engine("03-10T12:00", SEQUENCES)
     live.put(people(ANN, BOB))
