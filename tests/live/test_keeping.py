@@ -68,6 +68,7 @@ def as_a_run_would(stream: Stream) -> None:
     assert worker.engine.wide().sort_by("profile_id").equals(wide)
     members = {name: set(wide.filter(wide[name])["profile_id"].to_pylist()) for name in worker.memberships.segments}
     assert worker.memberships.members() == members
+    assert sorted(stream.state.members()) == sorted(worker.memberships.rows())
 
 
 @pytest.mark.parametrize("rules", [KEPT, GIVEN], ids=["kept", "given"])

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from facette.live.memberships import EPOCH, Memberships, Moved
+from facette.live.columnar.columns import microseconds
+from facette.live.memberships import Memberships, Moved
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
-MICROS = (AT - EPOCH) // timedelta(microseconds=1)
+MICROS = microseconds(AT)
 
 
 def changes(*told: tuple[int, str, str]) -> pa.Table:

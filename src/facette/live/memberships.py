@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 
-from facette.live.columnar.columns import Array
+from facette.live.columnar.columns import Array, microseconds
 from facette.live.columnar.index import Index, extended
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = np.iinfo(np.int64).min
 """Stands where somebody is no member."""
 
@@ -106,7 +105,7 @@ class Memberships:
         places = np.array([self.segments.index(name) for name in names], np.int64)[codes]
         is_member = np.array([word == "entered" for word in words], np.bool_)[kinds]
         rows = self._rows(ids)
-        instant = (now - EPOCH) // timedelta(microseconds=1)
+        instant = microseconds(now)
         for place in np.unique(places):
             meant = places == place
             self._since[place][rows[meant]] = np.where(is_member[meant], instant, NEVER)

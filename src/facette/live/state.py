@@ -21,8 +21,8 @@ import pyarrow as pa
 
 from facette.errors import RunError
 from facette.live.changes import Change, Positions
+from facette.live.columnar.columns import EPOCH
 from facette.live.knowledge import Arrived
-from facette.live.memberships import EPOCH
 
 FOLDER = "live"
 SCHEMA = """
@@ -84,8 +84,9 @@ class Saved:
     arrived   : what came in
     merged    : every merge that still holds
     changes   : what is told
-    concerned : the profiles whose memberships are given; None where the state is made anew, with those of everybody
-    members   : (profile_id, segment, since) of theirs
+    concerned : the profiles of whom all memberships are given; None where the state is made anew, with everybody's
+    members   : (profile_id, segment, since) of theirs, and of others those that are new
+    left      : (profile_id, segment) of the memberships of others that are no longer
     segments  : those that there are now, where they may be others than before; members of others are forgotten
     """
 
@@ -96,6 +97,7 @@ class Saved:
     concerned: Collection[int] | None
     members: Sequence[tuple[int, str, int]]
     segments: Sequence[str] | None = None
+    left: Sequence[tuple[int, str]] = ()
 
 
 class State:
@@ -175,7 +177,8 @@ class State:
                     db.execute(emptied)
             else:
                 db.executemany("delete from members where profile_id = ?", [(one,) for one in step.concerned])
-            db.executemany("insert into members values (?, ?, ?)", step.members)
+            db.executemany("delete from members where profile_id = ? and segment = ?", step.left)
+            db.executemany("insert or replace into members values (?, ?, ?)", step.members)
             if step.segments is not None:
                 there = {name for (name,) in db.execute("select distinct segment from members")}
                 gone = [(name,) for name in there.difference(step.segments)]

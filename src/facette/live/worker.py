@@ -15,6 +15,7 @@ from facette.clock import Moment
 from facette.definitions.project import Definitions
 from facette.errors import RunError
 from facette.live.changes import Change, Positions, What, Why, namer
+from facette.live.columnar.columns import microseconds
 from facette.live.keeping import Keeping
 from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
 from facette.live.memberships import Memberships, Moved
@@ -97,10 +98,12 @@ class Worker:
             n_steps=self.known.n_steps + 1,
         )
         changes = _told(known, moved, told, arrived, otherwise)
-        concerned = {one.profile_id for one in moved} | {*arrived.merged, *arrived.merged.values()}
+        concerned = {*arrived.merged, *arrived.merged.values()}
         members = self.memberships.rows(concerned)
+        members += [(one.profile_id, one.segment, microseconds(now)) for one in moved if one.is_member]
+        left = [(one.profile_id, one.segment) for one in moved if not one.is_member]
         segments = self.memberships.segments if is_redefined else None
-        self.state.save(Saved(known, [arrived], self.knowledge.merged, changes, concerned, members, segments))
+        self.state.save(Saved(known, [arrived], self.knowledge.merged, changes, concerned, members, segments, left))
         self.known = known
         return changes
 
