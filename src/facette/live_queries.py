@@ -167,9 +167,9 @@ class Current:
             moment = Moment(worker.known.as_of, knowledge.snapshot.zone)
             with closing(Published(definitions, knowledge.snapshot)) as published:
                 kinds = published.kinds_behind(segment)
+            profile = knowledge.profiles_of([profile_id], moment)
             whose = knowledge.whose([profile_id])
             try:
-                profile = knowledge.profiles(moment, whose).to_pyarrow()
                 events = {kind: knowledge.events(kind, whose).to_pyarrow() for kind in kinds}
             finally:
                 knowledge.let_go()
