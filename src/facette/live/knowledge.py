@@ -58,8 +58,6 @@ class Arrived:
     split      : profiles that fell apart; whose the events that came live are was found out anew
     followed   : what became of :attr:`Knowledge.merged`: profile → what it is part of now, None if it is one again
     due        : what of it begins to count later
-    owned      : kind → the same events with their profile_id
-    changed    : those of the profiles concerned whose records or identifiers changed, so that their traits may have
     """
 
     events: Mapping[str, pa.Table] = field(default_factory=dict)
@@ -72,7 +70,6 @@ class Arrived:
     split: frozenset[int] = frozenset()
     followed: Mapping[int, int | None] = field(default_factory=dict)
     due: tuple[Due, ...] = ()
-    owners: pa.Table | None = None
     owned: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
@@ -168,7 +165,6 @@ class Knowledge:
         for kind, table in owned.items():
             self._live.append(f"events_{kind}", table)
         described = [self._describe(name, table, rows[f"records_{name}"]) for name, table in records.items()]
-        told = [table.select(["profile_id", "event_id"]) for table in owned.values()]
         return Arrived(
             events,
             records,
@@ -180,7 +176,6 @@ class Knowledge:
             found.split,
             followed,
             self._due_of(found.identities, tables, rows, owners, now),
-            pa.concat_tables(told) if told else None,
             owned,
         )
 
@@ -271,10 +266,8 @@ class Knowledge:
         assert events is not None
         return events if whose is None else self.keep(events)
 
-    def profiles(self, moment: Moment, whose: ir.Table | None = None) -> ir.Table:
-        """Profiles with the traits that were known at a moment; all, or those asked for."""
-        if whose is not None:
-            return self.keep(self.profiles_of(whose.to_pyarrow()["profile_id"].to_pylist(), moment))
+    def profiles(self, moment: Moment) -> ir.Table:
+        """All profiles with the traits that were known at a moment."""
         return self.keep(profiles_at(self._records(), self._table("identities"), self.project, moment))
 
     def profiles_of(self, ids: Collection[int], moment: Moment) -> pa.Table:
@@ -332,19 +325,6 @@ class Knowledge:
         """The events of a kind that came after the snapshot, under today's profile ids; None if there are none."""
         name = f"events_{kind}"
         return remap(self._live.table(name), _pairs(self.merged)).to_pyarrow() if name in self._live else None
-
-    def published(self, name: str) -> ir.Table | None:
-        """A table of the snapshot; of the profiles that were merged since, under their ids of then."""
-        return self._published(name) if self._is_published(name) else None
-
-    def published_events(self, kind: str) -> ir.Table:
-        """The published events of a kind under today's profile ids."""
-        return remap(self._published(f"events_{kind}"), _pairs(self.merged))
-
-    def live_events(self, kind: str) -> pa.Table | None:
-        """The events of a kind that came after the snapshot, under today's profile ids; None if there are none."""
-        name = f"live_events_{kind}"
-        return self._table(name).to_pyarrow() if name in self._live else None
 
     def schema(self, name: str) -> pa.Schema:
         """Of identities or links."""
@@ -457,23 +437,6 @@ class Knowledge:
         """What there is of a table of the snapshot: published, and live."""
         parts = [self._published(name)] if self._is_published(name) else []
         return parts + ([self._live.table(name)] if name in self._live else [])
-
-
-def _changed(
-    before: pa.Table, now: pa.Table, records: Mapping[str, pa.Table], kinds: Iterable[model.Identifier]
-) -> frozenset[int]:
-    """The profiles of which an identity is not as it was, and those of records."""
-    columns = ("kind", "value", "profile_id", "known_from")
-    was, known = (set(zip(*(table[name].to_pylist() for name in columns), strict=True)) for table in (before, now))
-    told = {
-        (kind.name, value)
-        for table in records.values()
-        for kind in kinds
-        if f"id_{kind.name}" in table.column_names
-        for value in table[f"id_{kind.name}"].to_pylist()
-    }
-    changed = {profile_id for _, _, profile_id, _ in was ^ known}
-    return frozenset(changed | {profile_id for kind, value, profile_id, _ in known if (kind, value) in told})
 
 
 REPLACED = {
