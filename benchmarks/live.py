@@ -1,11 +1,15 @@
 """How many records the live worker takes in a second, and how long a step takes, on a published run of many profiles.
 
-python benchmarks/live.py [--profiles 100000] [--records 20000] [--batch 1000] [--json]
+python benchmarks/live.py [--profiles 100000] [--records 100000] [--batch 2000] [--rules 50] [--json]
 
 The log holds three records for each profile (an identification, a visit, a purchase), which a run publishes; then
-`--records` more come, of known and new people, and the worker takes them in steps of `--batch`, a transaction each.
-Printed are the seconds of the run, of the worker's start on it, of its start after it was stopped, of rolling everybody
-over midnight, and records per second and milliseconds of steps. Times are of a clock: the machine should be quiet.
+`--records` more come, and the worker takes them in steps of `--batch`, a transaction each. They are visits of ten
+records within a minute (pages, now and then a purchase, at times an identification), many visits at the same time; one
+in twenty is of somebody new. Of the rules ten are about windows of days and two are sequences, whatever their number.
+
+Printed are the seconds of the run, of the worker's start on it, of its start after it was stopped, of rolling
+everybody over midnight, records per second, milliseconds of steps, and changes told per record. The first tenth of the
+steps is not counted. Times are of a clock: the machine should be quiet.
 """
 
 from __future__ import annotations
@@ -14,7 +18,6 @@ import argparse
 import json
 import random
 import resource
-import statistics
 import sys
 import tempfile
 import time
@@ -27,9 +30,11 @@ from facette.definitions.project import load
 from facette.run import run
 from facette.sources.log import open_log
 from facette.sources.record import Record, encode, instant_text
-from facette.stream import Stream
+from facette.stream import Stream, settled
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+LENGTH = 10
+"""Records of a visit."""
 CITIES = ("Nantes", "Lyon", "Lille", "Angers")
 
 PROJECT = """
@@ -63,14 +68,18 @@ segments:
 """
 
 
-def segments() -> str:
-    """Fifty rules: windows of many lengths, sums, sequences, traits."""
-    rules = [f"DID purchase IN THE LAST {days} DAYS" for days in range(1, 16)]
-    rules += [f"SUM(amount) OF purchase IN THE LAST 90 DAYS >= {euros}" for euros in range(10, 160, 10)]
-    rules += [f"DID visit AT LEAST {n} TIMES AND DID NOT purchase" for n in range(1, 9)]
-    rules += [f"city = {city} AND DID visit IN THE LAST {days} DAYS" for city in CITIES for days in (7, 30)]
-    rules += ["DID visit THEN purchase WITHIN 2 DAYS", "DID visit THEN purchase WITHIN 7 DAYS"]
-    rules += ["RECENCY OF visit < 3", "city IS UNKNOWN"]
+def segments(n: int) -> str:
+    """Rules: ten of windows, two sequences, then sums, counts and traits."""
+    windows = [f"DID visit IN THE LAST {days} DAYS" for days in (1, 7, 14, 30)]
+    windows += [f"SUM(amount) OF purchase IN THE LAST {days} DAYS >= 50" for days in (7, 30, 90)]
+    windows += [f"DID visit AT LEAST {times} TIMES IN THE LAST 7 DAYS" for times in (5, 20)]
+    windows += ["NOT (DID purchase IN THE LAST 14 DAYS)"]
+    sequences = ["DID visit THEN purchase WITHIN 2 DAYS", "DID visit THEN NOT purchase WITHIN 1 DAY"]
+    others = [
+        f"SUM(amount) OF purchase >= {euros} AND city = {city}" for euros in range(20, 500, 10) for city in CITIES
+    ]
+    others += [f"DID visit AT LEAST {times} TIMES AND DID NOT purchase" for times in range(2, 200)]
+    rules = [*windows, *sequences, *others][:n]
     return "".join(f"  - {{name: s{n}, rule: {json.dumps(rule)}}}\n" for n, rule in enumerate(rules))
 
 
@@ -98,38 +107,62 @@ class Silent:
     def end(self, stage: str, detail: str, rows: int | None, seconds: float) -> None: ...
 
 
-def measure(folder: Path, n_profiles: int, n_records: int, batch: int) -> dict[str, Any]:
+def visits(rng: random.Random, n_profiles: int, n_records: int) -> list[bytes]:
+    """Records of visits of about a minute each, in the order of their instants."""
+    told = []
+    for number in range(-(-n_records // LENGTH)):
+        who = rng.randrange(int(n_profiles * 1.05))
+        began = number / 20_000 * LENGTH + rng.random()
+        for place in range(LENGTH):
+            kind = "identify" if place == 0 and rng.random() < 0.1 else "track" if rng.random() < 0.05 else "page"
+            told.append((began + place * 6 * rng.random(), kind, who))
+    told.sort()
+    return [record(rng, kind, who, NOW + timedelta(seconds=after - 120)) for after, kind, who in told[:n_records]]
+
+
+def measure(folder: Path, n_profiles: int, n_records: int, batch: int, rules: int) -> dict[str, Any]:
     rng = random.Random(1)
-    (folder / "facette.yml").write_text(PROJECT + segments(), encoding="utf-8")
+    (folder / "facette.yml").write_text(PROJECT + segments(rules), encoding="utf-8")
     log = open_log(EmbeddedLog(), folder)
     past = [NOW - timedelta(seconds=rng.uniform(3_600, 60 * 86_400)) for _ in range(n_profiles)]
     for kind in ("identify", "page", "track"):
-        log.append([record(rng, kind, number, at) for number, at in enumerate(past)])
-    definitions, figures = load(folder), {"profiles": n_profiles}
+        for start in range(0, n_profiles, 100_000):
+            some = enumerate(past[start : start + 100_000], start=start)
+            log.append([record(rng, kind, number, at) for number, at in some])
+    definitions, figures = load(folder), {"profiles": n_profiles, "rules": rules}
     figures["run_s"] = _seconds(lambda: run(definitions, Silent(), as_of=NOW))
-    people = [rng.randrange(int(n_profiles * 1.05)) for _ in range(n_records)]
-    kinds = rng.choices(("page", "track", "identify"), (70, 25, 5), k=n_records)
-    log.append([record(rng, kind, number, NOW) for kind, number in zip(kinds, people, strict=True)])
+    log.append(visits(rng, n_profiles, n_records))
     log.close()
     began = time.perf_counter()
-    with Stream(definitions, NOW) as stream:
+    with Stream(definitions, NOW) as stream, settled():
         figures["start_s"] = time.perf_counter() - began
-        stream.step(NOW, most=batch)
         taken = []
         while stream.waiting():
+            if len(taken) == n_records // batch // 10:
+                n_before = stream.figures.changes
             taken.append(_seconds(lambda: stream.step(NOW, most=batch)))
+        taken = taken[n_records // batch // 10 :]
+        n_changes = stream.figures.changes - n_before
     began = time.perf_counter()
     with Stream(definitions, NOW) as stream:
         figures["start_again_s"] = time.perf_counter() - began
         figures["midnight_s"] = _seconds(lambda: stream.step(NOW + timedelta(days=1)))
+        figures["midnight_changes"] = stream.figures.changes
     taken.sort()
+
+    def percentile(share: float) -> float:
+        return 1000 * taken[min(len(taken) - 1, int(share * len(taken)))]
+
     return {
         **figures,
         "batch": batch,
         "steps": len(taken),
         "records_per_s": batch * len(taken) / sum(taken),
-        "p50_ms": 1000 * statistics.median(taken),
-        "p99_ms": 1000 * taken[min(len(taken) - 1, int(0.99 * len(taken)))],
+        "changes_per_record": n_changes / (batch * len(taken)),
+        "p50_ms": percentile(0.5),
+        "p95_ms": percentile(0.95),
+        "p99_ms": percentile(0.99),
+        "max_ms": 1000 * taken[-1],
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
@@ -143,12 +176,13 @@ def _seconds(call: Any) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--profiles", type=int, default=100_000)
-    parser.add_argument("--records", type=int, default=20_000)
-    parser.add_argument("--batch", type=int, default=1_000)
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--batch", type=int, default=2_000)
+    parser.add_argument("--rules", type=int, default=50)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), asked.profiles, asked.records, asked.batch)
+        figures = measure(Path(folder), asked.profiles, asked.records, asked.batch, asked.rules)
     if asked.json:
         sys.stdout.write(json.dumps(figures, indent=2) + "\n")
         return

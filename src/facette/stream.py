@@ -5,6 +5,7 @@ This module owns the effects (logs, sinks, the machine's clock) and contains no 
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -102,7 +103,7 @@ def follow(
         while True:
             clock = _Clock(definitions, as_of)
             try:
-                with Stream(definitions, clock(), sinks, figures) as stream, desk.open(stream):
+                with Stream(definitions, clock(), sinks, figures) as stream, desk.open(stream), settled():
                     _follow(stream, watcher, clock, is_once, most)
                 break
             except RefitError:
@@ -123,6 +124,17 @@ def _follow(stream: Stream, watcher: Watcher, clock: Callable[[], datetime], is_
             stream.end_sinks(is_whole=True)
             return
         stream.reload(files, clock)
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """What there is now is not looked through for garbage until the end: of millions of identifiers that takes long."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class RefitError(Exception):

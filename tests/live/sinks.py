@@ -22,7 +22,7 @@ import redis
 from confluent_kafka import Consumer, TopicPartition
 
 from facette.definitions import model
-from facette.live.changes import Change, namer
+from facette.live.changes import Change, name_of
 from facette.live.sinks.sink import Sink, open_sinks
 from facette.live.state import Known, Saved, State
 from tests.brokers import free_ports, tansu, valkey
@@ -50,16 +50,17 @@ class World:
         """One step, a minute after the one before: (profile, "+" or "-", segment), or (profile, what it became)."""
         self.n_steps += 1
         at = AT + timedelta(minutes=self.n_steps)
-        name = namer(f"step {self.n_steps}", KNOWN.positions, at)
+        name = name_of(f"step {self.n_steps}", KNOWN.positions, at)
         changes = []
-        for move in moves:
+        for number, move in enumerate(moves, start=1):
+            id_ = f"{name}-{number}"
             if len(move) == 2:
                 old, new = move
-                changes.append(Change(name(old, ""), old, "", "merged", at, "events", (), new))
+                changes.append(Change(id_, old, "", "merged", at, "events", (), new))
             else:
                 profile_id, sign, segment = move
                 what: Any = "entered" if sign == "+" else "left"
-                changes.append(Change(name(profile_id, segment), profile_id, segment, what, at, "events", ("e1",)))
+                changes.append(Change(id_, profile_id, segment, what, at, "events", ("e1",)))
         self.members = folded([change.as_dict() for change in changes], self.members)
         rows = [(one, segment, since * 1000) for (one, segment), since in self.members.items()]
         self.state.save(Saved(KNOWN, [], {}, changes, None, rows))

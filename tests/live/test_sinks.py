@@ -403,14 +403,6 @@ def test_a_webhook_is_tried_again_or_left_alone(
     place.closing.close()
 
 
-def test_one_change_is_saved_once(world: World) -> None:
-    world.step((1, "+", "vip"))
-    [(_, change)] = world.state.changes()
-    with pytest.raises(RunError, match="UNIQUE"):
-        world.state.save(Saved(KNOWN, [], {}, [change], [], []))
-    assert len(world.state.changes()) == 1
-
-
 def test_a_second_worker_is_refused(tmp_path: Path) -> None:
     state = State(tmp_path)
     with pytest.raises(RunError, match=r"Another worker keeps .* up to date \(process \d+\)"):

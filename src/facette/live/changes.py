@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -42,17 +42,10 @@ Positions = Mapping[str, Mapping[str, int]]
 """Log → how far it has been read."""
 
 
-def namer(step: str, positions: Positions, at: datetime) -> Callable[[int, str], str]:
-    """Gives the changes of one step their ids, by profile and segment.
+def name_of(step: str, positions: Positions, at: datetime) -> str:
+    """The name of a step, with which the ids of its changes begin.
 
-    They follow from the step, from what was known and from the instant.
+    It follows from the step, from what was known and from the instant.
     """
     known = sorted((log, sorted(position.items())) for log, position in positions.items())
-    begun = blake2b(f"{step}\n{known}\n{at.isoformat()}".encode(), digest_size=12)
-
-    def name(profile_id: int, segment: str) -> str:
-        digest = begun.copy()
-        digest.update(f"\n{profile_id}\n{segment}".encode())
-        return digest.hexdigest()
-
-    return name
+    return blake2b(f"{step}\n{known}\n{at.isoformat()}".encode(), digest_size=12).hexdigest()

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from facette.errors import NotFoundError
 from facette.live.changes import Change
-from facette.live.state import CHANGES, FOLDER, errors, instant_of, told_of
+from facette.live.state import CHANGES, FOLDER, SEGMENTS, errors, instant_of, told_of
 
 PATIENCE = 30.0  # seconds to wait for the worker's own step, where something is noted
 
@@ -85,7 +85,7 @@ class Reading:
                 yield [Member(profile_id, segment, instant_of(since)) for profile_id, segment, since in rows]
 
     def segments_of(self, profile_id: int) -> list[Member]:
-        query = "select segment, since from members where profile_id = ? order by segment"
+        query = f"select segment, since from ({SEGMENTS}) join members using (segment) where profile_id = ?"
         return [Member(profile_id, segment, instant_of(since)) for segment, since in self.rows(query, profile_id)]
 
     def members_of(self, segment: str, after: int, most: int) -> list[Member]:

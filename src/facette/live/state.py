@@ -7,6 +7,7 @@ process at a time has it open.
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import sqlite3
@@ -36,10 +37,9 @@ create table if not exists links (
     primary key (kind_a, value_a, kind_b, value_b, source)) without rowid;
 create table if not exists merged (old_id integer primary key, new_id integer not null);
 create table if not exists members (
-    profile_id integer, segment text, since integer not null, primary key (profile_id, segment)) without rowid;
-create index if not exists members_of on members (segment, profile_id, since);
+    profile_id integer, segment text, since integer not null, primary key (segment, profile_id)) without rowid;
 create table if not exists changes (
-    seq integer primary key autoincrement, id text unique not null, profile_id integer not null, segment text not null,
+    seq integer primary key autoincrement, id text not null, profile_id integer not null, segment text not null,
     change text not null, at integer not null, why text not null, events text not null, into_id integer);
 create index if not exists changes_of on changes (profile_id);
 create index if not exists changes_into on changes (into_id) where into_id is not null;
@@ -47,6 +47,12 @@ create table if not exists sinks (name text primary key, seq integer not null) w
 insert or ignore into meta values ('state', lower(hex(randomblob(12))));
 """
 CHANGES = "select seq, id, profile_id, segment, change, at, why, events, into_id from changes"
+SEGMENTS = """with recursive there (segment) as (
+    select min(segment) from members
+    union all
+    select (select min(segment) from members where segment > there.segment) from there where segment is not null
+) select segment from there where segment is not null"""
+"""The segments that have members: one look at the key for each, not one for each member."""
 
 IDENTITIES = ("kind", "value", "profile_id", "first_id", "known_from")
 LINKS = ("kind_a", "value_a", "kind_b", "value_b", "source", "seen_at", "is_refused", "reason")
@@ -175,12 +181,13 @@ class State:
             if step.concerned is None:
                 for emptied in EMPTIED:
                     db.execute(emptied)
-            else:
-                db.executemany("delete from members where profile_id = ?", [(one,) for one in step.concerned])
+            elif step.concerned:
+                pairs = [(profile_id, name) for (name,) in db.execute(SEGMENTS) for profile_id in step.concerned]
+                db.executemany("delete from members where profile_id = ? and segment = ?", pairs)
             db.executemany("delete from members where profile_id = ? and segment = ?", step.left)
             db.executemany("insert or replace into members values (?, ?, ?)", step.members)
             if step.segments is not None:
-                there = {name for (name,) in db.execute("select distinct segment from members")}
+                there = {name for (name,) in db.execute(SEGMENTS)}
                 gone = [(name,) for name in there.difference(step.segments)]
                 db.executemany("delete from members where segment = ?", gone)
             for arrived in step.arrived:
@@ -194,13 +201,7 @@ class State:
             db.executemany(
                 "insert into changes (id, profile_id, segment, change, at, why, events, into_id)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        *(each.id, each.profile_id, each.segment, each.change, _micros(each.at), each.why),
-                        *(json.dumps(each.events), each.into),
-                    )
-                    for each in step.changes
-                ],
+                _rows_of(step.changes),
             )
             known = step.known
             meta = {
@@ -261,6 +262,14 @@ EMPTIED = (
     "delete from merged",
     "delete from members",
 )
+
+
+def _rows_of(changes: Sequence[Change]) -> Iterator[tuple[Any, ...]]:
+    """Changes as SQLite keeps them. Those of a step have one instant, and those of a profile the same events."""
+    micros, events = functools.cache(_micros), functools.cache(json.dumps)
+    for one in changes:
+        told = (one.id, one.profile_id, one.segment, one.change, micros(one.at), one.why, events(one.events), one.into)
+        yield told
 
 
 def _bytes(table: pa.Table) -> bytes:

@@ -14,7 +14,7 @@ from datetime import datetime
 from facette.clock import Moment
 from facette.definitions.project import Definitions
 from facette.errors import RunError
-from facette.live.changes import Change, Positions, What, Why, namer
+from facette.live.changes import Change, Positions, What, Why, name_of
 from facette.live.columnar.columns import microseconds
 from facette.live.keeping import Keeping
 from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
@@ -100,7 +100,8 @@ class Worker:
         changes = _told(known, moved, told, arrived, otherwise)
         concerned = {*arrived.merged, *arrived.merged.values()}
         members = self.memberships.rows(concerned)
-        members += [(one.profile_id, one.segment, microseconds(now)) for one in moved if one.is_member]
+        since = microseconds(now)
+        members += [(one.profile_id, one.segment, since) for one in moved if one.is_member]
         left = [(one.profile_id, one.segment) for one in moved if not one.is_member]
         segments = self.memberships.segments if is_redefined else None
         self.state.save(Saved(known, [arrived], self.knowledge.merged, changes, concerned, members, segments, left))
@@ -270,18 +271,18 @@ def _told(
     known: Known, moved: Sequence[Moved], merged: Sequence[tuple[int, int]], arrived: Arrived, otherwise: Why
 ) -> list[Change]:
     """Changes with their ids and causes, merges first."""
-    name = namer(f"{known.base} {known.n_steps}", known.positions, known.as_of)
+    name, at = name_of(f"{known.base} {known.n_steps}", known.positions, known.as_of), known.as_of
+    why: Why = "events" if arrived.merged else "run"
+    changes = [
+        Change(f"{name}-{n}", old, "", "merged", at, why, into=into) for n, (old, into) in enumerate(merged, start=1)
+    ]
     arrived_with = _events_of({one.profile_id for one in moved}, arrived)
-
-    def change(profile_id: int, segment: str, what: What, why: Why, into: int | None = None) -> Change:
-        events = arrived_with.get(profile_id, ()) if segment else ()
-        return Change(name(profile_id, segment), profile_id, segment, what, known.as_of, why, events, into)
-
-    changes = [change(old, "", "merged", "events" if arrived.merged else "run", new) for old, new in merged]
-    for one in moved:
-        is_touched = one.profile_id in arrived.touched and otherwise == "time"
+    by_events = arrived.touched if otherwise == "time" else frozenset()
+    for n, one in enumerate(moved, start=len(merged) + 1):
         what: What = "entered" if one.is_member else "left"
-        changes.append(change(one.profile_id, one.segment, what, "events" if is_touched else otherwise))
+        why = "events" if one.profile_id in by_events else otherwise
+        events = arrived_with.get(one.profile_id, ())
+        changes.append(Change(f"{name}-{n}", one.profile_id, one.segment, what, at, why, events))
     return changes
 
 
