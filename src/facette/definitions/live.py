@@ -41,21 +41,8 @@ def _liveness(item: Feature | Threshold, checked: tree.Checked | None, found: Ma
     late = [read for read in reads if read in found and not found[read].is_live]
     if late:
         return Live(False, f"it reads {', '.join(late)}, which waits for the next run")
-    if any(_has_sequence(aggregate.where) for aggregate in aggregates):
-        return Live(
-            False, "a new event can change what came of earlier ones, so all of a person's events are read again"
-        )
     if any(aggregate.function == "mode" for aggregate in aggregates):
-        return Live(True, "its state is merged, and grows with every event in the window")
+        return Live(True, "it is computed anew from all events of whoever has a new one")
     if any(aggregate.function == "distinct" for aggregate in aggregates):
         return Live(True, "its state is merged, and grows with every different value in the window")
     return Live(True, "its state is merged with that of every new event")
-
-
-def _has_sequence(rule: tree.Rule | None) -> bool:
-    match rule:
-        case tree.And(items) | tree.Or(items):
-            return any(_has_sequence(item) for item in items)
-        case tree.Not(item):
-            return _has_sequence(item)
-    return isinstance(rule, tree.Followed)
