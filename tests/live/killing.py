@@ -4,7 +4,7 @@ It imports what the command needs once and forks, so that a start takes no longe
 of its own that runs the command line from its first word, and is killed with SIGKILL.
 
 arguments: seed, the shortest and the longest time to live in seconds, how many to kill at most, words of the command
-output: a JSON object with `killed`, how many were killed before one ended, and `status`, that of the last
+output: a JSON object with `killed`, how many were killed before one ended, and of that one `status` and `seconds`
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ while True:
             code = ended.code
         sys.stdout.flush()
         os._exit(code if isinstance(code, int) else 0)  # without what an interpreter that was forked does at its end
-    until = time.monotonic() + rng.uniform(float(shortest), float(longest))
+    born = time.monotonic()
+    until = born + rng.uniform(float(shortest), float(longest))
     done, status = 0, 0
     while not done and (time.monotonic() < until or killed >= int(most)):
         time.sleep(0.002)
@@ -44,4 +45,5 @@ while True:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     killed += 1
-sys.stdout.write(json.dumps({"killed": killed, "status": os.waitstatus_to_exitcode(status)}))
+told = {"killed": killed, "status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - born}
+sys.stdout.write(json.dumps(told))

@@ -35,8 +35,9 @@ def test_killed_worker(tmp_path: Path, request: pytest.FixtureRequest, redis_url
     append(project, records[n_records // 3 :])
     other = shutil.copytree(project, tmp_path / "killed")
     edit(other / "facette.yml", "undisturbed:", "killed:")
-    assert _stream(project, kills=0)["killed"] == 0
-    killed = _stream(other, kills=kills)["killed"]
+    undisturbed = _stream(project, kills=0)
+    assert undisturbed["killed"] == 0
+    killed = _stream(other, kills=kills, longest=0.7 * undisturbed["seconds"])["killed"]
     assert (killed > 0) == (kills > 0)
     expected, found = _told(project), _told(other)
     assert found == expected
@@ -53,11 +54,11 @@ def _keep_in_redis(project: Path, url: str) -> None:
         file.write(f"sinks: [{{kind: redis, name: pages, url: '{url}', prefix: '{project.name}:'}}]\n")
 
 
-def _stream(project: Path, *, kills: int) -> dict[str, Any]:
+def _stream(project: Path, *, kills: int, longest: float = 1.0) -> dict[str, Any]:
     words = ["stream", "--project", str(project), "--once", "--batch", str(BATCH), "--as-of", NOW.isoformat()]
     words += ["--changes", str(project / "changes.jsonl"), "--json"]
     script = Path(__file__).with_name("killing.py")
-    asked = [sys.executable, str(script), "1", "0.3", "6.0", str(kills), *words]
+    asked = [sys.executable, str(script), "1", str(longest / 10), str(longest), str(kills), *words]
     done = subprocess.run(asked, capture_output=True, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2] or done.stdout)
     assert answer["status"] == 0, done.stdout + done.stderr
