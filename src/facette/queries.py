@@ -22,16 +22,18 @@ from facette.definitions.findings import suggestion
 from facette.definitions.language import check_rule, print_rule, tree
 from facette.definitions.language.json_form import rule_text
 from facette.definitions.language.names import answering
-from facette.definitions.model import Language, Model
+from facette.definitions.model import Language
+from facette.definitions.models import Model
 from facette.definitions.project import Definitions
 from facette.errors import FacetteError, NotFoundError, RuleError, RunError
 from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.past import Past
 from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.features.thresholds import cuts_at
+from facette.models.kinds import model_output
 from facette.plan import changed_parts
 from facette.profiles.events import remap
-from facette.segments.evaluation import Known, columns_of, events_scanned, model_output, rule_row, rules_below
+from facette.segments.evaluation import Known, columns_of, events_scanned, rule_row, rules_below
 from facette.segments.explain import explain_person, flips_as_dict
 from facette.segments.membership import CAUSES, wide_memberships, wide_row
 from facette.segments.person import Person

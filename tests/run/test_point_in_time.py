@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from facette.clock import Moment
-from facette.definitions import model
+from facette.definitions.models import PropensityModel
 from facette.definitions.project import load
-from facette.segments.training import past_moments, training_set
+from facette.models.training import past_moments, training_set
 from facette.stages.work import Work
 from facette.warehouse.connect import connect
 from facette.warehouse.ledger import Ledger
@@ -172,7 +172,7 @@ def test_features_at_a_past_instant_are_those_of_a_run_made_then(then: Path, lat
 
 
 def test_a_training_set_knows_of_the_past_what_was_known_then(then: Path, later: Path) -> None:
-    item = next(each for each in load(later).project.models if isinstance(each, model.PropensityModel))
+    item = next(each for each in load(later).project.models if isinstance(each, PropensityModel))
     with work(later) as state:
         events = state.events("order")
         first_day = (END - timedelta(days=90)).date()

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from facette.definitions.model import KMeansModel, PropensityModel, Validation
-from facette.segments.clusters import FittedKMeans, fit_kmeans
-from facette.segments.scores import fit_propensity
+from facette.definitions.model import Validation
+from facette.definitions.models import KMeansModel, PropensityModel
+from facette.models.clusters import FittedKMeans, fit_kmeans
+from facette.models.scores import fit_propensity
 from facette.validation.gate import auc_lower_bound, gate
 
 MODEL = KMeansModel(name="groups", kind="kmeans", features=("x", "y"), maximum_clusters=3)

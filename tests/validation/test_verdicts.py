@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from facette.definitions.model import KMeansModel, Label, Validation
+from facette.definitions.model import Label, Validation
+from facette.definitions.models import KMeansModel
 from facette.errors import RunError
-from facette.segments.clusters import FittedKMeans, assign_rows, fit_kmeans
+from facette.models.clusters import FittedKMeans, assign_rows, fit_kmeans
 from facette.validation.sentences import LANGUAGES, SENTENCES, Probability, say, spoken, strength
 from facette.validation.verdicts import SCHEMA, segment_verdicts, sentence
 

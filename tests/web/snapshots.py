@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from facette.definitions.model import Project
 from facette.definitions.project import Definitions, define
+from facette.models.clusters import FittedKMeans, fit_kmeans
+from facette.models.scores import fit_propensity
 from facette.plan import fingerprints
 from facette.queries import Published
-from facette.segments.clusters import FittedKMeans, fit_kmeans
-from facette.segments.scores import fit_propensity
 from facette.stages.models import MODELS
 from facette.validation.portraits import overlaps, portraits
 from facette.validation.verdicts import segment_verdicts

@@ -6,7 +6,7 @@ from math import exp
 
 import pytest
 
-from facette.segments.scores import Coefficient
+from facette.models.scores import Coefficient
 from facette.web.report.chances import scores
 from facette.web.report.reading import Reading
 from facette.web.report.words import Words

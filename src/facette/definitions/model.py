@@ -5,41 +5,25 @@ Every model is frozen and refuses unknown keys. JSON Schema, documentation and e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticKnownError
 
-from facette.definitions.language.json_form import rule_text, value_text
-from facette.errors import RuleError
-
-NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
-DefinedName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
-Language = Literal["fr", "en"]
-
-
-def _read(text_of: Callable[[Any], str]) -> BeforeValidator:
-    def text(written: Any) -> Any:
-        if not isinstance(written, dict):
-            return written
-        try:
-            return text_of(written)
-        except RuleError as error:
-            raise ValueError(str(error)) from error
-
-    return BeforeValidator(text)
-
-
-_AS_JSON = {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}}}
-_OR_JSON = WithJsonSchema({"anyOf": [{"type": "string"}, _AS_JSON]})
-RuleText = Annotated[str, _read(rule_text), _OR_JSON]
-"""A rule's text; it may be written as the tree's JSON (docs/language.md), and becomes text."""
-ValueText = Annotated[str, _read(value_text), _OR_JSON]
-"""Likewise of a feature's value."""
-FieldType = Literal["text", "number", "boolean", "date", "instant"]
+from facette.definitions.base import (
+    BandDefinition,
+    DefinedName,
+    Definition,
+    FieldType,
+    Label,
+    Language,
+    Named,
+    RuleText,
+    ValueText,
+)
+from facette.definitions.models import Model
 
 
 def _day_or_instant(written: Any) -> Any:
@@ -51,27 +35,6 @@ def _day_or_instant(written: Any) -> Any:
     if written is None or isinstance(written, date):
         return written
     raise PydanticKnownError("date_type")
-
-
-class Definition(BaseModel):
-    """Base of all definitions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Label(Definition):
-    """What people read instead of the name, per language."""
-
-    fr: str | None = None
-    en: str | None = None
-
-
-class Named(Definition):
-    name: DefinedName = Field(description="Identifier: lower-case letters, digits and underscores.")
-    label: Label = Field(default=Label(), description="What people read, per language; also usable in rules.")
-    description: str | Label = Field(
-        default="", description="For the report and the documentation: a text, or one per language."
-    )
 
 
 # ── identifiers ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -265,14 +228,6 @@ Source = Annotated[FileSource | SqlSource | LogSource, Field(discriminator="kind
 # ── features ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class BandDefinition(Definition):
-    """A named part of a number's range, from the previous band's end up to (not including) ``below``."""
-
-    name: DefinedName
-    label: Label = Label()
-    below: float | None = Field(default=None, description="Upper end, not included; left out for the last band.")
-
-
 class Quantiles(Definition):
     """Score a feature by the quantiles of the population: 1 (lowest) to ``groups`` (highest)."""
 
@@ -352,43 +307,6 @@ class Threshold(Named):
     moving_average: MovingAverage | None = None
     quantile: QuantileLevel | None = None
     cluster: NaturalBreak | None = None
-
-
-# ── models ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class KMeansModel(Named):
-    """Groups by k-means; the number of groups is chosen by silhouette, with the elbow beside it."""
-
-    kind: Literal["kmeans"]
-    features: tuple[DefinedName, ...] = Field(min_length=2)
-    log: tuple[DefinedName, ...] = Field(default=(), description="Features taken as log(1 + x), for long tails.")
-    scale: Literal["zscore", "robust", "minmax"] = "zscore"
-    minimum_clusters: int = Field(default=2, ge=2)
-    maximum_clusters: int = Field(default=8, ge=2, le=50)
-    variance: float = Field(default=0.85, gt=0, le=1, description="Share of variance that PCA keeps at least.")
-    sample: int = Field(default=50_000, ge=1000, description="At most this many profiles to fit on.")
-    refit_days: int = Field(default=30, ge=1, description="Fit again when the published model is this old.")
-    seed: int = 0
-
-
-class PropensityModel(Named):
-    """Calibrated probability (0–100) that an event happens within a horizon, by logistic regression."""
-
-    kind: Literal["propensity"]
-    target: DefinedName = Field(description="The event to predict.")
-    where: RuleText | None = Field(default=None, description="Condition on the event, in the rule language.")
-    horizon_days: int = Field(ge=1)
-    features: tuple[DefinedName, ...] = Field(min_length=1)
-    log: tuple[DefinedName, ...] = ()
-    instants: int = Field(default=5, ge=3, description="Past instants to learn from.")
-    step_days: int = Field(default=30, ge=1, description="Days between two of them.")
-    bands: tuple[BandDefinition, ...] = ()
-    refit_days: int = Field(default=30, ge=1)
-    seed: int = 0
-
-
-Model = Annotated[KMeansModel | PropensityModel, Field(discriminator="kind")]
 
 
 # ── segments ────────────────────────────────────────────────────────────────────────────────────────────────────────

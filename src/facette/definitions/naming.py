@@ -10,7 +10,8 @@ from facette.definitions.language import tree
 from facette.definitions.language.parser import parse_value
 from facette.definitions.language.quotes import is_bare, quoted, read_otherwise
 from facette.definitions.language.vocabulary import BUILT_IN_PROPERTIES, fold
-from facette.definitions.model import Events, Feature, Label, Named, Project, PropensityModel, SourceField
+from facette.definitions.model import Events, Feature, Label, Named, Project, SourceField
+from facette.definitions.models import PropensityModel
 from facette.errors import RuleError
 
 RESERVED_COLUMNS = ("profile_id", "is_counted", "n_identifiers", "record", "known_at")

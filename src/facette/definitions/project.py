@@ -15,7 +15,8 @@ from facette.definitions.findings import Findings, KeyPath, Place, Places
 from facette.definitions.language.tree import Aggregate, Checked, Rule
 from facette.definitions.language.vocabulary import Property, Vocabulary
 from facette.definitions.live import Live, liveness
-from facette.definitions.model import Feature, Model, Project, PropensityModel, Segment, Threshold
+from facette.definitions.model import Feature, Project, Segment, Threshold
+from facette.definitions.models import Model, PropensityModel
 from facette.definitions.naming import check_names, labels
 from facette.definitions.resolution import Resolution
 from facette.definitions.shape import validate

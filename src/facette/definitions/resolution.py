@@ -24,7 +24,8 @@ from facette.definitions.language.tree import (
     ValueType,
 )
 from facette.definitions.language.vocabulary import Band, Event, Property, SegmentName, Vocabulary, fold
-from facette.definitions.model import BandDefinition, Feature, Model, Named, Project, PropensityModel, Threshold, Trend
+from facette.definitions.model import BandDefinition, Feature, Named, Project, Threshold, Trend
+from facette.definitions.models import Model, PropensityModel
 from facette.definitions.naming import Thing, check_answers, labels
 from facette.errors import RuleError
 

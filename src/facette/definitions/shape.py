@@ -10,10 +10,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from facette.definitions.base import NAME_PATTERN
 from facette.definitions.documents import JOINED_KEYS
 from facette.definitions.findings import Findings, KeyPath, Places, suggestion, texts_within
 from facette.definitions.language.vocabulary import fold
-from facette.definitions.model import NAME_PATTERN, LogSource, Project
+from facette.definitions.model import LogSource, Project
 
 EXPECTED = {
     "string": "text",

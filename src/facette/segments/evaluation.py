@@ -6,19 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 
 from facette.clock import Moment
-from facette.definitions import model
 from facette.definitions.language import tree
+from facette.definitions.models import Model
 from facette.definitions.project import Definitions
 from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, feature_plan, feature_table, needed
 from facette.features.thresholds import RowsAt, cuts_at, is_fitted
-from facette.segments.clusters import FittedKMeans, assign
+from facette.models.kinds import model_output
 from facette.segments.membership import wide_memberships
-from facette.segments.scores import FittedPropensity, score
 
 Fitted = Mapping[str, Mapping[str, Any]]
 """Model → its row of the table ``models``."""
@@ -127,19 +125,7 @@ def evaluated(known: Known, definitions: Definitions, segments: Collection[str])
     return wide_memberships(row, rules, known.moment).select("profile_id", *segments)
 
 
-def model_output(item: model.Model, row: Mapping[str, Any] | None, table: ir.Table) -> ir.Value:
-    """What a model says of each row of ``table``; null where it is not fitted.
-
-    row : the model's row of the table ``models``, if there is one
-    """
-    if row is None:
-        return ibis.null("int64" if item.kind == "kmeans" else "float64")
-    if item.kind == "kmeans":
-        return assign(FittedKMeans.from_json(row["parameters"], row["metrics"]), table)
-    return score(FittedPropensity.from_json(row["parameters"], row["metrics"]), table)
-
-
-def _models(known: Known, definitions: Definitions, rules: Iterable[tree.Checked]) -> list[model.Model]:
+def _models(known: Known, definitions: Definitions, rules: Iterable[tree.Checked]) -> list[Model]:
     """The models whose output the rules read and the profiles do not have."""
     read = columns_of(rules).difference(known.profiles.columns)
     return [item for item in definitions.project.models if item.name in read]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from facette.clock import Moment
-from facette.definitions import model
+from facette.definitions.models import KMeansModel, Model, PropensityModel
 from facette.errors import ModelError
+from facette.models.clusters import FittedKMeans, fit_kmeans, match_labels
+from facette.models.fitted import Fitted
+from facette.models.kinds import model_output
+from facette.models.scores import FittedPropensity, fit_propensity
+from facette.models.training import is_due, past_moments, training_set
 from facette.plan import Step
-from facette.segments.clusters import FittedKMeans, fit_kmeans, match_labels
-from facette.segments.evaluation import model_output
-from facette.segments.scores import FittedPropensity, fit_propensity
-from facette.segments.training import is_due, past_moments, training_set
 from facette.stages.work import Work
 from facette.warehouse.compiler import visible
 
@@ -45,7 +49,7 @@ MODELS = pa.schema(
 )
 
 
-def _fitted(item: model.Model, before: dict | None, table: ir.Table, work: Work) -> dict | None:
+def _fitted(item: Model, before: dict | None, table: ir.Table, work: Work) -> dict | None:
     """The model's row: the stored one while it is young and its definition the same, else one fitted now."""
     fingerprint = work.definitions.model_fingerprint(item.name)
     if (
@@ -55,7 +59,7 @@ def _fitted(item: model.Model, before: dict | None, table: ir.Table, work: Work)
     ):
         return before
     try:
-        fitted = _fit_clusters(item, before, table) if item.kind == "kmeans" else _fit_score(item, work)
+        fitted = FIT[item.kind](item, before, table, work)
     except ModelError as error:
         kept = "the previous version stays" if before else "the model gives no values"
         work.warnings.append(f"{error} ({kept})")
@@ -71,14 +75,14 @@ def _fitted(item: model.Model, before: dict | None, table: ir.Table, work: Work)
     }
 
 
-def _fit_clusters(item: model.KMeansModel, before: dict | None, table: ir.Table) -> FittedKMeans:
+def _fit_clusters(item: KMeansModel, before: dict | None, table: ir.Table, work: Work) -> FittedKMeans:
     fitted = fit_kmeans(item, table.select("profile_id", *item.features).to_pyarrow())
     if before and before["kind"] == "kmeans":
         fitted = match_labels(FittedKMeans.from_json(before["parameters"], before["metrics"]), fitted)
     return fitted
 
 
-def _fit_score(item: model.PropensityModel, work: Work) -> FittedPropensity:
+def _fit_score(item: PropensityModel, before: dict | None, table: ir.Table, work: Work) -> FittedPropensity:
     target = work.events(item.target)
     target = target.filter(visible(target, work.moment))
     first_day = target.aggregate(day=target.day.min()).to_pyarrow().to_pylist()[0]["day"]
@@ -94,3 +98,10 @@ def _fit_score(item: model.PropensityModel, work: Work) -> FittedPropensity:
         return work.features_at(moment, item.features)
 
     return fit_propensity(item, training_set(item, where, target, row_at, moments, work.moment).to_pyarrow())
+
+
+FIT: dict[str, Callable[[Any, dict | None, ir.Table, Work], Fitted]] = {
+    "kmeans": _fit_clusters,
+    "propensity": _fit_score,
+}
+"""Kind → fits a model anew: its definition, its stored row if there is one, the features of everybody, the run."""

@@ -9,9 +9,9 @@ import ibis.expr.types as ir
 
 from facette.definitions.project import Definitions
 from facette.definitions.redefined import redefined, same_features
+from facette.models.clusters import FittedKMeans
 from facette.plan import Step, as_published
 from facette.segments import membership
-from facette.segments.clusters import FittedKMeans
 from facette.segments.evaluation import Known, evaluated
 from facette.segments.membership import wide_row
 from facette.stages.work import Work

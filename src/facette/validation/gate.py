@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from facette.definitions.model import Language, Validation
-from facette.segments.clusters import FittedKMeans
-from facette.segments.scores import FittedPropensity
+from facette.models.clusters import FittedKMeans
+from facette.models.scores import FittedPropensity
 from facette.validation.sentences import say
 from facette.validation.verdicts import is_blurred, say_shape
 

@@ -8,8 +8,8 @@ from math import exp, isclose
 
 import ibis
 
-from facette.definitions.model import PropensityModel
-from facette.segments.scores import Coefficient, FittedPropensity, PropensityMetrics
+from facette.definitions.models import PropensityModel
+from facette.models.scores import Coefficient, FittedPropensity, PropensityMetrics
 from facette.validation.gate import gate
 from facette.web.report.people import Trait, diverging
 from facette.web.report.pictures import Picture, against_diagonal, columns

@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 import ibis
 
-from facette.definitions.model import Model
+from facette.definitions.models import Model
 from facette.warehouse.ledger import Ledger
 from facette.web.report.reading import Reading, Row
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from facette.definitions.model import Feature, KMeansModel
-from facette.segments.clusters import FittedKMeans, KMeansMetrics
+from facette.definitions.model import Feature
+from facette.definitions.models import KMeansModel
+from facette.models.clusters import FittedKMeans, KMeansMetrics
 from facette.web.report.people import badge, traits
 from facette.web.report.pictures import PALETTE, Cells, Picture, Scale, choice, cloud, heat_map
 from facette.web.report.reading import Reading, Row

@@ -10,12 +10,13 @@ from typing import Any, Literal, cast
 
 from facette.definitions.language import print_rule
 from facette.definitions.language.tree import Rule
-from facette.definitions.model import Definition, Feature, Label, Language, Named, PropensityModel, Source
+from facette.definitions.model import Definition, Feature, Label, Language, Named, Source
+from facette.definitions.models import PropensityModel
 from facette.definitions.project import Definitions
+from facette.models.clusters import FittedKMeans
+from facette.models.scores import FittedPropensity
 from facette.plan import changed_parts
 from facette.queries import Published
-from facette.segments.clusters import FittedKMeans
-from facette.segments.scores import FittedPropensity
 from facette.validation.quantities import NO_BREAK
 from facette.validation.verdicts import sentence
 from facette.web.report.rules import Ends, with_bands

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Self
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from facette.segments.matrix import Preparation
+from facette.models.preparation import Preparation
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 
 class Fitted(BaseModel):
@@ -24,6 +28,10 @@ class Fitted(BaseModel):
     seed: int
     preparation: Preparation
     metrics: BaseModel
+
+    @abstractmethod
+    def output(self, features: ir.Table) -> ir.Value:
+        """What the model says of each row of a table that has its features, as an expression."""
 
     def parameters_json(self) -> str:
         """Everything but the metrics: what it takes to apply the model."""

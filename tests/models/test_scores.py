@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-
-from facette.definitions.model import PropensityModel
-from facette.errors import ModelError
-from facette.segments.curves import calibration_bins, calibration_error, deciles
-from facette.segments.scores import FittedPropensity, fit_propensity, platt, score, score_rows
 from tests.warehouses import Engine
+
+from facette.definitions.models import PropensityModel
+from facette.errors import ModelError
+from facette.models.curves import calibration_bins, calibration_error, deciles
+from facette.models.scores import FittedPropensity, fit_propensity, platt, score, score_rows
 
 NEWEST = datetime(2026, 6, 1, tzinfo=UTC)
 WEIGHTS = np.array([1.2, -0.8, 0.0])

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from facette.clock import Moment
-from facette.definitions import model as definitions
+from facette.definitions import models as definitions
 from facette.definitions.language import tree
 from facette.errors import ModelError
 from facette.warehouse.compiler import compile_rule, visible

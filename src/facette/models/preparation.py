@@ -181,11 +181,15 @@ def signed_log(values: np.ndarray) -> np.ndarray:
     return np.sign(values) * np.log1p(np.abs(values))
 
 
+def number_of(value: ir.Value) -> ir.FloatingValue:
+    """A number or a boolean as float64; null stays null."""
+    number = ibis.cases((value, 1.0), (~value, 0.0)) if value.type().is_boolean() else value
+    return number.cast("float64")
+
+
 def _expression(table: ir.Table, column: PreparedColumn) -> ir.FloatingValue:
     """The value before scaling. One comparison finds null, NaN (which sorts above all numbers in SQL) and infinity."""
-    raw = table[column.feature]
-    number = ibis.cases((raw, 1.0), (~raw, 0.0)) if raw.type().is_boolean() else raw
-    number = number.cast("float64")
+    number = number_of(table[column.feature])
     is_known = number.abs() <= LARGEST
     if column.is_missing_flag:
         return is_known.ifelse(0.0, 1.0)

@@ -14,11 +14,11 @@ from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
-
-from facette.definitions.model import KMeansModel
-from facette.errors import ModelError
-from facette.segments.clusters import FittedKMeans, assign, assign_rows, elbow, fit_kmeans, match_labels, silhouettes
 from tests.warehouses import Engine
+
+from facette.definitions.models import KMeansModel
+from facette.errors import ModelError
+from facette.models.clusters import FittedKMeans, assign, assign_rows, elbow, fit_kmeans, match_labels, silhouettes
 
 SCALERS = {"zscore": StandardScaler, "robust": RobustScaler, "minmax": MinMaxScaler}
 

@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from facette.definitions import model as definitions
+from facette.definitions import models as definitions
 from facette.errors import ModelError
-from facette.segments.fitted import Fitted, fingerprint
-from facette.segments.matrix import Preparation, affine, fit_preparation, in_order, to_matrix
+from facette.models.fitted import Fitted, fingerprint
+from facette.models.preparation import Preparation, affine, fit_preparation, in_order, to_matrix
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -107,6 +107,10 @@ class FittedKMeans(Fitted):
     components: tuple[tuple[float, ...], ...]
     origin: tuple[float, ...]
     metrics: KMeansMetrics
+
+    def output(self, features: ir.Table) -> ir.IntegerColumn:
+        """See :func:`assign`."""
+        return assign(self, features)
 
 
 def fit_kmeans(model: definitions.KMeansModel, features: pa.Table) -> FittedKMeans:

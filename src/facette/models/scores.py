@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from facette.definitions import model as definitions
+from facette.definitions import models as definitions
 from facette.errors import ModelError
-from facette.segments.curves import CurveBin, Decile, calibration_bins, calibration_error, deciles
-from facette.segments.fitted import Fitted, fingerprint
-from facette.segments.matrix import Preparation, affine, fit_preparation, in_order, to_matrix
+from facette.models.curves import CurveBin, Decile, calibration_bins, calibration_error, deciles
+from facette.models.fitted import Fitted, fingerprint
+from facette.models.preparation import Preparation, affine, fit_preparation, in_order, to_matrix
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -85,6 +85,10 @@ class FittedPropensity(Fitted):
     weights: tuple[float, ...]
     intercept: float
     metrics: PropensityMetrics
+
+    def output(self, features: ir.Table) -> ir.FloatingColumn:
+        """See :func:`score`."""
+        return score(self, features)
 
 
 def fit_propensity(model: definitions.PropensityModel, training: pa.Table) -> FittedPropensity:

@@ -1,0 +1,43 @@
+"""What a user writes about models: groups that are found, and scores that are learned."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from facette.definitions.base import BandDefinition, DefinedName, Named, RuleText
+
+
+class KMeansModel(Named):
+    """Groups by k-means; the number of groups is chosen by silhouette, with the elbow beside it."""
+
+    kind: Literal["kmeans"]
+    features: tuple[DefinedName, ...] = Field(min_length=2)
+    log: tuple[DefinedName, ...] = Field(default=(), description="Features taken as log(1 + x), for long tails.")
+    scale: Literal["zscore", "robust", "minmax"] = "zscore"
+    minimum_clusters: int = Field(default=2, ge=2)
+    maximum_clusters: int = Field(default=8, ge=2, le=50)
+    variance: float = Field(default=0.85, gt=0, le=1, description="Share of variance that PCA keeps at least.")
+    sample: int = Field(default=50_000, ge=1000, description="At most this many profiles to fit on.")
+    refit_days: int = Field(default=30, ge=1, description="Fit again when the published model is this old.")
+    seed: int = 0
+
+
+class PropensityModel(Named):
+    """Calibrated probability (0–100) that an event happens within a horizon, by logistic regression."""
+
+    kind: Literal["propensity"]
+    target: DefinedName = Field(description="The event to predict.")
+    where: RuleText | None = Field(default=None, description="Condition on the event, in the rule language.")
+    horizon_days: int = Field(ge=1)
+    features: tuple[DefinedName, ...] = Field(min_length=1)
+    log: tuple[DefinedName, ...] = ()
+    instants: int = Field(default=5, ge=3, description="Past instants to learn from.")
+    step_days: int = Field(default=30, ge=1, description="Days between two of them.")
+    bands: tuple[BandDefinition, ...] = ()
+    refit_days: int = Field(default=30, ge=1)
+    seed: int = 0
+
+
+Model = Annotated[KMeansModel | PropensityModel, Field(discriminator="kind")]
