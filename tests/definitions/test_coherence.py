@@ -240,9 +240,42 @@ BROKEN = {
         "models:\n  - name: m\n    kind: kmeans\n    features:\n      - spend\n      - order_90d",
         [":6 unknown feature or trait `order_90d`", "`orders_90d`"],
     ),
-    "model of text": (
-        "models:\n  - {name: m, kind: kmeans, features: [spend, city]}",
-        [":2 `city` is text, and must be number or boolean here", "`children`"],
+    "model of dates": (
+        "models:\n  - {name: m, kind: kmeans, features: [spend, born_on]}",
+        [":2 `born_on` is date, and must be number or boolean or text here", "`children`"],
+    ),
+    "outliers of a text": (
+        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, city]\n    outliers:\n"
+        "      city: {method: iqr, factor: 3}",
+        [":6 `city` must be number or boolean here", "`spend`"],
+    ),
+    "two ways out of skew": (
+        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, children]\n    log: [spend]\n"
+        "    yeo_johnson: [spend]",
+        [":6 `spend` is listed twice, in `log` or `yeo_johnson`"],
+    ),
+    "constant without value": (
+        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, children]\n    impute:\n"
+        "      spend: {method: constant}",
+        [":6 `value` belongs to `constant`"],
+    ),
+    "interpolation by itself": (
+        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, children]\n    impute:\n"
+        "      spend: {method: interpolation, by: spend}",
+        [":6 `spend` is no other number of the model"],
+    ),
+    "target of a clustering": (
+        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, city]\n    categories: {city: target}",
+        [":5 nothing is predicted here", "use one_hot or embedding"],
+    ),
+    "weights that do not add up": (
+        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, children]\n    weights:\n"
+        "      city: {Nantes: 0.4, Paris: 0.4}",
+        [":6 the shares add up to 0.8"],
+    ),
+    "group of numbers": (
+        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, children]\n    groups: [spend]",
+        [":5 `spend` is number, and must be text or boolean here", "`city`"],
     ),
     "model of a model": (
         "models:\n  - {name: m, kind: kmeans, features: [spend, orders_90d]}\n"

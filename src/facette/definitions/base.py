@@ -63,3 +63,13 @@ class BandDefinition(Definition):
     name: DefinedName
     label: Label = Label()
     below: float | None = Field(default=None, description="Upper end, not included; left out for the last band.")
+
+
+class Outliers(Definition):
+    """What to do with a number far from the others: between bounds that are learned once, and stay."""
+
+    method: Literal["iqr", "zscore"] = Field(description="Tukey's fences, or distance from the mean.")
+    factor: float = Field(gt=0, description="Times the interquartile range (1.5 is usual), or standard deviations (3).")
+    action: Literal["flag", "clip", "drop"] = Field(
+        default="flag", description="Count it only, move it to the bound, or make it unknown."
+    )

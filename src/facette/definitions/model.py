@@ -20,6 +20,7 @@ from facette.definitions.base import (
     Label,
     Language,
     Named,
+    Outliers,
     RuleText,
     ValueText,
 )
@@ -55,16 +56,6 @@ class Identifier(Named):
 
 
 # ── sources ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Outliers(Definition):
-    """What to do with a number far from the others: its bounds come from the source's first delivery, and stay."""
-
-    method: Literal["iqr", "zscore"] = Field(description="Tukey's fences, or distance from the mean.")
-    factor: float = Field(gt=0, description="Times the interquartile range (1.5 is usual), or standard deviations (3).")
-    action: Literal["flag", "clip", "drop"] = Field(
-        default="flag", description="Count it only, move it to the bound, or make it unknown."
-    )
 
 
 class SourceField(Definition):

@@ -6,16 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from facette.definitions.base import BandDefinition, DefinedName, Named, RuleText
+from facette.definitions.base import BandDefinition, DefinedName, RuleText
+from facette.definitions.preparing import Learning
 
 
-class KMeansModel(Named):
+class KMeansModel(Learning):
     """Groups by k-means; the number of groups is chosen by silhouette, with the elbow beside it."""
 
     kind: Literal["kmeans"]
     features: tuple[DefinedName, ...] = Field(min_length=2)
-    log: tuple[DefinedName, ...] = Field(default=(), description="Features taken as log(1 + x), for long tails.")
-    scale: Literal["zscore", "robust", "minmax"] = "zscore"
     minimum_clusters: int = Field(default=2, ge=2)
     maximum_clusters: int = Field(default=8, ge=2, le=50)
     variance: float = Field(default=0.85, gt=0, le=1, description="Share of variance that PCA keeps at least.")
@@ -24,15 +23,13 @@ class KMeansModel(Named):
     seed: int = 0
 
 
-class PropensityModel(Named):
+class PropensityModel(Learning):
     """Calibrated probability (0–100) that an event happens within a horizon, by logistic regression."""
 
     kind: Literal["propensity"]
     target: DefinedName = Field(description="The event to predict.")
     where: RuleText | None = Field(default=None, description="Condition on the event, in the rule language.")
     horizon_days: int = Field(ge=1)
-    features: tuple[DefinedName, ...] = Field(min_length=1)
-    log: tuple[DefinedName, ...] = ()
     instants: int = Field(default=5, ge=3, description="Past instants to learn from.")
     step_days: int = Field(default=30, ge=1, description="Days between two of them.")
     bands: tuple[BandDefinition, ...] = ()

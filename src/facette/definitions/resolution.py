@@ -27,6 +27,7 @@ from facette.definitions.language.vocabulary import Band, Event, Property, Segme
 from facette.definitions.model import BandDefinition, Feature, Named, Project, Threshold, Trend
 from facette.definitions.models import Model, PropensityModel
 from facette.definitions.naming import Thing, check_answers, labels
+from facette.definitions.preparing_checks import check_preparing
 from facette.errors import RuleError
 
 
@@ -243,16 +244,13 @@ class Resolution:
             self.columns[model.name] = Property(model.name, "number", labels(model.label), scale)
 
     def _check_model(self, model: Model, path: KeyPath) -> None:
-        for key in ("features", "log"):
-            names = getattr(model, key)
-            for j, name in enumerate(names):
-                if name in names[:j]:
-                    self.findings.error((*path, key, j), f"`{name}` is listed twice", "list it once")
-                elif key == "log" and name not in model.features:
-                    remedy = suggestion(name, model.features)
-                    self.findings.error((*path, key, j), f"`{name}` is not among the features of the model", remedy)
-                elif key == "features":
-                    self._check_column(name, (*path, key, j), ("number", "boolean"))
+        for j, name in enumerate(model.features):
+            if name in model.features[:j]:
+                self.findings.error((*path, "features", j), f"`{name}` is listed twice", "list it once")
+            else:
+                self._check_column(name, (*path, "features", j), ("number", "boolean", "text"))
+        has_target = isinstance(model, PropensityModel)
+        check_preparing(model, path, self.columns, self.findings, has_target=has_target)
         if isinstance(model, PropensityModel):
             self._check_bands(model.bands, (*path, "bands"))
             self._resolve_target(model, path)

@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict
 from facette.definitions import models as definitions
 from facette.errors import ModelError
 from facette.models.fitted import Fitted, fingerprint
-from facette.models.preparation import Preparation, affine, fit_preparation, in_order, to_matrix
+from facette.models.matrix import in_order, levels_of, to_matrix
+from facette.models.preparation import Preparation, affine, fit_preparation
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -121,7 +122,9 @@ def fit_kmeans(model: definitions.KMeansModel, features: pa.Table) -> FittedKMea
     numbers  : 1 … k, the largest cluster first
     Raises ModelError if the features do not vary, or if there are not enough different profiles.
     """
-    raw = to_matrix(in_order(features, "profile_id"), model.features)
+    features = in_order(features, "profile_id")
+    levels = levels_of(features, model.features)
+    raw = to_matrix(features, model.features, levels)
     random = np.random.default_rng(model.seed)
     rows = _sample(len(raw), model.sample, random)
     if len(rows) <= model.minimum_clusters:
@@ -129,7 +132,7 @@ def fit_kmeans(model: definitions.KMeansModel, features: pa.Table) -> FittedKMea
             f"“{model.name}” cannot find {model.minimum_clusters} clusters among {len(rows)} profiles.",
             remedy="Wait for more profiles, or widen the population.",
         )
-    preparation = fit_preparation(raw[rows], model.features, log=model.log, scale=model.scale)
+    preparation = fit_preparation(raw[rows], model, levels=levels, seed=model.seed)
     prepared = preparation.transform(raw[rows])
 
     from sklearn.decomposition import PCA  # noqa: PLC0415
@@ -191,7 +194,7 @@ def assign(fitted: FittedKMeans, features: ir.Table) -> ir.IntegerColumn:
 
 def assign_rows(fitted: FittedKMeans, features: pa.Table) -> np.ndarray:
     """The same as :func:`assign`, of a table in memory: int64, one per row."""
-    prepared = fitted.preparation.transform(to_matrix(features, fitted.preparation.features))
+    prepared = fitted.preparation.transform(fitted.preparation.matrix(features))
     nearest = _nearest(prepared, np.array(fitted.weights), np.array(fitted.intercepts))
     return np.array(fitted.numbers, dtype=np.int64)[nearest]
 
@@ -348,8 +351,8 @@ def _places(coordinates: np.ndarray, numbers: np.ndarray) -> tuple[Place, ...]:
     )
 
 
-def _columns_seen(preparation: Preparation) -> list[tuple[str, bool]]:
-    return [(column.feature, column.is_logged) for column in preparation.columns]
+def _columns_seen(preparation: Preparation) -> list[tuple[Any, ...]]:
+    return [column.meaning for column in preparation.columns]
 
 
 def _natural_centres(fitted: FittedKMeans) -> np.ndarray:

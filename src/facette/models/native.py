@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any
 
@@ -11,18 +11,18 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-from facette.models.preparation import number_of
+from facette.models.matrix import number_of
 
 
 def from_batches(
     name: str,
     predict: Callable[[np.ndarray], np.ndarray],
-    features: ir.Table,
+    features: ir.Table | Mapping[str, ir.Value],
     columns: Sequence[str],
     *,
     output: str = "float64",
 ) -> ir.Value:
-    """``predict`` as an expression over a table; DuckDB only.
+    """``predict`` as an expression over the columns of a table, or over values by name; DuckDB only.
 
     name    : identifier that is the same for the same model and differs between models
     predict : from a matrix (rows × ``columns``, float64, NaN for unknown) to one value per row, NaN for unknown; rows

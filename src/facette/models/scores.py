@@ -22,7 +22,8 @@ from facette.definitions import models as definitions
 from facette.errors import ModelError
 from facette.models.curves import CurveBin, Decile, calibration_bins, calibration_error, deciles
 from facette.models.fitted import Fitted, fingerprint
-from facette.models.preparation import Preparation, affine, fit_preparation, in_order, to_matrix
+from facette.models.matrix import Levels, in_order, levels_of, to_matrix
+from facette.models.preparation import Preparation, affine, fit_preparation, training_matrix
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -103,8 +104,9 @@ def fit_propensity(model: definitions.PropensityModel, training: pa.Table) -> Fi
     rows = _rows(model, training)
     split = _split(model, rows)
     learned = split.fit | split.calibrate if split.calibrated_by == "folds" else split.fit
-    preparation = fit_preparation(rows.raw[learned], model.features, log=model.log, flag_missing=True)
-    prepared, target, people = preparation.transform(rows.raw[learned]), rows.target[learned], rows.people[learned]
+    raw, target, people = rows.raw[learned], rows.target[learned], rows.people[learned]
+    preparation = fit_preparation(raw, model, levels=rows.levels, target=target, flag_missing=True, seed=model.seed)
+    prepared = training_matrix(preparation, model, raw, target, people, model.seed)
 
     strength = _best_strength(prepared, target, people, model.seed)
     weights, intercept = _fit_logistic(prepared, target, strength)
@@ -147,7 +149,7 @@ def score(fitted: FittedPropensity, features: ir.Table) -> ir.FloatingColumn:
 
 def score_rows(fitted: FittedPropensity, features: pa.Table) -> np.ndarray:
     """The same as :func:`score`, of a table in memory: float64, one per row."""
-    prepared = fitted.preparation.transform(to_matrix(features, fitted.preparation.features))
+    prepared = fitted.preparation.transform(fitted.preparation.matrix(features))
     return 100.0 * _probability(prepared @ np.array(fitted.weights) + fitted.intercept)
 
 
@@ -177,6 +179,7 @@ class _Rows:
     """The training table as arrays: rows × features, microseconds, outcomes, and a number per person."""
 
     raw: np.ndarray
+    levels: Levels
     instants: np.ndarray
     target: np.ndarray
     people: np.ndarray
@@ -203,7 +206,8 @@ def _rows(model: definitions.PropensityModel, training: pa.Table) -> _Rows:
     else:
         people = np.arange(training.num_rows)
     target = pc.cast(training["target"], pa.bool_()).to_numpy().astype(bool)
-    return _Rows(to_matrix(training, model.features), instants, target, people)
+    levels = levels_of(training, model.features)
+    return _Rows(to_matrix(training, model.features, levels), levels, instants, target, people)
 
 
 def _split(model: definitions.PropensityModel, rows: _Rows) -> _Split:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facette.definitions.language.tree import ValueType
-from facette.models.preparation import to_matrix
+from facette.models.matrix import to_matrix
 from facette.validation.likeness import plainest
 from facette.validation.masks import Ascending, aligned, segments_of
 

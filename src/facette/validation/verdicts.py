@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from facette.definitions.model import Label, Language, Validation
 from facette.models.clusters import FittedKMeans
-from facette.models.preparation import to_matrix
+from facette.models.matrix import to_matrix
 from facette.validation.differences import Comparison, Difference, adjust
 from facette.validation.masks import aligned, segments_of
 from facette.validation.sentences import CENTRES, Probability, Quantity, Said, certainty, say, strength
