@@ -61,3 +61,8 @@ class Learning(Named):
         default=(),
         description="Texts or booleans by which gaps in the features are reported, besides those of weights.",
     )
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """The columns of weights and groups, each once."""
+        return tuple(dict.fromkeys((*self.weights, *self.groups)))

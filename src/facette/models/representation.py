@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ def missingness(model: Learning, table: pa.Table) -> pa.Table:
             continue
         about = {"model": model.name, "feature": feature}
         rows.append(about | {"profiles": len(unknown), "unknown_share": float(unknown.mean())})
-        for group in _groups(model):
+        for group in model.group_columns:
             levels, places = _levels(table[group])
             counts = np.bincount(places, minlength=len(levels))
             lacking = np.bincount(places, weights=unknown, minlength=len(levels))
@@ -86,7 +85,7 @@ def representation(model: Learning, table: pa.Table) -> tuple[pa.Table, np.ndarr
     """
     weights = rake(table, model) if model.weights else None
     rows = []
-    for group in _groups(model):
+    for group in model.group_columns:
         levels, places = _levels(table[group])
         counts = np.bincount(places, minlength=len(levels))
         weighed = np.bincount(places, weights=weights, minlength=len(levels))
@@ -134,6 +133,16 @@ def rake(table: pa.Table, model: Learning) -> np.ndarray:
     return weights / weights.mean()
 
 
+def drawn(rows: np.ndarray, weights: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
+    """As many of the rows, drawn with replacement by their weights, ascending; the rows themselves without weights.
+
+    rows, weights : indices, and a weight for each of them
+    """
+    if weights is None:
+        return rows
+    return np.sort(random.choice(rows, len(rows), p=weights / weights.sum()))
+
+
 def cramers_v(counts: np.ndarray) -> float | None:
     """Association of rows and columns of a table of counts, 0–1; None if a side has only one value."""
     counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
@@ -142,10 +151,6 @@ def cramers_v(counts: np.ndarray) -> float | None:
     expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
     statistic = ((counts - expected) ** 2 / expected).sum()
     return float(np.sqrt(statistic / (counts.sum() * (min(counts.shape) - 1))))
-
-
-def _groups(model: Learning) -> Sequence[str]:
-    return [*dict.fromkeys((*model.weights, *model.groups))]
 
 
 def _levels(column: pa.ChunkedArray) -> tuple[list[str | None], np.ndarray]:

@@ -17,6 +17,7 @@ from facette.models.kinds import model_output
 from facette.models.scores import FittedPropensity, fit_propensity
 from facette.models.training import is_due, past_moments, training_set
 from facette.plan import Step
+from facette.stages.gaps import gaps
 from facette.stages.work import Work
 from facette.warehouse.compiler import visible
 
@@ -27,6 +28,7 @@ def models(step: Step, work: Work) -> int:
     stored = work.optional("models")
     before = {row["name"]: row for row in stored.to_pyarrow().to_pylist()} if stored is not None else {}
     rows, columns = [], {}
+    gaps([item for item in work.project.models if _is_due(item, before.get(item.name), work)], table, work)
     for item in work.project.models:
         row = _fitted(item, before.get(item.name), table, work)
         if row is not None:
@@ -49,14 +51,17 @@ MODELS = pa.schema(
 )
 
 
+def _is_due(item: Model, before: dict | None, work: Work) -> bool:
+    """Whether a model is to be fitted: it is new, its definition changed, or the stored one is old."""
+    if before is None or before["fingerprint"] != work.definitions.model_fingerprint(item.name):
+        return True
+    return is_due(before["fitted_at"], item.refit_days, work.moment)
+
+
 def _fitted(item: Model, before: dict | None, table: ir.Table, work: Work) -> dict | None:
     """The model's row: the stored one while it is young and its definition the same, else one fitted now."""
     fingerprint = work.definitions.model_fingerprint(item.name)
-    if (
-        before
-        and before["fingerprint"] == fingerprint
-        and not is_due(before["fitted_at"], item.refit_days, work.moment)
-    ):
+    if before and not _is_due(item, before, work):
         return before
     try:
         fitted = FIT[item.kind](item, before, table, work)
