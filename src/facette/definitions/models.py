@@ -37,4 +37,25 @@ class PropensityModel(Learning):
     seed: int = 0
 
 
-Model = Annotated[KMeansModel | PropensityModel, Field(discriminator="kind")]
+class MapModel(Learning):
+    """A map of everybody: the main axes along which profiles differ, with names; and how unusual each profile is.
+
+    Its value in rules is how far a profile lies from the middle: 1 is where the one in a thousand begins.
+    """
+
+    kind: Literal["map"]
+    features: tuple[DefinedName, ...] = Field(min_length=2)
+    variance: float = Field(default=0.85, gt=0, le=1, description="Share of variance that the axes keep at least.")
+    methods: tuple[Literal["pca", "umap", "tsne"], ...] = Field(
+        default=("pca", "umap", "tsne"), description="How places on a picture are found."
+    )
+    dimensions: tuple[Literal[2, 3], ...] = Field(default=(2, 3), min_length=1)
+    colour: DefinedName | None = Field(
+        default=None, description="Clustering or segment that colours the pictures; the first clustering unless given."
+    )
+    sample: int = Field(default=2000, ge=100, le=10_000, description="Profiles, drawn by lot, on the pictures.")
+    refit_days: int = Field(default=30, ge=1, description="Draw again when the published map is this old.")
+    seed: int = 0
+
+
+Model = Annotated[KMeansModel | PropensityModel | MapModel, Field(discriminator="kind")]

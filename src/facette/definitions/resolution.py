@@ -25,7 +25,7 @@ from facette.definitions.language.tree import (
 )
 from facette.definitions.language.vocabulary import Band, Event, Property, SegmentName, Vocabulary, fold
 from facette.definitions.model import BandDefinition, Feature, Named, Project, Threshold, Trend
-from facette.definitions.models import Model, PropensityModel
+from facette.definitions.models import KMeansModel, Model, PropensityModel
 from facette.definitions.naming import Thing, check_answers, labels
 from facette.definitions.preparing_checks import check_preparing
 from facette.errors import RuleError
@@ -254,7 +254,7 @@ class Resolution:
         if isinstance(model, PropensityModel):
             self._check_bands(model.bands, (*path, "bands"))
             self._resolve_target(model, path)
-        elif model.minimum_clusters > model.maximum_clusters:
+        elif isinstance(model, KMeansModel) and model.minimum_clusters > model.maximum_clusters:
             message = "minimum_clusters is above maximum_clusters"
             self.findings.error((*path, "minimum_clusters"), message, "exchange the two")
 

@@ -11,9 +11,10 @@ import ibis.expr.types as ir
 from facette.definitions.models import Model
 from facette.models.clusters import FittedKMeans
 from facette.models.fitted import Fitted
+from facette.models.maps import FittedMap
 from facette.models.scores import FittedPropensity
 
-FITTED: dict[str, type[Fitted]] = {"kmeans": FittedKMeans, "propensity": FittedPropensity}
+FITTED: dict[str, type[Fitted]] = {"kmeans": FittedKMeans, "propensity": FittedPropensity, "map": FittedMap}
 OUTPUTS = {"kmeans": "int64"}
 """Ibis type of what a kind says, where it is no float64."""
 

@@ -9,11 +9,12 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from facette.clock import Moment
-from facette.definitions.models import KMeansModel, Model, PropensityModel
+from facette.definitions.models import KMeansModel, MapModel, Model, PropensityModel
 from facette.errors import ModelError
 from facette.models.clusters import FittedKMeans, fit_kmeans, match_labels
 from facette.models.fitted import Fitted
 from facette.models.kinds import model_output
+from facette.models.maps import FittedMap, fit_map
 from facette.models.scores import FittedPropensity, fit_propensity
 from facette.models.training import is_due, past_moments, training_set
 from facette.plan import Step
@@ -105,8 +106,13 @@ def _fit_score(item: PropensityModel, before: dict | None, table: ir.Table, work
     return fit_propensity(item, training_set(item, where, target, row_at, moments, work.moment).to_pyarrow())
 
 
+def _fit_map(item: MapModel, before: dict | None, table: ir.Table, work: Work) -> FittedMap:
+    return fit_map(item, table.select("profile_id", *item.features).to_pyarrow())
+
+
 FIT: dict[str, Callable[[Any, dict | None, ir.Table, Work], Fitted]] = {
     "kmeans": _fit_clusters,
     "propensity": _fit_score,
+    "map": _fit_map,
 }
 """Kind → fits a model anew: its definition, its stored row if there is one, the features of everybody, the run."""
