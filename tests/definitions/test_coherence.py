@@ -264,6 +264,10 @@ BROKEN = {
         "      spend: {method: interpolation, by: spend}",
         [":6 `spend` is no other number of the model"],
     ),
+    "colour of a map": (
+        "models:\n  - {name: m, kind: map, features: [spend, children], colour: cty}",
+        [":2 unknown clustering or segment `cty`"],
+    ),
     "target of a clustering": (
         "models:\n  - name: m\n    kind: kmeans\n    features: [spend, city]\n    categories: {city: target}",
         [":5 nothing is predicted here", "use one_hot or embedding"],

@@ -13,6 +13,7 @@ import pyarrow as pa
 from facette.definitions.model import Project
 from facette.definitions.project import Definitions, define
 from facette.models.clusters import FittedKMeans, fit_kmeans
+from facette.models.maps import fit_map
 from facette.models.scores import fit_propensity
 from facette.plan import fingerprints
 from facette.queries import Published
@@ -99,6 +100,16 @@ MODELS_OF_ALL_KINDS = [
         "horizon_days": 30,
         "features": ["recency", "orders_1y"],
         "bands": [{"name": "low", "label": {"fr": "faible"}, "below": 40}, {"name": "high", "label": {"fr": "élevé"}}],
+    },
+    {
+        "name": "chart",
+        "kind": "map",
+        "label": {"fr": "carte", "en": "chart"},
+        "features": ["recency", "orders_1y", "spend"],
+        "variance": 1,
+        "methods": ["pca"],
+        "sample": 100,
+        "colour": "active",
     },
 ]
 
@@ -258,6 +269,9 @@ def _models(project: Definitions, features: pa.Table, tables: dict[str, pa.Table
         if model.kind == "kmeans":
             fitted: Any = fit_kmeans(model, features)
             output = pa.array(random.integers(1, fitted.metrics.clusters + 1, PEOPLE))
+        elif model.kind == "map":
+            fitted = fit_map(model, features)
+            output = pa.array(fitted.distances(features))
         else:
             fitted = fit_propensity(model, _training(features))
             output = pa.array(random.uniform(0, 100, PEOPLE))

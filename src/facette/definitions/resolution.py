@@ -25,7 +25,7 @@ from facette.definitions.language.tree import (
 )
 from facette.definitions.language.vocabulary import Band, Event, Property, SegmentName, Vocabulary, fold
 from facette.definitions.model import BandDefinition, Feature, Named, Project, Threshold, Trend
-from facette.definitions.models import KMeansModel, Model, PropensityModel
+from facette.definitions.models import KMeansModel, MapModel, Model, PropensityModel
 from facette.definitions.naming import Thing, check_answers, labels
 from facette.definitions.preparing_checks import check_preparing
 from facette.errors import RuleError
@@ -239,6 +239,12 @@ class Resolution:
         kpi = self.project.validation.kpi
         if kpi is not None:
             self._check_column(kpi, ("validation", "kpi"), ("number",))
+        for i, model in enumerate(self.project.models):
+            if isinstance(model, MapModel) and model.colour is not None:
+                coloured = [item.name for item in self.project.models if isinstance(item, KMeansModel)]
+                coloured += [item.name for item in self.project.segments]
+                if model.colour not in coloured:
+                    self.findings.unknown(("models", i, "colour"), "clustering or segment", model.colour, coloured)
         for model in self.project.models:  # only now, so that no model can read another one
             scale = bands(model.bands) if isinstance(model, PropensityModel) else ()
             self.columns[model.name] = Property(model.name, "number", labels(model.label), scale)

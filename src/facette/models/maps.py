@@ -281,9 +281,11 @@ def _umap(points: np.ndarray, dimensions: int, seed: int) -> np.ndarray:
 def _tsne(points: np.ndarray, dimensions: int, seed: int) -> np.ndarray:
     """van der Maaten, Hinton (2008); perplexity 30, from the principal components as Kobak, Berens (2019) advise."""
     from sklearn.manifold import TSNE  # noqa: PLC0415
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     perplexity = min(30.0, (len(points) - 1) / 3)
-    return TSNE(dimensions, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
+    with threadpool_limits(1):  # several threads would add up in another order each time, and wait for one another
+        return TSNE(dimensions, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
 
 
 PLACED: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {"umap": _umap, "tsne": _tsne}

@@ -16,7 +16,7 @@ from facette.errors import FacetteError
 from facette.queries import Published
 from facette.validation.sentences import LANGUAGES
 from facette.warehouse.connect import put_in_place, unwritable
-from facette.web.report import chances, facts, groups, people, quality
+from facette.web.report import chances, facts, gaps, groups, maps, people, quality
 from facette.web.report.reading import Reading
 from facette.web.report.words import Words
 
@@ -82,6 +82,8 @@ def render(published: Published, language: Language) -> str:
         cards=people.cards(reading),
         rfm=groups.recency_frequency(reading),
         clusterings=groups.clusterings(reading),
+        maps=maps.maps(reading),
+        gaps=gaps.gaps(reading),
         scores=chances.scores(reading),
         overlaps=people.overlaps(reading),
         quality=quality.quality(reading),

@@ -14,6 +14,7 @@ from facette.definitions.model import Definition, Feature, Label, Language, Name
 from facette.definitions.models import PropensityModel
 from facette.definitions.project import Definitions
 from facette.models.clusters import FittedKMeans
+from facette.models.maps import FittedMap
 from facette.models.scores import FittedPropensity
 from facette.plan import changed_parts
 from facette.queries import Published
@@ -110,6 +111,10 @@ class Reading:
     def propensity(self, name: str) -> FittedPropensity | None:
         row = self.models.get(name)
         return FittedPropensity.from_json(row["parameters"], row["metrics"]) if row else None
+
+    def map(self, name: str) -> FittedMap | None:
+        row = self.models.get(name)
+        return FittedMap.from_json(row["parameters"], row["metrics"]) if row else None
 
     # ── names ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -225,6 +225,42 @@ TEXTS: dict[str, dict[Language, str]] = {
         "are good groups. The map shows {explained} of the differences.",
     },
     "map_alt": {"fr": "Nuage de {points} points en {groups}.", "en": "Scatter of {points} points in {groups}."},
+    # ── maps ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    "maps": {"fr": "Cartes", "en": "Maps"},
+    "maps_facts": {
+        "fr": "{axes} résument {share} de ce qui distingue {rows} les uns des autres.",
+        "en": "{axes} sum up {share} of what tells {rows} apart.",
+    },
+    "maps_outliers": {
+        "fr": "{outliers} très éloignés des autres : au-delà de ce qu'un profil sur mille dépasserait par hasard.",
+        "en": "{outliers} far from all others: beyond what one profile in a thousand would exceed by chance.",
+    },
+    "axes_title": {"fr": "Les axes, et ce dont ils sont faits", "en": "The axes, and what they are made of"},
+    "axes_caption": {
+        "fr": "Corrélation de chaque caractéristique (en ligne) avec chaque axe (en colonne), de −1 à 1 ; plus c'est "
+        "foncé, plus l'axe en dépend. Sous chaque axe, sa part de ce qui distingue les profils.",
+        "en": "Correlation of each feature (rows) with each axis (columns), from −1 to 1; the darker, the more the "
+        "axis depends on it. Below each axis, its share of what tells profiles apart.",
+    },
+    "axes_alt": {"fr": "Tableau des corrélations avec {axes}.", "en": "Table of correlations with {axes}."},
+    "axis": {"fr": "Axe {number} : {name}", "en": "Axis {number}: {name}"},
+    "axis_up": {"fr": "+ {name}", "en": "+ {name}"},
+    "axis_down": {"fr": "− {name}", "en": "− {name}"},
+    "axis_share": {"fr": "axe {number} ({share})", "en": "axis {number} ({share})"},
+    "map_pca": {"fr": "Sur les axes principaux (ACP, varimax)", "en": "On the main axes (PCA, varimax)"},
+    "map_umap": {"fr": "Par voisinage (UMAP)", "en": "By neighbourhood (UMAP)"},
+    "map_tsne": {"fr": "Par voisinage proche (t-SNE)", "en": "By close neighbourhood (t-SNE)"},
+    "map_in": {"fr": "{method}, {dimensions} dimensions", "en": "{method}, {dimensions} dimensions"},
+    "map_faith": {
+        "fr": "{points} profils tirés au sort. Fidélité des voisinages : {trust} sur 1.",
+        "en": "{points} profiles drawn by lot. Faithfulness of neighbourhoods: {trust} of 1.",
+    },
+    "map_turn": {"fr": " Faites tourner la carte avec la souris.", "en": " Turn the map with the mouse."},
+    "map_coloured": {"fr": " Couleurs : {colour}.", "en": " Colours: {colour}."},
+    "map_everybody": {"fr": "profils", "en": "profiles"},
+    "map_outlier": {"fr": "éloignés de tous", "en": "far from all"},
+    "map_member": {"fr": "membres", "en": "members"},
+    "map_other": {"fr": "les autres", "en": "others"},
     "choice": {"fr": "Combien de groupes", "en": "How many groups"},
     "choice_caption": {
         "fr": "À gauche, la netteté des groupes (silhouette, plus haut est mieux) ; à droite, la dispersion qui reste "
@@ -427,6 +463,24 @@ TEXTS: dict[str, dict[Language, str]] = {
         "fr": " ; {n} rapprochements refusés, car ils auraient réuni des personnes différentes",
         "en": "; {n} links refused, as they would have joined different people",
     },
+    "gaps": {"fr": "Ce que les modèles ignorent, et de qui", "en": "What models do not know, and of whom"},
+    "gaps_intro": {
+        "fr": "Part des profils dont une caractéristique est inconnue, par groupe ; V de Cramér dit de 0 à 1 combien "
+        "cela dépend du groupe.",
+        "en": "Share of profiles of whom a feature is unknown, by group; Cramér's V tells from 0 to 1 how much that "
+        "depends on the group.",
+    },
+    "gaps_feature": {"fr": "Caractéristique", "en": "Feature"},
+    "gaps_everybody": {"fr": "tout le monde", "en": "everybody"},
+    "gaps_unknown_group": {"fr": "{group} inconnu", "en": "{group} unknown"},
+    "gaps_level": {"fr": "{group} = {level}", "en": "{group} = {level}"},
+    "gaps_who": {"fr": "Qui", "en": "Who"},
+    "gaps_share": {"fr": "Inconnue", "en": "Unknown"},
+    "gaps_cramer": {"fr": "V de Cramér", "en": "Cramér's V"},
+    "reference_title": {"fr": "Face à la population de référence", "en": "Beside the reference population"},
+    "reference_share": {"fr": "Part parmi les profils", "en": "Share of profiles"},
+    "reference_wanted": {"fr": "Référence", "en": "Reference"},
+    "reference_weighted": {"fr": "Après pondération", "en": "After weighting"},
     # ── run ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     "facts": {"fr": "Le calcul", "en": "The run"},
     "run": {"fr": "Identifiant du calcul", "en": "Run"},

@@ -26,6 +26,7 @@ MONTHS: dict[Language, tuple[str, ...]] = {
 COUNTED: dict[str, dict[Language, tuple[str, str]]] = {
     "profile": {"fr": ("profil", "profils"), "en": ("profile", "profiles")},
     "segment": {"fr": ("segment", "segments"), "en": ("segment", "segments")},
+    "axis": {"fr": ("axe", "axes"), "en": ("axis", "axes")},
     "group": {"fr": ("groupe", "groupes"), "en": ("group", "groups")},
     "observation": {"fr": ("observation", "observations"), "en": ("observation", "observations")},
     "day": {"fr": ("jour", "jours"), "en": ("day", "days")},
