@@ -30,7 +30,8 @@ from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.past import Past
 from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.features.thresholds import cuts_at
-from facette.models.kinds import model_output
+from facette.models.composite import FittedComposite, explained
+from facette.models.kinds import model_output, stored
 from facette.plan import changed_parts
 from facette.profiles.events import remap
 from facette.segments.evaluation import Known, columns_of, events_scanned, rule_row, rules_below
@@ -40,6 +41,7 @@ from facette.segments.person import Person
 from facette.segments.sentences import LANGUAGES, Words
 from facette.warehouse.compiler import compile_rule, visible
 from facette.warehouse.connect import connect
+from facette.warehouse.moments import Moments
 from facette.warehouse.published import Snapshot, Store
 
 TIMELINE = 50
@@ -286,6 +288,7 @@ class Published:
                 for name in (*self.definitions.features, *self.definitions.makers)
                 if name in row.columns
             },
+            "composites": self._compositions([*self.fitted], _of(row, profile_id)) if person["is_counted"] else {},
             "memberships": [
                 {
                     "segment": segment,
@@ -343,7 +346,23 @@ class Published:
             "rule": words.rule(cast(tree.Rule, rules[segment].rule)),
             "reason": answer.reason.as_dict(),
             "to_flip": flips_as_dict(answer.flips, words),
+            "composites": self._compositions(
+                [item.name for item in models],
+                person.rows_at(Moments((self.moment,), tree.durations([*plan.aggregates.values()]))),
+            ),
             "warning": self.warning(parts, f"this is what they say now. The published membership is: {was}."),
+        }
+
+    def _compositions(self, models: Collection[str], person: ir.Table) -> dict[str, list[dict[str, Any]]]:
+        """Composite among some models → what each of its parts adds for one person, most first.
+
+        person : one row with what the models read
+        """
+        fitted = {name: stored(self.fitted[name]) for name in models if name in self.fitted}
+        return {
+            name: explained(item, person)
+            for name, item in fitted.items()
+            if isinstance(item, FittedComposite) and {part.of for part in item.parts} <= {*person.columns}
         }
 
     def kinds_behind(self, segment: str) -> set[str]:

@@ -134,6 +134,17 @@ def test_one_person_is_explained_by_the_same_numbers(folder: Path) -> None:
     assert values == pytest.approx([shown["worth"], shown["worth_purchases"]], rel=1e-9)
 
 
+def test_what_the_parts_of_a_composite_add_up_to(folder: Path) -> None:
+    reader = published(folder)
+    member = next(row["profile_id"] for row in rows(folder, "wide") if row["first"])
+    shown = {row["profile_id"]: row for row in rows(folder, "scored")}[member]
+    for answer in (reader.profile(str(member)), reader.explain(str(member), "first")):
+        parts = answer["composites"]["priority"]
+        assert {part["of"] for part in parts} == {"worth", "worth_alive", "n_orders"}
+        assert sum(part["contribution"] for part in parts) == pytest.approx(shown["priority"])
+    assert shown["priority"] >= 70
+
+
 # ── the aggregates ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -249,7 +249,7 @@ class Resolution:
 
     def _resolve_models(self) -> None:
         models = {model.name: (model, ("models", i)) for i, model in enumerate(self.project.models)}
-        composites = {name for name, (model, _) in models.items() if isinstance(model, CompositeModel)}
+        composites = [name for name, (model, _) in models.items() if isinstance(model, CompositeModel)]
         others = [place for name, place in models.items() if name not in composites]
         for model, path in others:
             self._check_model(model, path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import numpy as np
@@ -23,8 +23,9 @@ from facette.models.matrix import in_order, is_usable, number_of, to_matrix
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-QUANTILES = 20
-"""The percentile scale is exact at so many quantiles and the least value, and a straight line between two of them."""
+SHARES = (0.0, 0.01, 0.02, *(n / 20 for n in range(1, 20)), 0.98, 0.99, 1.0)
+"""The percentile scale is exact at these quantiles, and a straight line between two of them; of a few different values
+it is exact at all."""
 
 
 class Knot(BaseModel):
@@ -103,6 +104,27 @@ class FittedComposite(FittedModel):
         return {part.of: part.points(features) * part.share for part in self.parts}
 
 
+def explained(fitted: FittedComposite, person: ir.Table) -> list[dict[str, Any]]:
+    """What each part adds for one person, most first: of, value, points, share, contribution (points · share).
+
+    person : one row, with the parts
+    """
+    columns = {f"value_{n}": person[part.of] for n, part in enumerate(fitted.parts)}
+    columns |= {f"points_{n}": part.points(person) for n, part in enumerate(fitted.parts)}
+    row = person.select(**columns).to_pyarrow().to_pylist()[0]
+    found = [
+        {
+            "of": part.of,
+            "value": row[f"value_{n}"],
+            "points": row[f"points_{n}"],
+            "share": part.share,
+            "contribution": row[f"points_{n}"] * part.share,
+        }
+        for n, part in enumerate(fitted.parts)
+    ]
+    return sorted(found, key=lambda part: -part["contribution"])
+
+
 def fit_composite(
     model: definitions.CompositeModel, population: pa.Table, read: Mapping[str, int] | None = None
 ) -> FittedComposite:
@@ -150,8 +172,9 @@ def _fit_part(model: str, part: definitions.Part, values: np.ndarray, share: flo
 
 def _percentiles(known: np.ndarray) -> tuple[Knot, ...]:
     """At each of the quantiles the share of the population below, half of those with the same value included."""
-    places = np.unique(np.round(np.linspace(0, len(known) - 1, QUANTILES + 1)).astype(int))
-    values = np.unique(known[places])
+    values = np.unique(known)
+    if len(values) > len(SHARES):
+        values = np.unique(known[np.round(np.array(SHARES) * (len(known) - 1)).astype(int)])
     below, upto = np.searchsorted(known, values, "left"), np.searchsorted(known, values, "right")
     points = 100 * (below + upto) / 2 / len(known)
     return tuple(Knot(value=float(value), points=float(point)) for value, point in zip(values, points, strict=True))
