@@ -365,11 +365,30 @@ def _show_profile(answer: dict[str, Any]) -> None:
         for name, value in pairs:
             table.add_row(escape(str(name)), escape(_value(value)))
         out.print(table)
+    _show_composites(answer)
     timeline = Table("at", "event", "properties", title="timeline, latest first", title_justify="left", box=None)
     for event in answer["timeline"]:
         told = ", ".join(f"{name}={_value(value)}" for name, value in event["properties"].items())
         timeline.add_row(_when(event["at"]), event["event"], escape(told))
     out.print(timeline)
+
+
+COMPOSITE_HEADS = {
+    "en": ("part", "value", "points", "weight", "adds"),
+    "fr": ("composante", "valeur", "points", "poids", "apport"),
+}
+
+
+def _show_composites(answer: dict[str, Any]) -> None:
+    """What the parts of composites add up to."""
+    for name, parts in answer["composites"].items():
+        total = sum(part["contribution"] for part in parts)
+        heads = COMPOSITE_HEADS[answer.get("language", "en")]
+        table = Table(*heads, title=f"{name}: {total:.1f}", title_justify="left", box=None)
+        for part in parts:
+            figures = (f"{part['points']:.1f}", f"{part['share']:.0%}", f"{part['contribution']:.1f}")
+            table.add_row(escape(part["of"]), escape(_value(part["value"])), *figures)
+        out.print(table)
 
 
 def _show_explanation(answer: dict[str, Any]) -> None:
@@ -386,6 +405,7 @@ def _show_explanation(answer: dict[str, Any]) -> None:
         if at is not None:
             out.print(say(key, language, at=at and value_text(at, language)))
             break
+    _show_composites(answer)
     _show_ways(answer["to_flip"], answer["is_member"], language)
 
 

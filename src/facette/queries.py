@@ -23,14 +23,15 @@ from facette.definitions.language import check_rule, print_rule, tree
 from facette.definitions.language.json_form import rule_text
 from facette.definitions.language.names import answering
 from facette.definitions.model import Language
-from facette.definitions.models import Model
+from facette.definitions.models import Model, outputs
 from facette.definitions.project import Definitions
 from facette.errors import FacetteError, NotFoundError, RuleError, RunError
 from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.past import Past
 from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.features.thresholds import cuts_at
-from facette.models.kinds import model_output
+from facette.models.composite import FittedComposite, explained
+from facette.models.kinds import model_output, stored
 from facette.plan import changed_parts
 from facette.profiles.events import remap
 from facette.segments.evaluation import Known, columns_of, events_scanned, rule_row, rules_below
@@ -40,6 +41,7 @@ from facette.segments.person import Person
 from facette.segments.sentences import LANGUAGES, Words
 from facette.warehouse.compiler import compile_rule, visible
 from facette.warehouse.connect import connect
+from facette.warehouse.moments import Moments
 from facette.warehouse.published import Snapshot, Store
 
 TIMELINE = 50
@@ -161,7 +163,8 @@ class Published:
         self.refuse_changed_sources()
         rules = rules_below(self.definitions.rules, checked.segments) if self.changed & MEMBERSHIPS else {}
         concerned = (checked, *rules.values())
-        models = [item.name for item in self.models_in(columns_of(concerned))]
+        columns = columns_of(concerned)
+        models = sorted(columns.intersection(name for item in self.models_in(columns) for name in outputs(item)))
         known = self.table("profiles") if self.changed & FEATURES else self.table("features").mutate(is_counted=True)
         if models:
             known = wide_row(known, self.table("scored").select("profile_id", *models))
@@ -189,8 +192,8 @@ class Published:
         return Past(self.definitions.project, records, self.table("identities"), self.events).rows_at(plan, moment)
 
     def models_in(self, columns: Collection[str]) -> list[Model]:
-        """The models among some columns; RunError if the run had another definition of one."""
-        found = [item for item in self.definitions.project.models if item.name in columns]
+        """The models behind some columns; RunError if the run had another definition of one."""
+        found = self.definitions.models_behind(columns)
         for item in found:
             if not self._is_fitted(item):
                 raise RunError(
@@ -282,9 +285,10 @@ class Published:
             "traits": {name: person[name] for name in self.definitions.traits if name in person},
             "features": {
                 name: features.get(name)
-                for name in (*self.definitions.features, *(item.name for item in self.definitions.project.models))
+                for name in (*self.definitions.features, *self.definitions.makers)
                 if name in row.columns
             },
+            "composites": self._compositions([*self.fitted], _of(row, profile_id)) if person["is_counted"] else {},
             "memberships": [
                 {
                     "segment": segment,
@@ -342,7 +346,23 @@ class Published:
             "rule": words.rule(cast(tree.Rule, rules[segment].rule)),
             "reason": answer.reason.as_dict(),
             "to_flip": flips_as_dict(answer.flips, words),
+            "composites": self._compositions(
+                [item.name for item in models],
+                person.rows_at(Moments((self.moment,), tree.durations([*plan.aggregates.values()]))),
+            ),
             "warning": self.warning(parts, f"this is what they say now. The published membership is: {was}."),
+        }
+
+    def _compositions(self, models: Collection[str], person: ir.Table) -> dict[str, list[dict[str, Any]]]:
+        """Composite among some models → what each of its parts adds for one person, most first.
+
+        person : one row with what the models read
+        """
+        fitted = {name: stored(self.fitted[name]) for name in models if name in self.fitted}
+        return {
+            name: explained(item, person)
+            for name, item in fitted.items()
+            if isinstance(item, FittedComposite) and {part.of for part in item.parts} <= {*person.columns}
         }
 
     def kinds_behind(self, segment: str) -> set[str]:
@@ -355,7 +375,7 @@ class Published:
         """The columns that rules need, those of models included, and these models."""
         columns = columns_of(rules)
         models = self.models_in(columns)
-        return columns | {name for item in models for name in item.features}, models
+        return self.definitions.columns_behind(columns), models
 
     def speaks(self, language: str | None) -> Language:
         asked = language or self.definitions.project.language
@@ -384,26 +404,26 @@ class Published:
     def _person(self, profile_id: int, plan: FeaturePlan) -> Person:
         """One profile, with its events of the kinds that a plan is about, in memory."""
         kinds = by_event(plan.aggregates).keys() | kinds_needed(plan.aggregates)
-        outputs = self._model_outputs(plan)
+        made = self._model_outputs(plan)
         return Person(
             self._kept(_of(self.table("profiles"), profile_id), "person"),
             {kind: self._kept(self._events_of(kind, profile_id), f"mine_{kind}") for kind in kinds},
             plan,
             self.snapshot.cuts,
-            outputs,
-            {name: self.definitions.model(name).features for name in outputs},
+            made,
+            {name: self.definitions.inputs[self.definitions.makers[name].name] for name in made},
         )
 
     def _model_outputs(self, plan: FeaturePlan) -> dict[str, Any]:
-        """Model → function from a row to its value, for the models whose features the plan computes."""
-        there = {feature.name for feature in plan.features} | set(self.definitions.traits)
-        outputs: dict[str, Any] = {}
-        for item in self.definitions.project.models:
-            row = self.fitted.get(item.name)
-            if not (set(item.features) <= there and self._is_fitted(item)):
-                continue
-            outputs[item.name] = partial(model_output, item, row)
-        return outputs
+        """Column → function from a row to its value, for the models whose inputs the plan computes, in order."""
+        there = {feature.name for feature in plan.features} | set(self.definitions.traits) | set(plan.aggregates)
+        made: dict[str, Any] = {}
+        for item in self.definitions.models:
+            if there.issuperset(self.definitions.inputs[item.name]) and self._is_fitted(item):
+                there.update(outputs(item))
+                row = self.fitted.get(item.name)
+                made |= {column: partial(model_output, item, row, column=column) for column in outputs(item)}
+        return made
 
     def _local(self, at: datetime) -> datetime:
         return Moment(at, self.moment.zone).local

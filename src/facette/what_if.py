@@ -196,7 +196,8 @@ class _Comparison:
 
         is_later : it was fitted after the moment, so that it has learnt from what then lay ahead
         """
-        read = columns_of(self._rules(self.after)) | columns_of(self._rules(self.before))
+        sides = (self.before, self.after)
+        read = {item.name for side in sides for item in side.models_behind(columns_of(self._rules(side)))}
         self.published.models_in(columns_of(self._rules(self.after)))
         return [
             {

@@ -176,7 +176,7 @@ def _state(aggregate: tree.Aggregate, of: tree.ValueType) -> tuple[int, int]:
             return COUNT, 0
         case "sum":
             return SUM, 0
-        case "avg":
+        case "avg" | "opening":
             return SUM + COUNT, 0
         case "first" | "last" if aggregate.of != "at":
             return width + INSTANT + ID, 0

@@ -1,4 +1,4 @@
-"""What a user writes about models: groups that are found, and scores that are learned."""
+"""What a user writes about models: groups that are found, scores that are learned, and what is made of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from facette.definitions.base import BandDefinition, DefinedName, RuleText
+from facette.definitions.base import BandDefinition, DefinedName, Definition, Named, RuleText
 from facette.definitions.preparing import Learning
 
 
@@ -58,4 +58,64 @@ class MapModel(Learning):
     seed: int = 0
 
 
-Model = Annotated[KMeansModel | PropensityModel | MapModel, Field(discriminator="kind")]
+class ValueModel(Named):
+    """What a customer will spend within a horizon, in the project's currency: BG/NBD times Gamma-Gamma.
+
+    Its columns are `<name>` (the amount), `<name>_purchases` (days with a purchase) and `<name>_alive` (0–1, the chance
+    of still being a customer); unknown for whoever never bought.
+    """
+
+    kind: Literal["value"]
+    event: DefinedName = Field(description="The event that is a purchase. Those of one local day count as one.")
+    amount: DefinedName = Field(description="Its property with the amount; an event without it is no purchase.")
+    where: RuleText | None = Field(default=None, description="Condition on the event, in the rule language.")
+    horizon_days: int = Field(default=365, ge=1, description="Days ahead.")
+    bands: tuple[BandDefinition, ...] = ()
+    refit_days: int = Field(default=30, ge=1, description="Fit again when the published model is this old.")
+
+
+class Part(Definition):
+    """One part of a composite: a number or a boolean, its weight, and how it becomes 0 to 100 points."""
+
+    of: DefinedName = Field(description="Feature, trait, or output of another model.")
+    weight: float = Field(default=1, gt=0)
+    scale: Literal["percentile", "minmax", "cuts"] = Field(
+        default="percentile",
+        description="percentile: the share of the population below, when it was fitted. minmax: from `low` to `high`, "
+        "the least and the greatest of the population unless given. cuts: the share of the cuts `at` that it exceeds.",
+    )
+    low: float | None = Field(default=None, description="Value of 0 points, for minmax.")
+    high: float | None = Field(default=None, description="Value of 100 points, for minmax.")
+    at: tuple[float, ...] = Field(default=(), description="The cuts, ascending, for cuts.")
+    reverse: bool = Field(default=False, description="Most points for the lowest values.")
+    unknown: float = Field(default=0, ge=0, le=100, description="Points where the value is unknown.")
+
+
+class CompositeModel(Named):
+    """Points from 0 to 100, the weighted mean of the points of its parts."""
+
+    kind: Literal["composite"]
+    parts: tuple[Part, ...] = Field(min_length=1)
+    bands: tuple[BandDefinition, ...] = ()
+    refit_days: int = Field(default=30, ge=1, description="Fit its scales again when they are this old.")
+
+
+Model = Annotated[KMeansModel | PropensityModel | MapModel | ValueModel | CompositeModel, Field(discriminator="kind")]
+
+FURTHER_OUTPUTS: dict[str, tuple[str, ...]] = {"value": ("purchases", "alive")}
+"""Kind → what it gives besides the column of its name: columns ``<name>_<this>``."""
+
+
+def outputs(model: Model) -> tuple[str, ...]:
+    """The columns that a model gives, the one of its own name first."""
+    return (model.name, *(f"{model.name}_{further}" for further in FURTHER_OUTPUTS.get(model.kind, ())))
+
+
+def features_of(model: Model) -> tuple[str, ...]:
+    """The features, traits and outputs of other models that a model names."""
+    match model:
+        case ValueModel():
+            return ()
+        case CompositeModel():
+            return tuple(part.of for part in model.parts)
+    return model.features

@@ -11,7 +11,7 @@ from facette.definitions.language.parser import parse_value
 from facette.definitions.language.quotes import is_bare, quoted, read_otherwise
 from facette.definitions.language.vocabulary import BUILT_IN_PROPERTIES, fold
 from facette.definitions.model import Events, Feature, Label, Named, Project, SourceField
-from facette.definitions.models import PropensityModel
+from facette.definitions.models import PropensityModel, outputs
 from facette.errors import RuleError
 
 RESERVED_COLUMNS = ("profile_id", "is_counted", "n_identifiers", "record", "known_at")
@@ -84,6 +84,8 @@ def _columns_and_events(project: Project) -> Iterator[Thing]:
         yield _thing("threshold", threshold, ("thresholds", i))
     for i, model in enumerate(project.models):
         yield _thing("model", model, ("models", i))
+        for column in outputs(model)[1:]:
+            yield Thing("model", column, Label(), ("models", i))
     for i, segment in enumerate(project.segments):
         yield _thing("segment", segment, ("segments", i))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from facette.definitions.language.tree import Aggregate, Checked, Rule
 from facette.definitions.language.vocabulary import Property, Vocabulary
 from facette.definitions.live import Live, liveness
 from facette.definitions.model import Feature, Project, Segment, Threshold
-from facette.definitions.models import Model, PropensityModel
+from facette.definitions.models import Model, PropensityModel, outputs
 from facette.definitions.naming import check_names, labels
 from facette.definitions.resolution import Resolution
 from facette.definitions.shape import validate
@@ -44,7 +44,8 @@ class Definitions:
     values     : checked values of the features that have one, in that order
     rules      : checked rules of the segments, each after those it reads; being in the parent is part of the rule
     targets    : propensity model → checked condition on its event, or None
-    aggregates : column → aggregate that values and rules need computed
+    inputs     : model → the columns of the wide row that it reads; of all models, each after those it reads
+    aggregates : column → aggregate that values, rules and models need computed
     live       : feature or threshold → whether it can be kept up to date event by event
     warnings   : what holds together but is probably not meant
     """
@@ -57,6 +58,7 @@ class Definitions:
     values: Mapping[str, Checked]
     rules: Mapping[str, Checked]
     targets: Mapping[str, Rule | None]
+    inputs: Mapping[str, tuple[str, ...]]
     aggregates: Mapping[str, Aggregate]
     order: tuple[str, ...]
     live: Mapping[str, Live]
@@ -70,6 +72,35 @@ class Definitions:
 
     def model(self, name: str) -> Model:
         return {item.name: item for item in self.project.models}[name]
+
+    # ── models and what they read ───────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """All models, each after those it reads."""
+        return tuple(map(self.model, self.inputs))
+
+    @property
+    def makers(self) -> dict[str, Model]:
+        """Column that a model gives → the model."""
+        return {column: model for model in self.models for column in outputs(model)}
+
+    def models_behind(self, columns: Iterable[str], there: Collection[str] = ()) -> list[Model]:
+        """The models that give some of the columns, and those that these read, each after those it reads.
+
+        there : columns for which no model is needed
+        """
+        wanted, found = set(columns).difference(there), []
+        for model in reversed(self.models):
+            if wanted.intersection(outputs(model)):
+                found.append(model)
+                wanted |= set(self.inputs[model.name]).difference(there)
+        return found[::-1]
+
+    def columns_behind(self, columns: Iterable[str], there: Collection[str] = ()) -> set[str]:
+        """The columns, and those that the models behind them read."""
+        wanted = set(columns)
+        return wanted.union(*(self.inputs[model.name] for model in self.models_behind(wanted, there)))
 
     def segment(self, name: str) -> Segment:
         return {item.name: item for item in self.project.segments}[name]
@@ -121,10 +152,15 @@ class Definitions:
         return {name: rule for name, rule in self.rules.items() if name in wanted}
 
     def model_fingerprint(self, name: str) -> str:
-        """Of one model, of its checked target and of the features it reads; bands only name its output."""
+        """Of one model, of its checked target and of what it reads; bands only name its output."""
         model = self.model(name)
         own = [_meaning(item) for item in model if item[0] not in ("where", "bands", *ONLY_WORDS)]
-        return _fingerprint(own, repr(self.targets.get(name)), *map(self.feature_fingerprint, model.features))
+        return _fingerprint(own, repr(self.targets.get(name)), *map(self.column_fingerprint, self.inputs[name]))
+
+    def column_fingerprint(self, name: str) -> str:
+        """Of what makes a column of the wide row; of an aggregate its name, which tells its meaning."""
+        maker = self.makers.get(name)
+        return self.feature_fingerprint(name) if maker is None else self.model_fingerprint(maker.name)
 
     @property
     def segments_fingerprint(self) -> str:
@@ -181,7 +217,8 @@ def _checked(project: Project, folder: Path, findings: Findings) -> Definitions:
         values=resolution.values,
         rules=resolution.rules,
         targets=resolution.targets,
-        aggregates=_aggregates([*resolution.values.values(), *resolution.rules.values()]),
+        inputs={name: resolution.inputs[name] for name in resolution.models},
+        aggregates=_aggregates([*resolution.values.values(), *resolution.rules.values()]) | resolution.aggregates,
         order=resolution.order,
         live=live,
         warnings=tuple(findings.warnings),

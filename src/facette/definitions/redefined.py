@@ -51,9 +51,4 @@ def same_features(now: Definitions, before: Definitions) -> set[str]:
 
 def _is_same(column: str, now: Definitions, before: Definitions) -> bool:
     """Whether a trait, a feature or the output of a model is what it was."""
-    return _fingerprint(column, now) == _fingerprint(column, before)
-
-
-def _fingerprint(column: str, definitions: Definitions) -> str:
-    is_model = any(item.name == column for item in definitions.project.models)
-    return definitions.model_fingerprint(column) if is_model else definitions.feature_fingerprint(column)
+    return now.column_fingerprint(column) == before.column_fingerprint(column)

@@ -25,7 +25,17 @@ from facette.definitions.language.tree import (
 )
 from facette.definitions.language.vocabulary import Band, Event, Property, SegmentName, Vocabulary, fold
 from facette.definitions.model import BandDefinition, Feature, Named, Project, Threshold, Trend
-from facette.definitions.models import KMeansModel, MapModel, Model, PropensityModel
+from facette.definitions.model_checks import check_parts, purchases
+from facette.definitions.models import (
+    CompositeModel,
+    KMeansModel,
+    MapModel,
+    Model,
+    PropensityModel,
+    ValueModel,
+    features_of,
+    outputs,
+)
 from facette.definitions.naming import Thing, check_answers, labels
 from facette.definitions.preparing_checks import check_preparing
 from facette.errors import RuleError
@@ -42,6 +52,8 @@ class Resolution:
     order    : names of all features and thresholds, each after those it needs
     values   : checked values of the features that have one
     targets  : propensity model → checked condition on its event, if it has one
+    models   : names of all models, each after those it reads
+    inputs   : model → the columns of the wide row that it reads, and the aggregates among them that it needs computed
     rules    : checked rules of the segments
     """
 
@@ -55,6 +67,9 @@ class Resolution:
         self.features: tuple[str, ...] = ()
         self.values: dict[str, Checked] = {}
         self.targets: dict[str, Rule | None] = {}
+        self.models: tuple[str, ...] = ()
+        self.inputs: dict[str, tuple[str, ...]] = {}
+        self.aggregates: dict[str, Aggregate] = {}
         self.rules: dict[str, Checked] = {}
         self.order: tuple[str, ...] = ()
         self.thresholds = self._thresholds()
@@ -194,7 +209,7 @@ class Resolution:
         needs = self._needs_of_all()
         order = self._in_order("features, thresholds and segments", needs, paths | segments)
         self.order = tuple(name for name in order if name not in segments)
-        models = {item.name for item in self.project.models}
+        models = {name for item in self.project.models for name in outputs(item)}
         averages = {item.name for item in self.project.thresholds if item.moving_average}
         for item in self.project.thresholds:
             below = _below(item.name, needs)
@@ -234,8 +249,11 @@ class Resolution:
     # ── models ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _resolve_models(self) -> None:
-        for i, model in enumerate(self.project.models):
-            self._check_model(model, ("models", i))
+        models = {model.name: (model, ("models", i)) for i, model in enumerate(self.project.models)}
+        composites = [name for name, (model, _) in models.items() if isinstance(model, CompositeModel)]
+        others = [place for name, place in models.items() if name not in composites]
+        for model, path in others:
+            self._check_model(model, path)
         kpi = self.project.validation.kpi
         if kpi is not None:
             self._check_column(kpi, ("validation", "kpi"), ("number",))
@@ -245,11 +263,36 @@ class Resolution:
                 coloured += [item.name for item in self.project.segments]
                 if model.colour not in coloured:
                     self.findings.unknown(("models", i, "colour"), "clustering or segment", model.colour, coloured)
-        for model in self.project.models:  # only now, so that no model can read another one
-            scale = bands(model.bands) if isinstance(model, PropensityModel) else ()
-            self.columns[model.name] = Property(model.name, "number", labels(model.label), scale)
+        for model, _ in others:  # only now, so that no model can read another one, but for composites
+            self._add_outputs(model)
+        owners = {column: name for name, (model, _) in models.items() for column in outputs(model)}
+        needs = {name: [owners[of] for of in features_of(models[name][0]) if of in owners] for name in composites}
+        order = self._in_order("models", needs, {name: path for name, (_, path) in models.items()})
+        for name in order:
+            self._check_model(*models[name])
+            self._add_outputs(models[name][0])
+        self.models = (*(model.name for model, _ in others), *order)
+
+    def _add_outputs(self, model: Model) -> None:
+        """What rules may name of a model; the column of its name has its label, and its bands."""
+        self.inputs.setdefault(model.name, features_of(model))
+        scale = bands(getattr(model, "bands", ()))
+        unit = self.project.currency if isinstance(model, ValueModel) else ""
+        self.columns[model.name] = Property(model.name, "number", labels(model.label), scale, unit)
+        for name in outputs(model)[1:]:
+            self.columns[name] = Property(name, "number")
 
     def _check_model(self, model: Model, path: KeyPath) -> None:
+        if isinstance(model, ValueModel):
+            self._check_bands(model.bands, (*path, "bands"))
+            found = purchases(model, self.events, path, self.findings)
+            self.inputs[model.name] = tuple(found)
+            self.aggregates |= found
+            return
+        if isinstance(model, CompositeModel):
+            self._check_bands(model.bands, (*path, "bands"))
+            check_parts(model, path, self.findings, self._check_column)
+            return
         for j, name in enumerate(model.features):
             if name in model.features[:j]:
                 self.findings.error((*path, "features", j), f"`{name}` is listed twice", "list it once")

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from facette.clock import DAYS_AS_BITS, Moment, days_at_most
@@ -201,6 +202,19 @@ def _days_in_window(states: States, window: tree.InTheLast, before: Moment, now:
     return {"state": states["state"] & sum(1 << (day - date.min.toordinal()) % DAYS_AS_BITS for day in days)}
 
 
+def _opening(days: ir.Column, values: ir.Column) -> ir.Scalar:
+    """The sum of the values of the first of the days."""
+    found = ibis.ifelse(days.notnull(), ibis.struct({"day": days, "value": values}), ibis.null(_dated(days, values)))
+    all_of_them = found.collect()
+    first = all_of_them.map(lambda one: one["day"]).mins()
+    total = all_of_them.filter(lambda one: one["day"] == first).map(lambda one: one["value"]).sums()
+    return total.cast("int64" if values.type().is_integer() else "decimal(38, 6)")
+
+
+def _dated(days: ir.Column, values: ir.Column) -> dt.Struct:
+    return dt.Struct({"day": days.type(), "value": values.type()})
+
+
 def _most_frequent(found: ir.ArrayColumn) -> ir.Value:
     """Of the values of all events that are meant: the most frequent, of several the latest, of those the smallest."""
     kinds = found.map(lambda one: _comparable(one["value"])).unique()
@@ -218,7 +232,7 @@ def _most_frequent(found: ir.ArrayColumn) -> ir.Value:
     return of(chosen.map(lambda one: one["kind"]).mins()).map(lambda one: one["value"]).mins()
 
 
-ALGEBRAS: dict[tree.Function, Algebra] = {
+ALGEBRAS: dict[tree.Measure, Algebra] = {
     "count": _reduced(lambda m: m.count(), _total, lambda s, moment: s.fill_null(0), is_summed=True),
     "sum": _reduced(
         lambda m: _total(m.values()), _total, lambda s, moment: _number(s).fill_null(0), read=_exact, is_summed=True
@@ -250,6 +264,15 @@ ALGEBRAS: dict[tree.Function, Algebra] = {
         lambda s: s.max(),
         lambda s, moment: _day(moment.today).delta(s, unit="day"),
         age=_latest_in_window,
+    ),
+    "opening": Algebra(
+        prepare={
+            "day": lambda m: m.only(m.events.day).min(),
+            "total": lambda m: _opening(m.only(expressible("opening", m.events.day)), m.values()),
+        },
+        merge={"day": lambda s: s["day"].min(), "total": lambda s: _opening(s["day"], s["total"])},
+        finalize=lambda s, moment: _number(s["total"]),
+        read=_exact,
     ),
 }
 

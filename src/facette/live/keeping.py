@@ -214,7 +214,7 @@ class Given:
         away = {name: plan.aggregates[name] for name in unkept(plan.aggregates)}
         read = {*program_of(plan, definitions.rules, cuts).reads}
         self.names = tuple(sorted(read - (plan.aggregates.keys() - away.keys())))
-        inputs = {name for item in definitions.project.models if item.name in read for name in item.features}
+        inputs = definitions.columns_behind(read) - read
         computed = {**away, **needed(feature_plan(definitions), inputs, is_fitted=True).aggregates}
         self._kinds = events_scanned(FeaturePlan(computed, (), {}))
         self._units = {unit for _, unit in tree.durations([*computed.values()])}

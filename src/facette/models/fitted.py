@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 
-class Fitted(BaseModel):
+class FittedModel(BaseModel):
     """A fitted model. Subclasses add what they learned, and a field ``metrics`` about how well.
 
     fingerprint : of the rows it was fitted on; the same data gives the same text
@@ -26,12 +26,19 @@ class Fitted(BaseModel):
     name: str
     fingerprint: str
     seed: int
-    preparation: Preparation
     metrics: BaseModel
 
     @abstractmethod
     def output(self, features: ir.Table) -> ir.Value:
         """What the model says of each row of a table that has its features, as an expression."""
+
+    @abstractmethod
+    def inputs(self, features: ir.Table) -> dict[str, ir.Value]:
+        """The numbers, booleans and texts that the model looks at, by what they are called; null where unknown."""
+
+    def outputs(self, features: ir.Table) -> dict[str, ir.Value]:
+        """Every column that the model gives."""
+        return {self.name: self.output(features)}
 
     def parameters_json(self) -> str:
         """Everything but the metrics: what it takes to apply the model."""
@@ -44,6 +51,15 @@ class Fitted(BaseModel):
     def from_json(cls, parameters: str, metrics: str) -> Self:
         """The model whose two texts these are; floats come back bit for bit."""
         return cls.model_validate_json(f'{parameters.rstrip().removesuffix("}")},"metrics":{metrics}}}')
+
+
+class Fitted(FittedModel):
+    """A fitted model that looks at prepared features."""
+
+    preparation: Preparation
+
+    def inputs(self, features: ir.Table) -> dict[str, ir.Value]:
+        return {name: features[name] for name in self.preparation.features}
 
 
 def fingerprint(features: tuple[str, ...], *arrays: np.ndarray) -> str:

@@ -30,7 +30,7 @@ def past_moments(model: definitions.PropensityModel, now: Moment, first_day: dat
             f" the events begin on {first_day}, which leaves {len(kept)}.",
             remedy="Shorten horizon_days or step_days, or load older events.",
         )
-    return tuple(Moment(now.start_of(day + timedelta(days=1)) - timedelta(microseconds=1), now.zone) for day in kept)
+    return tuple(end_of(day, now) for day in kept)
 
 
 def training_set(
@@ -67,6 +67,24 @@ def training_set(
             )
         )
     return ibis.union(*parts)
+
+
+def end_of(day: date, now: Moment) -> Moment:
+    """The last microsecond of a local day."""
+    return Moment(now.start_of(day + timedelta(days=1)) - timedelta(microseconds=1), now.zone)
+
+
+def horizon_after(
+    events: ir.Table, where: tree.Rule | None, amount: str, moment: Moment, days: int, now: Moment
+) -> ir.Table:
+    """What each profile bought in the days after a moment: profile_id, purchases (local days), value (amount)."""
+    seen = events.filter(visible(events, now))
+    seen = seen.filter((seen.day > moment.today) & (seen.day <= moment.today + timedelta(days=days)))
+    if where is not None:
+        seen = seen.filter(compile_rule(where, seen, now))
+    return seen.group_by("profile_id").agg(
+        purchases=seen.day.nunique().cast("float64"), value=seen[amount].cast("float64").sum()
+    )
 
 
 def is_due(fitted_at: datetime, refit_days: int, now: Moment) -> bool:

@@ -10,12 +10,11 @@ import ibis.expr.types as ir
 
 from facette.clock import Moment
 from facette.definitions.language import tree
-from facette.definitions.models import Model
 from facette.definitions.project import Definitions
 from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, feature_plan, feature_table, needed
 from facette.features.thresholds import RowsAt, cuts_at, is_fitted
-from facette.models.kinds import model_output
+from facette.models.kinds import with_outputs
 from facette.segments.membership import wide_memberships
 
 Fitted = Mapping[str, Mapping[str, Any]]
@@ -70,14 +69,14 @@ def rule_row(known: Known, definitions: Definitions, rules: Collection[tree.Chec
     if cuts is None:
         cuts = cuts_at(known.profiles, partials, plan, known.moment, known.rows_at)
     row = feature_table(known.profiles, partials, plan, known.moment, cuts)
-    models = _models(known, definitions, rules)
-    return row.mutate(**{item.name: model_output(item, known.fitted.get(item.name), row) for item in models})
+    for item in definitions.models_behind(columns_of(rules), known.profiles.columns):
+        row = with_outputs(item, known.fitted.get(item.name), row)
+    return row
 
 
 def row_plan(known: Known, definitions: Definitions, rules: Collection[tree.Checked]) -> FeaturePlan:
     """The features and aggregates that :func:`rule_row` computes."""
-    columns = columns_of(rules)
-    columns |= {name for item in _models(known, definitions, rules) for name in item.features}
+    columns = definitions.columns_behind(columns_of(rules), known.profiles.columns)
     plan = feature_plan(definitions)
     own = {name: aggregate for rule in rules for name, aggregate in rule.aggregates.items()}
     there = set(known.profiles.columns)
@@ -123,9 +122,3 @@ def evaluated(known: Known, definitions: Definitions, segments: Collection[str])
     rules = rules_below(definitions.rules, segments)
     row = rule_row(known, definitions, rules.values())
     return wide_memberships(row, rules, known.moment).select("profile_id", *segments)
-
-
-def _models(known: Known, definitions: Definitions, rules: Iterable[tree.Checked]) -> list[Model]:
-    """The models whose output the rules read and the profiles do not have."""
-    read = columns_of(rules).difference(known.profiles.columns)
-    return [item for item in definitions.project.models if item.name in read]

@@ -231,8 +231,9 @@ def what_decided(
     columns = {column.name: column for column in map(column_of, asked_of) if column}
     every = [*columns.values(), *(one for value in person.plan.values.values() for one in _columns(value))]
     written = {column.name: words.operand(column) for column in every if column.name in person.plan.aggregates}
-    decisive = decisive_events(person.plan.aggregates, written, person.events, row, moment)
-    return {name: [decisive[one] for one in person.aggregates_behind(name)] for name in columns}
+    told = {name: aggregate for name, aggregate in person.plan.aggregates.items() if name in written}
+    decisive = decisive_events(told, written, person.events, row, moment)
+    return {name: [decisive[one] for one in person.aggregates_behind(name) if one in decisive] for name in columns}
 
 
 def _columns(value: tree.Operand) -> Iterator[tree.Column]:

@@ -28,8 +28,8 @@ class Person:
     events  : kind → its events, of every kind that the plan's aggregates and their sequences name
     plan    : the features that are asked about
     cuts    : of the quantile scores
-    outputs : model → function from wide rows to its value
-    inputs  : model → the features that it reads
+    outputs : column that a model gives → function from wide rows to its value, each after those it reads
+    inputs  : the same column → the columns that the model reads
     """
 
     profile: ir.Table
@@ -47,7 +47,9 @@ class Person:
             for event, group in by_event(self.plan.aggregates).items()
         }
         rows = feature_table(moments.spread(self.profile), partials, self.plan, moments, self.cuts)
-        return rows.mutate(**{name: make(rows) for name, make in self.outputs.items()})
+        for name, make in self.outputs.items():
+            rows = rows.mutate(**{name: make(rows)})
+        return rows
 
     def roots(self) -> dict[str, str]:
         """Feature → the column that it is another name of."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from facette.clock import Moment
-from facette.definitions.models import KMeansModel, MapModel, Model, PropensityModel
+from facette.definitions.models import CompositeModel, KMeansModel, MapModel, Model, PropensityModel, ValueModel
+from facette.definitions.preparing import Learning
 from facette.errors import ModelError
 from facette.models.clusters import FittedKMeans, fit_kmeans, match_labels
-from facette.models.fitted import Fitted
-from facette.models.kinds import model_output
+from facette.models.composite import FittedComposite, fit_composite
+from facette.models.fitted import FittedModel
+from facette.models.kinds import stored, with_outputs
 from facette.models.maps import FittedMap, fit_map
 from facette.models.scores import FittedPropensity, fit_propensity
-from facette.models.training import is_due, past_moments, training_set
+from facette.models.training import end_of, horizon_after, is_due, past_moments, training_set
+from facette.models.value import FittedValue, fit_value, numbers
 from facette.plan import Step
 from facette.stages.gaps import gaps
 from facette.stages.work import Work
@@ -26,17 +30,19 @@ from facette.warehouse.compiler import visible
 def models(step: Step, work: Work) -> int:
     """Fit what is new or old enough → ``models``; cluster and score everybody → ``scored``."""
     table = work.table("features")
-    stored = work.optional("models")
-    before = {row["name"]: row for row in stored.to_pyarrow().to_pylist()} if stored is not None else {}
-    rows, columns = [], {}
-    gaps([item for item in work.project.models if _is_due(item, before.get(item.name), work)], table, work)
-    for item in work.project.models:
-        row = _fitted(item, before.get(item.name), table, work)
+    published = work.optional("models")
+    before = {row["name"]: row for row in published.to_pyarrow().to_pylist()} if published is not None else {}
+    rows: dict[str, dict] = {}
+    learning = [item for item in work.project.models if isinstance(item, Learning)]
+    gaps([item for item in learning if _is_due(item, before.get(item.name), work)], table, work)
+    for item in work.definitions.models:
+        row = _fitted(item, before.get(item.name), table, work, rows)
         if row is not None:
-            rows.append(row)
-        columns[item.name] = model_output(item, row, table)
-    work.replace("models", work.con.create_table("models_now", pa.Table.from_pylist(rows, schema=MODELS), temp=True))
-    return work.replace("scored", table.select("profile_id", **columns))
+            rows[item.name] = row
+        table = with_outputs(item, row, table)
+    fitted = pa.Table.from_pylist([*rows.values()], schema=MODELS)
+    work.replace("models", work.con.create_table("models_now", fitted, temp=True))
+    return work.replace("scored", table.select("profile_id", *work.definitions.makers))
 
 
 MODELS = pa.schema(
@@ -59,13 +65,18 @@ def _is_due(item: Model, before: dict | None, work: Work) -> bool:
     return is_due(before["fitted_at"], item.refit_days, work.moment)
 
 
-def _fitted(item: Model, before: dict | None, table: ir.Table, work: Work) -> dict | None:
-    """The model's row: the stored one while it is young and its definition the same, else one fitted now."""
+def _fitted(item: Model, before: dict | None, table: ir.Table, work: Work, others: Mapping[str, dict]) -> dict | None:
+    """The model's row: the stored one while it is young and its definition the same, else one fitted now.
+
+    others : the rows of the models that it may read
+    """
     fingerprint = work.definitions.model_fingerprint(item.name)
-    if before and not _is_due(item, before, work):
+    if before and not _is_due(item, before, work) and _read_as_now(before, others):
         return before
     try:
         fitted = FIT[item.kind](item, before, table, work)
+        if isinstance(fitted, FittedComposite):
+            fitted = fitted.model_copy(update={"read": _versions_read(item, others, work)})
     except ModelError as error:
         kept = "the previous version stays" if before else "the model gives no values"
         work.warnings.append(f"{error} ({kept})")
@@ -110,9 +121,52 @@ def _fit_map(item: MapModel, before: dict | None, table: ir.Table, work: Work) -
     return fit_map(item, table.select("profile_id", *item.features).to_pyarrow())
 
 
-FIT: dict[str, Callable[[Any, dict | None, ir.Table, Work], Fitted]] = {
+def _fit_value(item: ValueModel, before: dict | None, table: ir.Table, work: Work) -> FittedValue:
+    columns = work.definitions.inputs[item.name]
+    customers = table.select("profile_id", **numbers(table, columns))
+    customers = customers.filter(customers.repeats.notnull())
+    at = end_of(work.moment.today - timedelta(days=item.horizon_days + 1), work.moment)
+    return fit_value(item, columns, customers.to_pyarrow(), _past_customers(item, columns, at, work), at.as_of)
+
+
+def _past_customers(item: ValueModel, columns: Sequence[str], at: Moment, work: Work) -> pa.Table | str:
+    """The customers of an instant whose horizon is over, with what they bought in it; or why there is none."""
+    events = work.events(item.event)
+    first_day = events.aggregate(day=events.day.min()).to_pyarrow().to_pylist()[0]["day"]
+    if first_day is None or first_day > at.today:
+        return f"the history has no {item.event} {item.horizon_days} days ago"
+    where = work.definitions.aggregates[columns[0]].where
+    row = work.features_at(at, tuple(columns))
+    past = row.select("profile_id", **numbers(row, columns))
+    came = horizon_after(events, where, item.amount, at, item.horizon_days, work.moment)
+    came = came.rename(_profile="profile_id")
+    joined = past.filter(past.repeats.notnull()).left_join(came, past.profile_id == came._profile)
+    return joined.drop("_profile").to_pyarrow()
+
+
+def _fit_composite(item: CompositeModel, before: dict | None, table: ir.Table, work: Work) -> FittedComposite:
+    return fit_composite(item, table.select("profile_id", *work.definitions.inputs[item.name]).to_pyarrow())
+
+
+def _versions_read(item: Model, others: Mapping[str, dict], work: Work) -> dict[str, int]:
+    """The models that a model reads → the version of each."""
+    makers = work.definitions.makers
+    read = {makers[column].name for column in work.definitions.inputs[item.name] if column in makers}
+    return {name: others[name]["version"] for name in sorted(read) if name in others}
+
+
+def _read_as_now(row: Mapping[str, Any], others: Mapping[str, dict]) -> bool:
+    """Whether a stored model was fitted on the versions of other models that are applied now."""
+    fitted = stored(row)
+    read = fitted.read if isinstance(fitted, FittedComposite) else {}
+    return all(name in others and others[name]["version"] == version for name, version in read.items())
+
+
+FIT: dict[str, Callable[[Any, dict | None, ir.Table, Work], FittedModel]] = {
     "kmeans": _fit_clusters,
     "propensity": _fit_score,
     "map": _fit_map,
+    "value": _fit_value,
+    "composite": _fit_composite,
 }
 """Kind → fits a model anew: its definition, its stored row if there is one, the features of everybody, the run."""

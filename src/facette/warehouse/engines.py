@@ -16,8 +16,8 @@ from facette.errors import RunError
 
 POSTGRES = "postgres"
 SPARK = "pyspark"
-REFUSED = {POSTGRES: ("mode",)}
-"""Engine → the functions that it cannot compute: PostgreSQL has no lists of rows, which the state of MODE is."""
+REFUSED = {POSTGRES: ("mode", "opening")}
+"""Engine → the functions that it cannot compute: PostgreSQL has no lists of rows, which MODE and OPENING need."""
 
 
 def engine_of(value: ir.Value) -> str:

@@ -172,6 +172,8 @@ CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 def _shape(hint: Any) -> Any:
     """A field's type with models in place of dataclasses; those that only checked trees have are left out."""
+    if hint == tree.Measure:
+        return tree.Function
     if hint in (date, datetime):
         return Annotated[hint, Field(strict=False)]
     if get_origin(hint) is tuple:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from facette.definitions.language.tree import Comparison, Function, Unit
+from facette.definitions.language.tree import Comparison, Measure, Unit
 
 Pair = tuple[str, str]  # indexed by a truth value: plain or negated, false or true, one or several
 
@@ -28,7 +28,7 @@ class Keywords:
     within: str
     of: str
     threshold: str
-    functions: Mapping[Function, str]
+    functions: Mapping[Measure, str]
     how_often: Mapping[Comparison, str]
     times: str
     in_the_last: Mapping[Unit, str]

@@ -22,6 +22,9 @@ Unit = Literal["minute", "hour", "day", "week", "month", "year"]
 ValueType = Literal["text", "number", "boolean", "date", "instant"]
 Comparison = Literal["=", "<", "<=", ">", ">="]
 Function = Literal["count", "sum", "avg", "min", "max", "first", "last", "mode", "distinct", "recency"]
+"""The functions that can be written."""
+Measure = Literal[Function, "opening"]
+"""Those, and what only models ask for: ``opening`` is the sum over the first day with such an event."""
 
 
 def _span() -> Span:
@@ -151,7 +154,7 @@ class Name:
 class Aggregate:
     """``SUM(amount) OF purchase WHERE … IN THE LAST 90 DAYS``. ``of`` is None for recency, and may be for count."""
 
-    function: Function
+    function: Measure
     event: str
     of: str | None = None
     where: Rule | None = None

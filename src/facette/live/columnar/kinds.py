@@ -20,16 +20,16 @@ from facette.live.columnar.states import State
 
 Canonical = Callable[[Array], Array]
 """Rows of profiles → the rows of the profiles that they are part of today."""
+UNKEPT: Mapping[tree.Measure, str] = {
+    "mode": "the most frequent value needs all events of the window",
+    "opening": "only models ask for it, and those are given",
+}
 NOBODY = np.empty(0, np.intp)
 
 
 def unkept(aggregates: Mapping[str, tree.Aggregate]) -> dict[str, str]:
     """The aggregates that are not kept, and why; whoever needs them reads all of a person's events."""
-    return {
-        name: "the most frequent value needs all events of the window"
-        for name, aggregate in aggregates.items()
-        if aggregate.function == "mode"
-    }
+    return {name: UNKEPT[aggregate.function] for name, aggregate in aggregates.items() if aggregate.function in UNKEPT}
 
 
 def remade(aggregates: Mapping[str, tree.Aggregate]) -> dict[str, tree.Aggregate]:
@@ -40,7 +40,7 @@ def remade(aggregates: Mapping[str, tree.Aggregate]) -> dict[str, tree.Aggregate
     return {
         name: aggregate
         for name, aggregate in aggregates.items()
-        if aggregate.function != "mode" and (_has_sequence(aggregate.where) or tree.durations(aggregate.where))
+        if aggregate.function not in UNKEPT and (_has_sequence(aggregate.where) or tree.durations(aggregate.where))
     }
 
 
