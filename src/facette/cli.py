@@ -26,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help, without loading rich
 )
+models_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(models_app, name="models")
 Folder = Annotated[Path, typer.Option("--project", help="Folder with the project's facette.yml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 AsOf = Annotated[
@@ -250,6 +252,36 @@ def explain(
 ) -> None:
     """Say why PROFILE is or is not in SEGMENT: what decided it, when it changes by itself, what would change it."""
     _show(json_, _published(project).explain(profile_, segment, language), "explanation")
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, project: Folder = HERE, json_: Json = False) -> None:
+    """List the models, their versions, and which one applies."""
+    from facette.versions import versions
+
+    if context.invoked_subcommand is None:
+        _show(json_, versions(_load(project)), "models")
+
+
+@models_app.command()
+def rollback(
+    name: str,
+    to: Annotated[int | None, typer.Option("--to", help="The version; the one before unless given.")] = None,
+    project: Folder = HERE,
+    json_: Json = False,
+) -> None:
+    """Decide that an earlier version of model NAME applies from the next run on, until it is released."""
+    from facette.versions import rollback
+
+    _show(json_, rollback(_load(project), name, to), "choice")
+
+
+@models_app.command()
+def release(name: str, project: Folder = HERE, json_: Json = False) -> None:
+    """Let the newest version of model NAME apply again from the next run on, fitted anew if it is due."""
+    from facette.versions import release
+
+    _show(json_, release(_load(project), name), "choice")
 
 
 @app.command()

@@ -373,6 +373,34 @@ def _show_profile(answer: dict[str, Any]) -> None:
     out.print(timeline)
 
 
+def _show_models(answer: list[dict[str, Any]]) -> None:
+    """Models with their versions, newest first; an arrow before the one that applies."""
+    if not answer:
+        out.print("This project has no models.")
+    for item in answer:
+        title = f"{item['model']} ({item['kind']})"
+        if item["chosen"]:
+            title += f": version {item['chosen']['version']} was chosen on {item['chosen']['chosen_at'][:10]}"
+        heads = ("", "version", "fitted at", "rows", "figures", "")
+        table = Table(*heads, title=title, title_justify="left", box=None)
+        for version in item["versions"]:
+            figures = ", ".join(f"{name} {value:.4g}" for name, value in version["figures"].items())
+            table.add_row(
+                "→" if version["version"] == item["applied"] else "",
+                str(version["version"]),
+                _when(version["fitted_at"]),
+                f"{version['rows']:,}" if version["rows"] is not None else "",
+                escape(figures),
+                "" if version["is_usable"] else "by another definition",
+            )
+        out.print(table)
+
+
+def _show_choice(answer: dict[str, Any]) -> None:
+    what = f"version {answer['version']}" if answer["version"] else "the newest version"
+    out.print(f"{answer['model']}: {what} applies {answer['applies']}.", soft_wrap=True)
+
+
 COMPOSITE_HEADS = {
     "en": ("part", "value", "points", "weight", "adds"),
     "fr": ("composante", "valeur", "points", "poids", "apport"),
@@ -551,6 +579,8 @@ SHOWN: dict[str, Callable[[Any], None]] = {
     "what_if": _show_what_if,
     "profile": _show_profile,
     "explanation": _show_explanation,
+    "models": _show_models,
+    "choice": _show_choice,
     "schema": lambda answer: out.print(
         f"Wrote {answer['schema']}.\n"
         f"For editors, as first line of a file: # yaml-language-server: $schema={answer['schema'].name}",

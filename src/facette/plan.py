@@ -56,10 +56,12 @@ def plan(
     moment: Moment,
     arrivals: Mapping[str, Arrivals],
     *,
+    chosen: Mapping[str, int] | None = None,
     is_full: bool = False,
 ) -> tuple[Step, ...]:
     """The steps of a run, in order. Every stage is there; those with nothing to do say "skip".
 
+    chosen  : model → the version that somebody chose for it
     is_full : compute everything anew, whatever is published
     """
     if published is None or is_full:
@@ -85,6 +87,8 @@ def plan(
         partials = Step("partials", "skip", "no new event, no window moved")
     features = _after("features", partials, "features" in changed, "features changed")
     models = _after("models", features, "models" in changed, "models changed")
+    if models.action == "skip" and {**published.chosen} != {**(chosen or {})}:
+        models = Step("models", "rebuild", "another version was chosen")
     segments = _after("segments", models, "segments" in changed, "segments changed")
     validation = _after("validation", segments, "validation" in changed, "validation or labels changed")
     return clean, people, events, partials, features, models, segments, validation
@@ -95,7 +99,7 @@ def fingerprints(definitions: Definitions) -> dict[str, str]:
     models = [definitions.model_fingerprint(item.name) for item in definitions.project.models]
     aggregates = sorted((name, repr(aggregate)) for name, aggregate in definitions.aggregates.items())
     words = definitions.project.model_dump_json(
-        exclude={"as_of": True, "sinks": True, "answers": True, "sources": {"__all__": {"path", "url"}}}
+        exclude={"as_of": True, "sinks": True, "answers": True, "mlflow": True, "sources": {"__all__": {"path", "url"}}}
     )
     return {
         "version": version("facette"),

@@ -24,6 +24,8 @@ from facette.plan import Step, fingerprints, plan, redefinitions
 from facette.stages import perform
 from facette.stages.landing import expect, extract
 from facette.stages.profiles import IdentitySplitError
+from facette.stages.tracking import track
+from facette.stages.versions import chosen_versions, keep_versions
 from facette.stages.work import Work
 from facette.warehouse.connect import connect
 from facette.warehouse.ledger import Ledger
@@ -134,14 +136,16 @@ def planned(definitions: Definitions, *, as_of: datetime | date | None = None, i
     ledger = Ledger(store.folder)
     try:
         arrivals = expect(definitions, store, ledger, published)
+        chosen = chosen_versions(definitions, ledger)
     finally:
         ledger.close()
+    steps = plan(definitions, published, moment, arrivals, chosen=chosen, is_full=is_full)
     return {
         "as_of": moment.local,
         "published": published.run if published else None,
         "sources": {name: asdict(arrival) for name, arrival in arrivals.items()},
         "cost": costs(definitions, _history(definitions, store, published)),
-        "steps": [asdict(step) for step in plan(definitions, published, moment, arrivals, is_full=is_full)],
+        "steps": [asdict(step) for step in steps],
         "redefined": redefinitions(definitions, published),
     }
 
@@ -166,13 +170,14 @@ def _run(
     published = store.published()
     with watch.stage("extract", "look for what is new") as figures:
         arrivals, figures.rows, notes = extract(definitions, store, ledger, published)
-    steps = plan(definitions, published, moment, arrivals, is_full=is_full)
+    chosen = chosen_versions(definitions, ledger)
+    steps = plan(definitions, published, moment, arrivals, chosen=chosen, is_full=is_full)
     if published is not None and all(step.action == "skip" for step in steps):
         return Outcome(published.run, published.moment.local, False, watch.stages, notes=notes)
 
     def work() -> Work:
         base = published or Snapshot(run="", as_of="", zone="")
-        snapshot = replace(base, run=name, as_of=moment.as_of.isoformat(), zone=moment.zone)
+        snapshot = replace(base, run=name, as_of=moment.as_of.isoformat(), zone=moment.zone, chosen=chosen)
         return Work(definitions, store, ledger, connect(definitions.folder), Draft(store, snapshot), published, moment)
 
     state = work()
@@ -184,8 +189,10 @@ def _run(
         _perform(tuple(replace(step, reason="new links took a profile apart") for step in anew), state, watch)
     snapshot = state.draft.snapshot
     snapshot = replace(snapshot, fingerprints=fingerprints(definitions), definitions=written(definitions))
+    keep_versions(state)
     store.publish(replace(snapshot, published_at=datetime.now(UTC).isoformat()))
     store.sweep()
+    track(state)
     return Outcome(name, moment.local, True, watch.stages, state.warnings, notes, state.redefined)
 
 

@@ -390,6 +390,13 @@ class Answers(Definition):
     )
 
 
+class Tracking(Definition):
+    """An MLflow server that is told of every new version of a model."""
+
+    tracking_uri: str = Field(description="URL of the server, or of a database; ${NAME} comes from the environment.")
+    experiment: str | None = Field(default=None, description="The project's name unless given; made if need be.")
+
+
 class Project(Definition):
     """A folder: ``facette.yml`` plus any YAML beside it, all with these keys; lists are joined."""
 
@@ -420,3 +427,4 @@ class Project(Definition):
     validation: Validation = Validation()
     sinks: tuple[Sink, ...] = Field(default=(), description="Where the live worker tells who entered and who left.")
     answers: Answers = Answers()
+    mlflow: Tracking | None = Field(default=None, description="Where new versions of models are logged.")

@@ -15,6 +15,7 @@ from facette.definitions.preparing import Learning
 from facette.errors import ModelError
 from facette.models.clusters import FittedKMeans, fit_kmeans, match_labels
 from facette.models.composite import FittedComposite, fit_composite
+from facette.models.drift import reference
 from facette.models.fitted import FittedModel
 from facette.models.kinds import stored, with_outputs
 from facette.models.maps import FittedMap, fit_map
@@ -22,74 +23,70 @@ from facette.models.scores import FittedPropensity, fit_propensity
 from facette.models.training import end_of, horizon_after, is_due, past_moments, training_set
 from facette.models.value import FittedValue, fit_value, numbers
 from facette.plan import Step
+from facette.segments.membership import wide_row
+from facette.stages.drift import watch
 from facette.stages.gaps import gaps
+from facette.stages.versions import MODELS, chosen_now, stored_rows, version_row
 from facette.stages.work import Work
 from facette.warehouse.compiler import visible
 
 
 def models(step: Step, work: Work) -> int:
-    """Fit what is new or old enough → ``models``; cluster and score everybody → ``scored``."""
+    """Fit what is new or old enough → ``models``; apply them to everybody → ``scored``; has it moved? → ``drift``."""
     table = work.table("features")
-    published = work.optional("models")
-    before = {row["name"]: row for row in published.to_pyarrow().to_pylist()} if published is not None else {}
+    before, highest = stored_rows(work)
+    chosen = chosen_now(before, work)
+    due = {item.name for item in work.definitions.models if item.name not in chosen and _is_due(item, before, work)}
+    gaps([item for item in work.project.models if isinstance(item, Learning) and item.name in due], table, work)
     rows: dict[str, dict] = {}
-    learning = [item for item in work.project.models if isinstance(item, Learning)]
-    gaps([item for item in learning if _is_due(item, before.get(item.name), work)], table, work)
     for item in work.definitions.models:
-        row = _fitted(item, before.get(item.name), table, work, rows)
+        stale = item.name not in chosen and not _reads_as_now(before.get(item.name), rows)
+        if item.name in due or stale:
+            row = _fitted(item, before.get(item.name), table, work, rows, highest)
+        else:
+            row = before[item.name]
         if row is not None:
             rows[item.name] = row
         table = with_outputs(item, row, table)
     fitted = pa.Table.from_pylist([*rows.values()], schema=MODELS)
     work.replace("models", work.con.create_table("models_now", fitted, temp=True))
-    return work.replace("scored", table.select("profile_id", *work.definitions.makers))
+    work.draft.note(applied={name: row["version"] for name, row in rows.items()})
+    n = work.replace("scored", table.select("profile_id", *work.definitions.makers))
+    watch(rows, wide_row(work.table("features"), work.table("scored")), work)
+    return n
 
 
-MODELS = pa.schema(
-    [
-        ("name", pa.string()),
-        ("kind", pa.string()),
-        ("version", pa.int64()),
-        ("fitted_at", pa.timestamp("us", "UTC")),
-        ("fingerprint", pa.string()),
-        ("metrics", pa.string()),
-        ("parameters", pa.string()),
-    ]
-)
-
-
-def _is_due(item: Model, before: dict | None, work: Work) -> bool:
+def _is_due(item: Model, before: Mapping[str, dict], work: Work) -> bool:
     """Whether a model is to be fitted: it is new, its definition changed, or the stored one is old."""
-    if before is None or before["fingerprint"] != work.definitions.model_fingerprint(item.name):
+    row = before.get(item.name)
+    if row is None or row["fingerprint"] != work.definitions.model_fingerprint(item.name):
         return True
-    return is_due(before["fitted_at"], item.refit_days, work.moment)
+    return is_due(row["fitted_at"], item.refit_days, work.moment)
 
 
-def _fitted(item: Model, before: dict | None, table: ir.Table, work: Work, others: Mapping[str, dict]) -> dict | None:
-    """The model's row: the stored one while it is young and its definition the same, else one fitted now.
+def _fitted(
+    item: Model,
+    before: dict | None,
+    table: ir.Table,
+    work: Work,
+    others: Mapping[str, dict],
+    highest: Mapping[str, int],
+) -> dict | None:
+    """The row of a new version, or the stored one if there can be none.
 
-    others : the rows of the models that it may read
+    others  : the rows of the models that it may read
+    highest : model → the highest number that a version of it has
     """
-    fingerprint = work.definitions.model_fingerprint(item.name)
-    if before and not _is_due(item, before, work) and _read_as_now(before, others):
-        return before
     try:
         fitted = FIT[item.kind](item, before, table, work)
-        if isinstance(fitted, FittedComposite):
-            fitted = fitted.model_copy(update={"read": _versions_read(item, others, work)})
     except ModelError as error:
         kept = "the previous version stays" if before else "the model gives no values"
         work.warnings.append(f"{error} ({kept})")
         return before
-    return {
-        "name": item.name,
-        "kind": item.kind,
-        "version": before["version"] + 1 if before else 1,
-        "fitted_at": work.moment.as_of,
-        "fingerprint": fingerprint,
-        "metrics": fitted.metrics_json(),
-        "parameters": fitted.parameters_json(),
-    }
+    if isinstance(fitted, FittedComposite):
+        fitted = fitted.model_copy(update={"read": _versions_read(item, others, work)})
+    known = reference(fitted.inputs(table), fitted.outputs(table), table, work.temporary)
+    return version_row(item, fitted, highest.get(item.name, 0) + 1, known.model_dump_json(), work)
 
 
 def _fit_clusters(item: KMeansModel, before: dict | None, table: ir.Table, work: Work) -> FittedKMeans:
@@ -155,9 +152,9 @@ def _versions_read(item: Model, others: Mapping[str, dict], work: Work) -> dict[
     return {name: others[name]["version"] for name in sorted(read) if name in others}
 
 
-def _read_as_now(row: Mapping[str, Any], others: Mapping[str, dict]) -> bool:
+def _reads_as_now(row: Mapping[str, Any] | None, others: Mapping[str, dict]) -> bool:
     """Whether a stored model was fitted on the versions of other models that are applied now."""
-    fitted = stored(row)
+    fitted = stored(row) if row is not None else None
     read = fitted.read if isinstance(fitted, FittedComposite) else {}
     return all(name in others and others[name]["version"] == version for name, version in read.items())
 

@@ -39,6 +39,7 @@ class Work:
     arrived    : event → the same once their person is known
     merged   : old_id, new_id of profiles that this run joined
     redefined : segment → why it no longer means what it meant in the run before
+    choices_ended : models of which a version had been chosen that no longer fits their definition
     warnings : what the user should know although the run goes on
     """
 
@@ -54,6 +55,7 @@ class Work:
     arrived: dict[str, ir.Table] = field(default_factory=dict)
     merged: ir.Table | None = None
     redefined: dict[str, str] = field(default_factory=dict)
+    choices_ended: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     _columns: dict[str, list[tuple[str, pa.DataType]]] = field(default_factory=dict)
 

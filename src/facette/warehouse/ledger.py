@@ -2,6 +2,8 @@
 
 runs     : every run that was started, how it ended, and how long each stage took
 landings : every raw file that was landed (its record is the landing's own JSON)
+model_versions : every fit of every model, of data and by libraries that may not be the same again
+model_choices  : which version was to be applied from when on (null: the newest again); the last of a model holds
 """
 
 from __future__ import annotations
@@ -40,6 +42,27 @@ landings = sa.Table(
     sa.Column("landed_at", sa.String, nullable=False),
     sa.Column("is_current", sa.Boolean, nullable=False),
     sa.Column("record", sa.Text, nullable=False),
+)
+
+model_versions = sa.Table(
+    "model_versions",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("run", sa.String, nullable=False),
+    sa.Column("recorded_at", sa.String, nullable=False),
+    sa.Column("tracked_as", sa.String),  # the run in MLflow
+    sa.Column("record", sa.Text, nullable=False),  # the row of the table models, as JSON
+)
+
+model_choices = sa.Table(
+    "model_choices",
+    metadata,
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("version", sa.Integer),
+    sa.Column("chosen_at", sa.String, nullable=False),
 )
 
 
@@ -134,6 +157,50 @@ class Ledger:
             ).mappings()
             return [json.loads(row["record"]) for row in rows]
 
+    # ── models ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def keep_versions(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Record fits that are not recorded yet: rows of the table ``models``."""
+        with self._transaction() as db:
+            there = {(row.name, row.version) for row in db.execute(sa.select(*model_versions.primary_key))}
+            new = [
+                {
+                    **{key: row[key] for key in ("name", "version", "kind")},
+                    "run": row.get("run") or "",
+                    "recorded_at": _now(),
+                    "record": json.dumps({**row, "fitted_at": row["fitted_at"].isoformat()}),
+                }
+                for row in rows
+                if (row["name"], row["version"]) not in there
+            ]
+            if new:
+                db.execute(model_versions.insert(), new)
+
+    def versions(self) -> list[dict[str, Any]]:
+        """Every fit as a row of the table ``models``, with recorded_at and tracked_as; by model, newest first."""
+        order = (model_versions.c.name, model_versions.c.version.desc())
+        with self._transaction() as db:
+            rows = db.execute(model_versions.select().order_by(*order)).mappings()
+            return [_version(dict(row)) for row in rows]
+
+    def track(self, name: str, version: int, run: str) -> None:
+        """Record that a version is known to MLflow, and as which run."""
+        this = (model_versions.c.name == name, model_versions.c.version == version)
+        with self._transaction() as db:
+            db.execute(model_versions.update().where(*this).values(tracked_as=run))
+
+    def choose(self, name: str, version: int | None) -> None:
+        """From now on that version is to be applied; None: the newest again."""
+        with self._transaction() as db:
+            db.execute(model_choices.insert().values(name=name, version=version, chosen_at=_now()))
+
+    def choices(self) -> dict[str, dict[str, Any]]:
+        """Model → version and chosen_at, of those of which a version was chosen and not released."""
+        with self._transaction() as db:
+            rows = db.execute(model_choices.select().order_by(model_choices.c.n)).mappings()
+            last = {row["name"]: {"version": row["version"], "chosen_at": row["chosen_at"]} for row in rows}
+        return {name: choice for name, choice in last.items() if choice["version"] is not None}
+
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
         try:
@@ -149,6 +216,12 @@ class Ledger:
                 f"The ledger {self._engine.url} cannot be used: {error.orig}.",
                 remedy="Check that it is there and that you may write to it; what was published before is untouched.",
             ) from error
+
+
+def _version(row: Mapping[str, Any]) -> dict[str, Any]:
+    record = json.loads(row["record"])
+    record["fitted_at"] = datetime.fromisoformat(record["fitted_at"])
+    return {**record, "recorded_at": row["recorded_at"], "tracked_as": row["tracked_as"]}
 
 
 def _now() -> str:

@@ -50,6 +50,8 @@ class Snapshot:
     consumed     : landings whose rows are in the tables
     fits         : what cleaning fitted (bounds of outliers), by source and field
     cuts         : quantile score → its cuts
+    applied      : model → the version that was applied
+    chosen       : model → the version that somebody chose for it, of those
     highest_profile_id : the highest profile id ever given, so that none is given twice
     pending_from : instant (ISO 8601, UTC) at which the next event or record begins to count; empty if there is none
     """
@@ -65,6 +67,8 @@ class Snapshot:
     consumed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fits: Mapping[str, Any] = field(default_factory=dict)
     cuts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    applied: Mapping[str, int] = field(default_factory=dict)
+    chosen: Mapping[str, int] = field(default_factory=dict)
     highest_profile_id: int = 0
     pending_from: str = ""
 

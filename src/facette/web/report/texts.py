@@ -46,6 +46,7 @@ REASONS = {
     "those fitted are kept while they are young": "ceux qui sont ajustés restent tant qu'ils sont jeunes",
     "features changed": "les caractéristiques ont changé",
     "models changed": "les modèles ont changé",
+    "another version was chosen": "une autre version a été choisie",
     "segments changed": "les segments ont changé",
     "validation or labels changed": "la validation ou les libellés ont changé",
     "new links took a profile apart": "de nouveaux liens ont séparé un profil",

@@ -1,0 +1,150 @@
+"""Has what a model looks at, or what it says, moved since it was fitted? And does a score still keep its promise?
+
+Both compare with the fit: the population's distribution by the population stability index (Siddiqi 2006, Credit Risk
+Scorecards), and a score's mean with how many did it at the newest instant whose horizon is over.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Mapping
+from math import log, sqrt
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+from pydantic import BaseModel, ConfigDict
+
+from facette.models.matrix import is_usable, number_of
+
+WATCH, MOVED = 0.1, 0.25
+"""Below the first a population is stable, from the second on it is another one (Siddiqi 2006)."""
+LEAST_SHARE = 1e-4
+"""An empty bin counts as so much, for the index has no value of it."""
+BINS = 10
+FEW_VALUES = 10
+"""A number with no more different values than this has a bin for each."""
+SHOWN_TEXTS = 20
+OFF_BY, FAR_OFF_BY = 0.1, 0.25
+"""From these shares on, of what was foretold, a score is off; and only where chance alone would not do it."""
+SURE = 2.0
+"""Standard errors that chance alone seldom exceeds."""
+
+Level = Literal["stable", "watch", "moved"]
+
+
+class Bins(BaseModel):
+    """The parts of a column's range, and the share of the population in each when the model was fitted.
+
+    edges  : of a number: upper ends, included, of all bins but the last
+    texts  : of a text: a bin each, and one for all others
+    shares : of the bins in order, and last of what is unknown
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    edges: tuple[float, ...] = ()
+    texts: tuple[str, ...] = ()
+    is_text: bool = False
+    shares: tuple[float, ...] = ()
+
+    def places(self, value: ir.Value) -> ir.IntegerValue:
+        """The bin of each value, from 0."""
+        unknown, last = len(self.shares) - 1, len(self.shares) - 2
+        if self.is_text:
+            known = [(value == text, place) for place, text in enumerate(self.texts)]
+            return ibis.cases((value.isnull(), unknown), *known, else_=last)
+        number = number_of(value)
+        is_known = is_usable(number).fill_null(False)
+        return ibis.cases((~is_known, unknown), *((number <= edge, n) for n, edge in enumerate(self.edges)), else_=last)
+
+
+class Reference(BaseModel):
+    """What a model looked at and said when it was fitted, by column."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: dict[str, Bins]
+    outputs: dict[str, Bins]
+
+
+def reference(
+    inputs: Mapping[str, ir.Value],
+    outputs: Mapping[str, ir.Value],
+    table: ir.Table,
+    keep: Callable[[ir.Table], ir.Table] = lambda table: table,
+) -> Reference:
+    """The distributions of a population, as deciles.
+
+    inputs, outputs : expressions over ``table``
+    keep            : computes a table once, which is read several times for each column
+    """
+    columns = {**{f"i_{name}": value for name, value in inputs.items()}}
+    columns |= {f"o_{name}": value for name, value in outputs.items()}
+    rows = keep(table.select(**columns))
+    empty = {name: _bins(rows, name) for name in columns}
+    counted = shares_of({name: rows[name] for name in columns}, empty, rows)
+    found = {name: bins.model_copy(update={"shares": counted[name]}) for name, bins in empty.items()}
+    return Reference(
+        inputs={name: found[f"i_{name}"] for name in inputs}, outputs={name: found[f"o_{name}"] for name in outputs}
+    )
+
+
+def shares_of(values: Mapping[str, ir.Value], bins: Mapping[str, Bins], rows: ir.Table) -> dict[str, tuple[float, ...]]:
+    """Column → the share of the rows in each of its bins, and last of those unknown; in one scan. All 0 of no row."""
+    names = [*values]
+    placed = rows.select(**{f"c{n}": bins[name].places(values[name]) for n, name in enumerate(names)})
+    counted = {
+        f"c{n}_{place}": (placed[f"c{n}"] == place).cast("int64").sum().fill_null(0)
+        for n, name in enumerate(names)
+        for place in range(len(bins[name].shares))
+    }
+    counts = placed.aggregate(total=placed.count(), **counted).to_pyarrow().to_pylist()[0]
+    total = counts["total"] or 1
+    return {
+        name: tuple(float(counts[f"c{n}_{place}"]) / total for place in range(len(bins[name].shares)))
+        for n, name in enumerate(names)
+    }
+
+
+def stability(expected: tuple[float, ...], actual: tuple[float, ...]) -> float:
+    """Population stability index: Σ (actual − expected) · ln(actual / expected) over the bins."""
+    pairs = [(max(one, LEAST_SHARE), max(other, LEAST_SHARE)) for one, other in zip(expected, actual, strict=True)]
+    return functools.reduce(operator.add, ((now - then) * log(now / then) for then, now in pairs), 0.0)
+
+
+def level_of(index: float) -> Level:
+    return "stable" if index < WATCH else "watch" if index < MOVED else "moved"
+
+
+def honesty(foretold: float, variance: float, observed: float, n: int) -> Level:
+    """Whether a score's mean is what came, beyond chance.
+
+    foretold, observed : mean probability and share that did it, 0–1
+    variance           : mean of p · (1 − p)
+    """
+    off = abs(observed - foretold)
+    error = sqrt(variance / n) if n else 0.0
+    if not n or off <= SURE * error or off <= OFF_BY * foretold:
+        return "stable"
+    return "moved" if off > FAR_OFF_BY * foretold else "watch"
+
+
+def _bins(rows: ir.Table, name: str) -> Bins:
+    """The bins of a column, their shares not known yet."""
+    column = rows[name]
+    if column.type().is_string():
+        known = rows.filter(column.notnull()).select(text=column)
+        counted = known.group_by("text").agg(n=known.count())
+        most = counted.order_by(ibis.desc("n"), "text").limit(SHOWN_TEXTS).to_pyarrow()["text"].to_pylist()
+        return Bins(texts=tuple(most), is_text=True, shares=(0.0,) * (len(most) + 2))
+    number = number_of(column)
+    known = rows.select(it=number).filter(lambda table: is_usable(table.it).fill_null(False))
+    different = known.distinct().order_by("it").limit(FEW_VALUES + 1).to_pyarrow()["it"].to_pylist()
+    if len(different) > FEW_VALUES:
+        deciles = {f"q{n}": known.it.quantile(n / BINS) for n in range(1, BINS)}
+        different = sorted(set(known.aggregate(**deciles).to_pyarrow().to_pylist()[0].values()))
+    else:
+        different = different[:-1]
+    return Bins(edges=tuple(different), shares=(0.0,) * (len(different) + 2))

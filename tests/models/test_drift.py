@@ -1,0 +1,73 @@
+"""Drift: the index against its formula on people that move by a known amount, and scores that keep their promise."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from facette.models.drift import Reference, honesty, level_of, reference, shares_of, stability
+from facette.warehouse.connect import connect
+
+
+def population(seed: int, shift: float = 0.0, city: float = 0.5, unknown: float = 0.1) -> pa.Table:
+    random = np.random.default_rng(seed)
+    n = 20_000
+    return pa.table(
+        {
+            "spend": pa.array(random.normal(shift, 1, n), mask=random.random(n) < unknown),
+            "city": np.where(random.random(n) < city, "Lyon", "Paris"),
+            "group": random.integers(1, 4, n),
+            "is_subscribed": random.random(n) < 0.3,
+        }
+    )
+
+
+def indices(then: pa.Table, now: pa.Table) -> dict[str, float]:
+    con = connect()
+    before, after = con.create_table("before", then), con.create_table("after", now)
+    fitted = reference({name: before[name] for name in then.column_names}, {"said": before.spend}, before)
+    kept = Reference.model_validate_json(fitted.model_dump_json())
+    found = shares_of({name: after[name] for name in kept.inputs}, kept.inputs, after)
+    assert all(sum(shares) == pytest.approx(1) for shares in found.values())
+    return {name: stability(bins.shares, found[name]) for name, bins in kept.inputs.items()}
+
+
+def test_the_same_people_have_not_moved() -> None:
+    people = population(1)
+    assert set(indices(people, people).values()) == {0.0}
+    assert max(indices(people, population(2)).values()) < 0.01
+
+
+def test_who_moves_is_found_and_nobody_else() -> None:
+    found = indices(population(1), population(2, shift=0.5))
+    assert found["spend"] == pytest.approx(0.22, abs=0.03)  # 0.25 · 0.9 in the limit of many bins: δ² of N(δ, 1)
+    assert level_of(found["spend"]) == "watch" and max(found["city"], found["group"], found["is_subscribed"]) < 0.01
+    found = indices(population(1), population(2, city=0.2))
+    assert found["city"] == pytest.approx((0.2 - 0.5) * log(0.2 / 0.5) + (0.8 - 0.5) * log(0.8 / 0.5), abs=0.02)
+    assert level_of(found["city"]) == "moved"
+    found = indices(population(1), population(2, unknown=0.4))
+    assert level_of(found["spend"]) == "moved"
+
+
+def test_a_bin_that_was_empty_counts() -> None:
+    then, now = (0.5, 0.5, 0.0), (0.5, 0.4, 0.1)
+    expected = -0.1 * log(0.8) + (0.1 - 1e-4) * log(0.1 / 1e-4)
+    assert stability(then, now) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("foretold", "observed", "n", "level"),
+    [
+        (0.20, 0.20, 1000, "stable"),
+        (0.20, 0.24, 100, "stable"),  # chance would do it
+        (0.20, 0.23, 10_000, "watch"),
+        (0.20, 0.28, 10_000, "moved"),
+        (0.20, 0.21, 1_000_000, "stable"),  # sure, and of no account
+        (0.0, 0.0, 0, "stable"),
+    ],
+)
+def test_a_score_is_off_when_it_matters_and_is_no_chance(foretold: float, observed: float, n: int, level: str) -> None:
+    assert honesty(foretold, foretold * (1 - foretold), observed, n) == level
