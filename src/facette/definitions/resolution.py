@@ -236,12 +236,27 @@ class Resolution:
     def _resolve_models(self) -> None:
         for i, model in enumerate(self.project.models):
             self._check_model(model, ("models", i))
-        kpi = self.project.validation.kpi
-        if kpi is not None:
-            self._check_column(kpi, ("validation", "kpi"), ("number",))
+        self._check_validation()
         for model in self.project.models:  # only now, so that no model can read another one
             scale = bands(model.bands) if isinstance(model, PropensityModel) else ()
             self.columns[model.name] = Property(model.name, "number", labels(model.label), scale)
+
+    def _check_validation(self) -> None:
+        validation, path = self.project.validation, ("validation",)
+        if validation.kpi is not None:
+            self._check_column(validation.kpi, (*path, "kpi"), ("number",))
+        for i, kpi in enumerate(validation.kpis):
+            self._check_column(kpi, (*path, "kpis", i), ("number",))
+        asked = validation.experiment
+        if asked is None:
+            return
+        if sum(item is not None for item in (asked.kpi, asked.event, asked.rate)) != 1:
+            message = "`experiment` needs one of `kpi`, `event` and `rate`"
+            self.findings.error((*path, "experiment"), message, "say by one of the three what the test measures")
+        if asked.kpi is not None:
+            self._check_column(asked.kpi, (*path, "experiment", "kpi"), ("number",))
+        if asked.event is not None and asked.event not in self.events:
+            self.findings.unknown((*path, "experiment", "event"), "event", asked.event, self.events)
 
     def _check_model(self, model: Model, path: KeyPath) -> None:
         for j, name in enumerate(model.features):

@@ -15,6 +15,8 @@ from facette.segments import membership
 from facette.segments.evaluation import Known, evaluated
 from facette.segments.membership import wide_row
 from facette.stages.work import Work
+from facette.stages.worth import worth_of_segments
+from facette.validation.effects import effects
 from facette.validation.portraits import overlaps, portraits
 from facette.validation.verdicts import segment_verdicts
 
@@ -113,11 +115,12 @@ def _merged_ever(identities: ir.Table) -> ir.Table:
 
 
 def validation(step: Step, work: Work) -> int:
-    """Are the segments worth having, what are they like, who is in two → ``verdicts``, ``portraits``, ``overlaps``."""
+    """Are the segments worth having, what are they like, who is in two → ``verdicts``, ``effects``, ``portraits``,
+    ``overlaps``, ``worth``."""
     definitions = work.definitions
     known = definitions.vocabulary.columns
     types = {name: known[name].type for name in (*definitions.traits, *definitions.features)}
-    read = {*types, *([work.project.validation.kpi] if work.project.validation.kpi else [])}
+    read = {*types, *work.project.validation.every_kpi}
     read |= {item.name for item in work.project.models}
     row = wide_row(work.table("features"), work.table("scored"))
     row = row.select("profile_id", *(name for name in row.columns if name in read)).to_pyarrow().sort_by("profile_id")
@@ -128,10 +131,19 @@ def validation(step: Step, work: Work) -> int:
         if fitted["kind"] == "kmeans"
     ]
     labels = {item.name: item.label for item in (*work.project.features, *work.project.models)}
-    judged = segment_verdicts(wide, row, work.project.validation, clusterings=clusterings, labels=labels)
+    validation = work.project.validation
+    parents = {item.name: item.parent for item in work.project.segments}
+    grouped = wide
     for item in clusterings:
-        wide = wide.append_column(item.name, row[item.name])
-    tables = {"verdicts": judged, "portraits": portraits(wide, row, types), "overlaps": overlaps(wide)}
+        grouped = grouped.append_column(item.name, row[item.name])
+    found = effects(wide, row, validation, parents=parents, clusterings=[item.name for item in clusterings])
+    tables = {
+        "verdicts": segment_verdicts(wide, row, validation, found=found, clusterings=clusterings, labels=labels),
+        "effects": found,
+        "portraits": portraits(grouped, row, types),
+        "overlaps": overlaps(grouped),
+    }
+    tables["worth"] = worth_of_segments(work, wide, row, tables)
     return sum(
         work.replace(name, work.con.create_table(f"{name}_now", table, temp=True)) for name, table in tables.items()
     )
