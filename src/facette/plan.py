@@ -6,7 +6,7 @@ The tuple follows from the definitions, the published snapshot, the moment, and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal, get_args
@@ -57,10 +57,12 @@ def plan(
     arrivals: Mapping[str, Arrivals],
     *,
     is_full: bool = False,
+    approved: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """The steps of a run, in order. Every stage is there; those with nothing to do say "skip".
 
-    is_full : compute everything anew, whatever is published
+    is_full  : compute everything anew, whatever is published
+    approved : what the gate held back and somebody has let through since
     """
     if published is None or is_full:
         reason = "first run" if published is None else "everything anew, as asked"
@@ -85,6 +87,9 @@ def plan(
         partials = Step("partials", "skip", "no new event, no window moved")
     features = _after("features", partials, "features" in changed, "features changed")
     models = _after("models", features, "models" in changed, "models changed")
+    held = {name for name, item in published.held.items() if item["what"] == "model"}
+    if models.action == "skip" and held and (held & {*approved} or "validation" in changed):
+        models = Step("models", "rebuild", "what was held back is judged again")
     segments = _after("segments", models, "segments" in changed, "segments changed")
     validation = _after("validation", segments, "validation" in changed, "validation or labels changed")
     return clean, people, events, partials, features, models, segments, validation

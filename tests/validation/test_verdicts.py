@@ -228,6 +228,7 @@ def test_both_languages_say_the_same_things(case: str) -> None:
         "versus",
         "certainty",
         "strength",
+        "segments",
     )
     names += ("silhouette", "davies_bouldin", "least_silhouette", "most_davies_bouldin")
     said = say(case, **{name: f"<{name}>" for name in names})

@@ -13,28 +13,32 @@ from facette.definitions.models import KMeansModel, Model, PropensityModel
 from facette.errors import ModelError
 from facette.models.clusters import FittedKMeans, fit_kmeans, match_labels
 from facette.models.fitted import Fitted
-from facette.models.kinds import model_output
+from facette.models.kinds import model_output, stored
 from facette.models.scores import FittedPropensity, fit_propensity
 from facette.models.training import is_due, past_moments, training_set
 from facette.plan import Step
 from facette.stages.gaps import gaps
 from facette.stages.work import Work
+from facette.validation.gate import gate, policy_of
 from facette.warehouse.compiler import visible
 
 
 def models(step: Step, work: Work) -> int:
     """Fit what is new or old enough → ``models``; cluster and score everybody → ``scored``."""
     table = work.table("features")
-    stored = work.optional("models")
-    before = {row["name"]: row for row in stored.to_pyarrow().to_pylist()} if stored is not None else {}
-    rows, columns = [], {}
+    before = {row["name"]: row for row in rows_of(work.optional("models"))}
+    waiting = {row["name"]: row for row in rows_of(work.optional("held"))}
+    work.let_go("model")
+    rows, held, columns = [], [], {}
     gaps([item for item in work.project.models if _is_due(item, before.get(item.name), work)], table, work)
     for item in work.project.models:
-        row = _fitted(item, before.get(item.name), table, work)
+        row, kept = _let_through(item, before.get(item.name), waiting.get(item.name), table, work)
+        held += [kept] if kept else []
         if row is not None:
             rows.append(row)
         columns[item.name] = model_output(item, row, table)
-    work.replace("models", work.con.create_table("models_now", pa.Table.from_pylist(rows, schema=MODELS), temp=True))
+    for name, found in (("models", rows), ("held", held)):
+        work.replace(name, work.con.create_table(f"{name}_now", pa.Table.from_pylist(found, schema=MODELS), temp=True))
     return work.replace("scored", table.select("profile_id", **columns))
 
 
@@ -56,6 +60,33 @@ def _is_due(item: Model, before: dict | None, work: Work) -> bool:
     if before is None or before["fingerprint"] != work.definitions.model_fingerprint(item.name):
         return True
     return is_due(before["fitted_at"], item.refit_days, work.moment)
+
+
+def rows_of(table: ir.Table | None) -> list[dict[str, Any]]:
+    return table.to_pyarrow().to_pylist() if table is not None else []
+
+
+def _let_through(
+    item: Model, before: dict | None, waiting: dict | None, table: ir.Table, work: Work
+) -> tuple[dict | None, dict | None]:
+    """The model's row, and the one that the gate holds back.
+
+    waiting : the one that a run before held back; it stays the candidate while it is young and its definition the same
+    """
+    is_waiting = waiting is not None and not _is_due(item, waiting, work)
+    candidate = waiting if is_waiting else _fitted(item, before, table, work)
+    if candidate is None or candidate is before:
+        return before, None
+    fitted, validation = stored(candidate), work.project.validation
+    judged, policy = gate(fitted, validation), policy_of(fitted, validation)
+    version = f"{candidate['fingerprint']}-{candidate['version']}-{candidate['fitted_at'].isoformat()}"
+    if judged.is_open or policy == "publish" or (policy == "ask" and work.is_approved(item.name, version)):
+        return candidate, None
+    work.hold("model", item.name, judged, policy, version)
+    kept = "the previous version stays" if before else "the model gives no values"
+    asked = f"; `facette approve {item.name}` lets it through" if policy == "ask" else ""
+    work.warnings.append(f"“{item.name}” is held back ({kept}{asked}). {judged.reason['en']}")
+    return before, candidate
 
 
 def _fitted(item: Model, before: dict | None, table: ir.Table, work: Work) -> dict | None:

@@ -2,6 +2,7 @@
 
 runs     : every run that was started, how it ended, and how long each stage took
 landings : every raw file that was landed (its record is the landing's own JSON)
+approvals : what people let through the gate: a version of a model, a definition of a segment
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ landings = sa.Table(
     sa.Column("landed_at", sa.String, nullable=False),
     sa.Column("is_current", sa.Boolean, nullable=False),
     sa.Column("record", sa.Text, nullable=False),
+)
+
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("version", sa.String, primary_key=True),
+    sa.Column("approved_at", sa.String, nullable=False),
 )
 
 
@@ -133,6 +142,19 @@ class Ledger:
                 .order_by(landings.c.landed_at, landings.c.landing)
             ).mappings()
             return [json.loads(row["record"]) for row in rows]
+
+    # ── approvals ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def approve(self, name: str, version: str) -> None:
+        """Record that a version of a model or segment may be published although it failed its checks."""
+        if not self.is_approved(name, version):
+            with self._transaction() as db:
+                db.execute(approvals.insert().values(name=name, version=version, approved_at=_now()))
+
+    def is_approved(self, name: str, version: str) -> bool:
+        with self._transaction() as db:
+            there = approvals.select().where(approvals.c.name == name, approvals.c.version == version)
+            return db.execute(there).first() is not None
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:

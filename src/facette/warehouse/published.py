@@ -50,6 +50,7 @@ class Snapshot:
     consumed     : landings whose rows are in the tables
     fits         : what cleaning fitted (bounds of outliers), by source and field
     cuts         : quantile score → its cuts
+    held         : segment or model → what of it is held back: see :meth:`facette.stages.work.Work.hold`
     highest_profile_id : the highest profile id ever given, so that none is given twice
     pending_from : instant (ISO 8601, UTC) at which the next event or record begins to count; empty if there is none
     """
@@ -65,6 +66,7 @@ class Snapshot:
     consumed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fits: Mapping[str, Any] = field(default_factory=dict)
     cuts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    held: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     highest_profile_id: int = 0
     pending_from: str = ""
 

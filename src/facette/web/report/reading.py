@@ -61,7 +61,7 @@ class Reading:
     @cached_property
     def sizes(self) -> list[Row]:
         """Size of each published segment, largest first."""
-        latest = [row for row in self._sizes_by_run if row["run"] == self.published.snapshot.run]
+        latest = self.published.sizes_now() if self.has("sizes") else []
         return sorted(latest, key=lambda row: (-row["members"], row["segment"]))
 
     @cached_property
