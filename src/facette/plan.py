@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from facette.clock import CLOCK_UNITS, Moment
 from facette.definitions.language import tree
 from facette.definitions.project import Definitions
-from facette.definitions.redefined import redefined, rewritten
+from facette.definitions.redefined import in_force, redefined, rewritten
 from facette.errors import DefinitionError
 from facette.warehouse.published import Snapshot
 
@@ -130,6 +130,17 @@ def as_published(definitions: Definitions, published: Snapshot) -> Definitions |
         return rewritten(definitions, published.definitions)
     except DefinitionError:
         return None
+
+
+def by_the_gate(definitions: Definitions, published: Snapshot | None) -> Definitions:
+    """Today's definitions; where the project holds segments back that fail the checks, with those of the published run.
+
+    Only a run judges: whoever goes on from one, as the live worker does, goes by its segments until the next.
+    DefinitionError if these do not go together with the rest of today's definitions.
+    """
+    if definitions.project.validation.gate.segments == "publish" or published is None or not published.definitions:
+        return definitions
+    return in_force(definitions, published.definitions, {item.name for item in definitions.project.segments})
 
 
 def redefinitions(definitions: Definitions, published: Snapshot | None) -> dict[str, str]:
