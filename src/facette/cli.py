@@ -184,6 +184,36 @@ def segments(project: Folder = HERE, json_: Json = False) -> None:
 
 
 @app.command()
+def worth(
+    segment: Annotated[str | None, typer.Argument(help="Of this segment only, with all its comparisons.")] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the merges that are proposed into the project's files.")
+    ] = False,
+    project: Folder = HERE,
+    json_: Json = False,
+) -> None:
+    """Show what segments are worth: effects, stability, what a child adds, A/B tests, and merges that are proposed.
+
+    Without --apply nothing is written: what would be is shown.
+    """
+    from facette import worth_queries
+
+    published = _published(project)
+    if apply:
+        _show(json_, {"merged": worth_queries.apply(published, segment)}, "merged")
+    else:
+        _show(json_, worth_queries.worth(published, segment), "worth")
+
+
+@app.command()
+def approve(name: str, project: Folder = HERE, json_: Json = False) -> None:
+    """Let through the version of a segment or model that the gate holds back; the next run publishes it."""
+    from facette.approving import approve as let_through
+
+    _show(json_, let_through(_load(project), name), "approved")
+
+
+@app.command()
 def preview(rule: str, project: Folder = HERE, json_: Json = False) -> None:
     """Count the members of a RULE text against the published snapshot, without a run."""
     _show(json_, _published(project).preview(rule), "preview")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
+from facette.console_worth import show_merged, show_worth
 from facette.definitions.model import Language
 from facette.errors import DefinitionError, FacetteError, RuleError
 from facette.segments.sentences import say, value_text
@@ -574,6 +576,9 @@ SHOWN: dict[str, Callable[[Any], None]] = {
     "segments": _show_segments,
     "plan": _show_plan,
     "lint": _show_lint,
+    "worth": partial(show_worth, out),
+    "merged": partial(show_merged, out),
+    "approved": lambda answer: out.print(f"Approved: {answer['name']}. `facette run` publishes it.", soft_wrap=True),
     "preview": _show_preview,
     "rule": lambda answer: out.print(escape(answer["rule"]), soft_wrap=True),
     "what_if": _show_what_if,

@@ -6,7 +6,7 @@ The tuple follows from the definitions, the published snapshot, the moment, and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from facette.clock import CLOCK_UNITS, Moment
 from facette.definitions.language import tree
 from facette.definitions.project import Definitions
-from facette.definitions.redefined import redefined, rewritten
+from facette.definitions.redefined import in_force, redefined, rewritten
 from facette.errors import DefinitionError
 from facette.warehouse.published import Snapshot
 
@@ -58,11 +58,13 @@ def plan(
     *,
     chosen: Mapping[str, int] | None = None,
     is_full: bool = False,
+    approved: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """The steps of a run, in order. Every stage is there; those with nothing to do say "skip".
 
-    chosen  : model → the version that somebody chose for it
-    is_full : compute everything anew, whatever is published
+    chosen   : model → the version that somebody chose for it
+    is_full  : compute everything anew, whatever is published
+    approved : what the gate held back and somebody has let through since
     """
     if published is None or is_full:
         reason = "first run" if published is None else "everything anew, as asked"
@@ -89,6 +91,9 @@ def plan(
     models = _after("models", features, "models" in changed, "models changed")
     if models.action == "skip" and {**published.chosen} != {**(chosen or {})}:
         models = Step("models", "rebuild", "another version was chosen")
+    held = {name for name, item in published.held.items() if item["what"] == "model"}
+    if models.action == "skip" and held and (held & {*approved} or "validation" in changed):
+        models = Step("models", "rebuild", "what was held back is judged again")
     segments = _after("segments", models, "segments" in changed, "segments changed")
     validation = _after("validation", segments, "validation" in changed, "validation or labels changed")
     return clean, people, events, partials, features, models, segments, validation
@@ -129,6 +134,17 @@ def as_published(definitions: Definitions, published: Snapshot) -> Definitions |
         return rewritten(definitions, published.definitions)
     except DefinitionError:
         return None
+
+
+def by_the_gate(definitions: Definitions, published: Snapshot | None) -> Definitions:
+    """Today's definitions; where the project holds segments back that fail the checks, with those of the published run.
+
+    Only a run judges: whoever goes on from one, as the live worker does, goes by its segments until the next.
+    DefinitionError if these do not go together with the rest of today's definitions.
+    """
+    if definitions.project.validation.gate.segments == "publish" or published is None or not published.definitions:
+        return definitions
+    return in_force(definitions, published.definitions, {item.name for item in definitions.project.segments})
 
 
 def redefinitions(definitions: Definitions, published: Snapshot | None) -> dict[str, str]:

@@ -121,8 +121,7 @@ class Published:
         Of one that the run redefined also how many entered and left by its definition, and how many by events and time.
         """
         language = self.definitions.project.language
-        sizes = self.table("sizes")
-        latest = sizes.filter(sizes.run == self.snapshot.run).to_pyarrow().to_pylist()
+        latest = self.sizes_now()
         judged = self.table("verdicts").to_pyarrow().to_pylist()
         verdicts = {row["name"]: row for row in judged if row["kind"] == "segment"}
         found = []
@@ -142,6 +141,12 @@ class Published:
                 }
             )
         return found
+
+    def sizes_now(self) -> list[dict[str, Any]]:
+        """The rows of ``sizes`` by the latest run that evaluated the segments; later ones may only have judged."""
+        last = replace(self.snapshot, tables={"sizes": self.snapshot.tables.get("sizes", ())[-1:]})
+        sizes = self.store.table(self.con, last, "sizes")
+        return sizes.filter(sizes.run == sizes.run.max()).to_pyarrow().to_pylist()
 
     def preview(self, rule: str) -> dict[str, Any]:
         """How many profiles a rule matches at the published moment, without a run; it may be written as JSON."""

@@ -7,7 +7,7 @@ This module owns the effects (files, ledger, the machine's clock) and contains n
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -18,15 +18,18 @@ from zoneinfo import ZoneInfo
 from facette.clock import Moment, start_of_day
 from facette.definitions.cost import History, costs
 from facette.definitions.project import Definitions
-from facette.definitions.redefined import written
-from facette.errors import FacetteError, RunError
+from facette.definitions.redefined import in_force, rule_version, written
+from facette.errors import DefinitionError, FacetteError, RunError
 from facette.plan import Step, fingerprints, plan, redefinitions
 from facette.stages import perform
 from facette.stages.landing import expect, extract
 from facette.stages.profiles import IdentitySplitError
+from facette.stages.segments import SegmentsHeldError
 from facette.stages.tracking import track
 from facette.stages.versions import chosen_versions, keep_versions
 from facette.stages.work import Work
+from facette.validation.gate import Gate
+from facette.validation.sentences import say
 from facette.warehouse.connect import connect
 from facette.warehouse.ledger import Ledger
 from facette.warehouse.published import Draft, Snapshot, Store
@@ -136,10 +139,10 @@ def planned(definitions: Definitions, *, as_of: datetime | date | None = None, i
     ledger = Ledger(store.folder)
     try:
         arrivals = expect(definitions, store, ledger, published)
-        chosen = chosen_versions(definitions, ledger)
+        chosen, approved = chosen_versions(definitions, ledger), _approved(ledger, published)
     finally:
         ledger.close()
-    steps = plan(definitions, published, moment, arrivals, chosen=chosen, is_full=is_full)
+    steps = plan(definitions, published, moment, arrivals, chosen=chosen, is_full=is_full, approved=approved)
     return {
         "as_of": moment.local,
         "published": published.run if published else None,
@@ -171,29 +174,87 @@ def _run(
     with watch.stage("extract", "look for what is new") as figures:
         arrivals, figures.rows, notes = extract(definitions, store, ledger, published)
     chosen = chosen_versions(definitions, ledger)
-    steps = plan(definitions, published, moment, arrivals, chosen=chosen, is_full=is_full)
-    if published is not None and all(step.action == "skip" for step in steps):
+
+    def steps_for(now: Definitions) -> tuple[Step, ...]:
+        approved = _approved(ledger, published)
+        return plan(now, published, moment, arrivals, chosen=chosen, is_full=is_full, approved=approved)
+
+    if published is not None and all(step.action == "skip" for step in steps_for(definitions)):
         return Outcome(published.run, published.moment.local, False, watch.stages, notes=notes)
 
-    def work() -> Work:
+    def work(now: Definitions) -> Work:
         base = published or Snapshot(run="", as_of="", zone="")
         snapshot = replace(base, run=name, as_of=moment.as_of.isoformat(), zone=moment.zone, chosen=chosen)
-        return Work(definitions, store, ledger, connect(definitions.folder), Draft(store, snapshot), published, moment)
+        return Work(now, store, ledger, connect(now.folder), Draft(store, snapshot), published, moment)
 
-    state = work()
-    try:
-        _perform(steps, state, watch)
-    except IdentitySplitError:
-        state = work()
-        anew = plan(definitions, None, moment, arrivals)
-        _perform(tuple(replace(step, reason="new links took a profile apart") for step in anew), state, watch)
+    def performed(now: Definitions) -> Work:
+        state = work(now)
+        try:
+            _perform(steps_for(now), state, watch)
+        except IdentitySplitError:
+            state = work(now)
+            anew = plan(now, None, moment, arrivals)
+            _perform(tuple(replace(step, reason="new links took a profile apart") for step in anew), state, watch)
+        return state
+
+    state = _let_through(definitions, published, performed)
     snapshot = state.draft.snapshot
-    snapshot = replace(snapshot, fingerprints=fingerprints(definitions), definitions=written(definitions))
+    snapshot = replace(snapshot, fingerprints=fingerprints(state.definitions), definitions=written(state.definitions))
     keep_versions(state)
     store.publish(replace(snapshot, published_at=datetime.now(UTC).isoformat()))
     store.sweep()
     track(state)
     return Outcome(name, moment.local, True, watch.stages, state.warnings, notes, state.redefined)
+
+
+def _approved(ledger: Ledger, published: Snapshot | None) -> set[str]:
+    """What the published run held back and somebody has let through since."""
+    held = published.held if published else {}
+    return {name for name, item in held.items() if ledger.is_approved(name, item["version"])}
+
+
+def _let_through(
+    definitions: Definitions, published: Snapshot | None, performed: Callable[[Definitions], Work]
+) -> Work:
+    """What was made with the definitions that the gate lets through: of a segment that it holds, the one before."""
+    held: dict[str, tuple[Gate, str]] = {}
+    now = definitions
+    while True:
+        try:
+            state = performed(now)
+            break
+        except SegmentsHeldError as error:
+            held |= error.judged
+        before = published.definitions if published else {}
+        held |= _referring(definitions, held, {item["name"] for item in before.get("segments", ())})
+        try:
+            now = in_force(definitions, before, held)
+        except DefinitionError as error:
+            raise RunError(
+                f"The gate holds {', '.join(held)} back, and the definitions before do not go with the others: {error}",
+                remedy="Take back what needs them, improve them, or set `validation.gate.segments: publish`.",
+            ) from error
+    state.let_go("segment")
+    policy = definitions.project.validation.gate.segments
+    for name, (judged, version) in held.items():
+        state.hold("segment", name, judged, policy, version)
+        kept = "the definition before stays in force" if name in now.rules else "it is not published"
+        asked = f"; `facette approve {name}` lets it through" if policy == "ask" else ""
+        state.warnings.append(f"Segment “{name}” is held back ({kept}{asked}). {judged.reason['en']}")
+    return state
+
+
+def _referring(
+    definitions: Definitions, held: Mapping[str, tuple[Gate, str]], before: Collection[str]
+) -> dict[str, tuple[Gate, str]]:
+    """The segments that refer to one that is held and was not there before: they are held with it."""
+    gone, found = {*held} - {*before}, {}
+    for name, checked in definitions.rules.items():  # each after those it refers to
+        missing = sorted(checked.segments & gone)
+        if missing and name not in held:
+            found[name] = (Gate(False, say("refers", segments=", ".join(missing))), rule_version(name, definitions))
+            gone |= {name} - {*before}
+    return found
 
 
 def _perform(steps: tuple[Step, ...], work: Work, watch: _Watch) -> None:

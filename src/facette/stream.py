@@ -29,6 +29,7 @@ from facette.live.records import Raw, raw_tables
 from facette.live.sinks.sink import Sink, open_sinks
 from facette.live.state import State
 from facette.live.worker import Worker, misfit
+from facette.plan import by_the_gate
 from facette.run import moment_of
 from facette.sources.landing import Landing
 from facette.sources.log import Log, LogPosition, Reader, has_reached, open_log
@@ -138,7 +139,7 @@ def settled() -> Iterator[None]:
 
 
 class RefitError(Exception):
-    """A run was published that was made with other sources or models than those that the worker goes by."""
+    """A run was published with other sources or models than the worker's, or with segments the gate let through."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,11 @@ class Stream:
     def __init__(
         self, definitions: Definitions, now: datetime, sinks: Sequence[Sink] = (), figures: Figures | None = None
     ) -> None:
-        self.definitions, self.given = definitions, sinks
-        self.between_steps = threading.Lock()
         self.store = Store(definitions.folder)
+        self.asked = definitions
+        self.definitions = definitions = by_the_gate(definitions, self.store.published())
+        self.given = sinks
+        self.between_steps = threading.Lock()
         self.figures = figures or Figures()
         self._closing = ExitStack()
         try:
@@ -229,6 +232,8 @@ class Stream:
         """Go over to other definitions, and to the sinks that they name."""
         has_other_sinks = definitions.project.sinks != self.definitions.project.sinks
         sinks = self._sinks(definitions) if has_other_sinks else []
+        self.asked = definitions
+        definitions = by_the_gate(definitions, self.store.published())
         with self.between_steps:
             changes = self.worker.redefine(definitions, now)
             self.definitions = definitions
@@ -351,7 +356,8 @@ class Stream:
         """Build on a new published run; RefitError if it does not go with the definitions."""
         snapshot = self.store.must_be_published()
         if snapshot.run != self.worker.known.base:
-            if misfit(self.definitions, snapshot):
+            let_through = by_the_gate(self.asked, snapshot).segments_fingerprint
+            if misfit(self.definitions, snapshot) or let_through != self.definitions.segments_fingerprint:
                 raise RefitError
             with self.between_steps:
                 changes = self.worker.rebase(snapshot, clock())

@@ -123,3 +123,21 @@ def test_members_of_a_segment_that_is_gone_are_forgotten(tmp_path: Path) -> None
 
 def _kinds(stream: Stream, after: int) -> list[tuple[str, str, str]]:
     return [(change.segment, change.change, change.why) for change in told(stream, after)]
+
+
+def test_where_the_gate_holds_segments_back_a_run_judges_them_first(tmp_path: Path) -> None:
+    project = write_project(tmp_path)
+    append(project, [*random_records(random.Random(7), 20, n_people=5), visit(900)])
+    with (project / "facette.yml").open("a", encoding="utf-8") as file:
+        file.write("\nvalidation: {minimum_size: 1, gate: {segments: hold}}\n")
+    run(load(project), Silent(), as_of=NOW)
+    with Stream(load(project), NOW) as stream:
+        before = stream.definitions.rules["just_now"].rule
+        edit(project / "facette.yml", "IN THE LAST 3 HOURS", "IN THE LAST 4 HOURS")
+        stream.redefine(load(project), NOW)
+        assert stream.definitions.rules["just_now"].rule == before
+        run(load(project), Silent(), as_of=NOW)
+        with pytest.raises(RefitError):
+            stream.step(NOW)
+    with Stream(load(project), NOW) as stream:
+        assert stream.definitions.rules["just_now"].rule == load(project).rules["just_now"].rule != before

@@ -131,12 +131,14 @@ def test_effects_in_words(effect: float, word: str) -> None:
     assert strength(0.0099).en == "slight"
 
 
-def test_p_values_are_adjusted_over_the_segments(people: tuple[pa.Table, pa.Table]) -> None:
-    found = verdicts(*people, Validation(kpi="spend"))
-    tested = [row for row in found.values() if row["p_value"] is not None]
-    assert {row["name"] for row in tested} == {"rich", "coin", "few"}
-    expected = stats.false_discovery_control([row["p_value"] for row in tested])
-    assert [row["p_adjusted"] for row in tested] == pytest.approx(expected.tolist())
+def test_any_kpi_may_make_a_segment_worth_having(people: tuple[pa.Table, pa.Table]) -> None:
+    """It is judged by the main one if that differs, else by the one that differs most surely."""
+    first = verdicts(*people, Validation(kpi="spend", kpis=("x",)))
+    assert (first["rich"]["kpi"], first["rich"]["verdict"]) == ("spend", "worth")
+    other = verdicts(*people, Validation(kpi="y", kpis=("spend", "slight")))
+    assert (other["rich"]["kpi"], other["rich"]["verdict"]) == ("spend", "worth")
+    assert "“Spend” is" in other["rich"]["reason_en"]
+    assert (other["coin"]["kpi"], other["coin"]["verdict"]) == ("y", "weak")
 
 
 def test_a_real_difference_may_be_too_slight(people: tuple[pa.Table, pa.Table]) -> None:
@@ -226,6 +228,7 @@ def test_both_languages_say_the_same_things(case: str) -> None:
         "versus",
         "certainty",
         "strength",
+        "segments",
     )
     names += ("silhouette", "davies_bouldin", "least_silhouette", "most_davies_bouldin")
     said = say(case, **{name: f"<{name}>" for name in names})

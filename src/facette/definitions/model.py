@@ -25,6 +25,7 @@ from facette.definitions.base import (
     ValueText,
 )
 from facette.definitions.models import Model
+from facette.definitions.validation import Validation
 
 
 def _day_or_instant(written: Any) -> Any:
@@ -308,18 +309,11 @@ class Segment(Named):
 
     rule: RuleText
     parent: DefinedName | None = None
-
-
-class Validation(Definition):
-    """When a segment or a clustering is worth publishing."""
-
-    kpi: DefinedName | None = Field(default=None, description="Feature by which segments are compared.")
-    test: Literal["kruskal", "anova"] = "kruskal"
-    minimum_size: int = Field(default=100, ge=1)
-    minimum_effect: float = Field(default=0.01, ge=0, description="Smallest effect size (η² or ε²) worth having.")
-    significance: float = Field(default=0.05, gt=0, lt=1)
-    minimum_silhouette: float = 0.5
-    maximum_davies_bouldin: float = 0.5
+    merged_into: DefinedName | None = Field(
+        default=None,
+        description="Another segment that takes its members in: that one holds whom either rule is true of, and this "
+        "one is kept for the record alone.",
+    )
 
 
 # ── where the live worker's results go ──────────────────────────────────────────────────────────────────────────────

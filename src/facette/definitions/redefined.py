@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from facette.definitions.model import Project
+from facette.definitions.model import Project, Segment
 from facette.definitions.project import Definitions, define
 
 KEPT = ("features", "models", "segments")
@@ -25,6 +26,23 @@ def rewritten(definitions: Definitions, kept: Mapping[str, Any]) -> Definitions:
     project = Project.model_validate({"name": definitions.project.name, **kept})
     parts = {part: getattr(project, part) for part in KEPT}
     return define(definitions.project.model_copy(update=parts), definitions.folder)
+
+
+def in_force(now: Definitions, kept: Mapping[str, Any], held: Collection[str]) -> Definitions:
+    """Now's definitions, but those of some segments as they were; without those that were not there.
+
+    kept : what :func:`written` gave of the definitions before; empty if there were none
+    DefinitionError if they do not go together.
+    """
+    before = {item["name"]: Segment.model_validate(item) for item in kept.get("segments", ())}
+    segments = [before.get(item.name) if item.name in held else item for item in now.project.segments]
+    there = tuple(item for item in segments if item is not None)
+    return define(now.project.model_copy(update={"segments": there}), now.folder)
+
+
+def rule_version(name: str, definitions: Definitions) -> str:
+    """A short text that is the same as long as the own rule of a segment means the same."""
+    return hashlib.sha256(repr(definitions.rules[name].rule).encode()).hexdigest()[:16]
 
 
 def redefined(now: Definitions, before: Definitions) -> dict[str, str]:

@@ -20,11 +20,12 @@ from facette.definitions.language.tree import (
     InTheLast,
     Name,
     Operand,
+    Or,
     Rule,
     ValueType,
 )
 from facette.definitions.language.vocabulary import Band, Event, Property, SegmentName, Vocabulary, fold
-from facette.definitions.model import BandDefinition, Feature, Named, Project, Threshold, Trend
+from facette.definitions.model import BandDefinition, Feature, Named, Project, Segment, Threshold, Trend
 from facette.definitions.model_checks import check_parts, purchases
 from facette.definitions.models import (
     CompositeModel,
@@ -82,7 +83,8 @@ class Resolution:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        segments = {item.name: SegmentName(item.name, labels(item.label)) for item in self.project.segments}
+        there = [item for item in self.project.segments if item.merged_into is None]
+        segments = {item.name: SegmentName(item.name, labels(item.label)) for item in there}
         return Vocabulary(self.columns, self.events, segments, self.thresholds)
 
     # ── features ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -228,7 +230,7 @@ class Resolution:
         for name in self.features:
             checked = self.values.get(name)
             needs[name] = sorted(checked.columns) if checked else self._needs(definitions[name])
-        segments = {item.name for item in self.project.segments}
+        segments = {item.name for item in self.project.segments if item.merged_into is None}
         waiting = []
         for i, threshold in enumerate(self.project.thresholds):
             needs[threshold.name] = [threshold.of]
@@ -254,9 +256,7 @@ class Resolution:
         others = [place for name, place in models.items() if name not in composites]
         for model, path in others:
             self._check_model(model, path)
-        kpi = self.project.validation.kpi
-        if kpi is not None:
-            self._check_column(kpi, ("validation", "kpi"), ("number",))
+        self._check_validation()
         for i, model in enumerate(self.project.models):
             if isinstance(model, MapModel) and model.colour is not None:
                 coloured = [item.name for item in self.project.models if isinstance(item, KMeansModel)]
@@ -281,6 +281,23 @@ class Resolution:
         self.columns[model.name] = Property(model.name, "number", labels(model.label), scale, unit)
         for name in outputs(model)[1:]:
             self.columns[name] = Property(name, "number")
+
+    def _check_validation(self) -> None:
+        validation, path = self.project.validation, ("validation",)
+        if validation.kpi is not None:
+            self._check_column(validation.kpi, (*path, "kpi"), ("number",))
+        for i, kpi in enumerate(validation.kpis):
+            self._check_column(kpi, (*path, "kpis", i), ("number",))
+        asked = validation.experiment
+        if asked is None:
+            return
+        if sum(item is not None for item in (asked.kpi, asked.event, asked.rate)) != 1:
+            message = "`experiment` needs one of `kpi`, `event` and `rate`"
+            self.findings.error((*path, "experiment"), message, "say by one of the three what the test measures")
+        if asked.kpi is not None:
+            self._check_column(asked.kpi, (*path, "experiment", "kpi"), ("number",))
+        if asked.event is not None and asked.event not in self.events:
+            self.findings.unknown((*path, "experiment", "event"), "event", asked.event, self.events)
 
     def _check_model(self, model: Model, path: KeyPath) -> None:
         if isinstance(model, ValueModel):
@@ -333,14 +350,49 @@ class Resolution:
                 checked[segment.name] = check_rule(segment.rule, vocabulary)
                 needs[segment.name] += sorted(checked[segment.name].segments)
             except RuleError as error:
-                self.findings.rule_error((*path, "rule"), f"segment `{segment.name}`", error)
+                self.findings.rule_error((*path, "rule"), f"segment `{segment.name}`", self._merged_since(error))
             if segment.parent is not None:
                 needs[segment.name].append(segment.parent)
-                if segment.parent not in vocabulary.segments:
-                    self.findings.unknown((*path, "parent"), "segment", segment.parent, vocabulary.segments)
+                self._check_segment(segment.parent, (*path, "parent"), vocabulary)
+            if segment.merged_into is not None:
+                self._check_segment(segment.merged_into, (*path, "merged_into"), vocabulary)
+        self._order_segments(checked, needs, paths)
+
+    def _order_segments(
+        self, checked: Mapping[str, Checked], needs: dict[str, list[str]], paths: Mapping[str, KeyPath]
+    ) -> None:
+        """The rules in order; what is merged into another segment is an alternative of its rule, and no more itself."""
+        segments = {segment.name: segment for segment in self.project.segments}
+        within = {name: _within(segments[name].parent, rule) for name, rule in checked.items()}
+        for name, segment in segments.items():
+            into = segment.merged_into
+            if into is None:
+                continue
+            needed = needs.pop(name)
+            if into in needs and {into, name} <= within.keys() and into not in _above(name, segments):
+                needs[into] += needed
+                within[into] = _either(within[into], within[name])
         order = self._in_order("segments", needs, paths)
-        parents = {segment.name: segment.parent for segment in self.project.segments}
-        self.rules = {name: _within(parents[name], checked[name]) for name in order if name in checked}
+        self.rules = {name: within[name] for name in order if name in within}
+
+    def _check_segment(self, name: str, path: KeyPath, vocabulary: Vocabulary) -> None:
+        """Report a name that is no segment's, or that of one which is merged into another."""
+        into = {item.name: item.merged_into for item in self.project.segments}.get(name)
+        if into is not None:
+            self.findings.error(path, f"segment `{name}` is merged into `{into}`", f"name `{into}` instead")
+        elif name not in vocabulary.segments:
+            self.findings.unknown(path, "segment", name, vocabulary.segments)
+
+    def _merged_since(self, error: RuleError) -> RuleError:
+        """An error about an unknown name, said otherwise if it is that of a segment merged into another."""
+        merged = {item.name: item for item in self.project.segments if item.merged_into is not None}
+        start, end = error.span
+        found = self._answers(merged.values()).get(fold(error.text[start:end]))
+        if found is None:
+            return error
+        into = merged[found].merged_into
+        message = f"segment `{found}` is merged into `{into}`"
+        return RuleError(message, text=error.text, span=error.span, remedy=f"name `{into}` instead")
 
     # ── what the three share ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -376,6 +428,27 @@ def _within(parent: str | None, checked: Checked) -> Checked:
         return checked
     rule = And((InSegment(parent), cast(Rule, checked.rule)))
     return replace(checked, rule=rule, segments=checked.segments | {parent})
+
+
+def _either(one: Checked, other: Checked) -> Checked:
+    """A rule that is true where one of two is."""
+    return replace(
+        one,
+        rule=Or((cast(Rule, one.rule), cast(Rule, other.rule))),
+        aggregates=one.aggregates | other.aggregates,
+        columns=one.columns | other.columns,
+        segments=one.segments | other.segments,
+    )
+
+
+def _above(name: str, segments: Mapping[str, Segment]) -> set[str]:
+    """The parent of a segment, its parent, and so on."""
+    found: set[str] = set()
+    above = segments[name].parent
+    while above is not None and above in segments and above not in found:
+        found.add(above)
+        above = segments[above].parent
+    return found
 
 
 def _below(name: str, needs: Mapping[str, Sequence[str]]) -> set[str]:

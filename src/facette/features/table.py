@@ -73,6 +73,32 @@ def feature_table(
     return table
 
 
+def recomputed(
+    table: ir.Table, plan: FeaturePlan, cuts: Mapping[str, Sequence[ir.NumericValue]], others: Iterable[str] = ()
+) -> ir.Table:
+    """Other cuts, which may be columns of the table: these scores and thresholds anew, and all that read them.
+
+    table  : as :func:`feature_table` makes it, and columns with the cuts
+    others : columns that are not as they were either
+    """
+    changed = {*cuts, *others}
+    for feature in plan.features:
+        if isinstance(feature, model.Threshold):
+            column = cuts[feature.name][0].cast("float64") if feature.name in cuts else None
+        elif feature.quantiles and feature.name in cuts:
+            by = feature.quantiles
+            column = _score(table[by.of], cuts[feature.name], by.groups if by.reverse else None)
+            column = column if feature.default is None else column.fill_null(feature.default)
+        elif inputs(feature, plan) & changed and not feature.quantiles:
+            column = _feature(feature, plan, table, {})
+        else:
+            column = None
+        if column is not None:
+            changed.add(feature.name)
+            table = table.mutate(**{feature.name: column})
+    return table
+
+
 def needed(plan: FeaturePlan, columns: Iterable[str], *, is_fitted: bool = False) -> FeaturePlan:
     """The part of a plan that the given columns depend on.
 
@@ -154,7 +180,7 @@ def _feature(feature: Feature, plan: FeaturePlan, table: ir.Table, cuts: Mapping
     return column if feature.default is None else column.fill_null(feature.default)
 
 
-def _score(of: ir.NumericValue, cuts: Sequence[float], reversed_from: int | None) -> ir.IntegerValue:
+def _score(of: ir.NumericValue, cuts: Sequence[float | ir.NumericValue], reversed_from: int | None) -> ir.IntegerValue:
     """1 and one more for each cut below the value, or that from ``reversed_from`` down; unknown if the value is."""
     above = [ibis.ifelse(of > cut, 1, 0) for cut in cuts]
     score = functools.reduce(operator.add, above, ibis.literal(1, "int64")).cast("int64")

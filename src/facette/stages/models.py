@@ -28,6 +28,7 @@ from facette.stages.drift import watch
 from facette.stages.gaps import gaps
 from facette.stages.versions import MODELS, chosen_now, stored_rows, version_row
 from facette.stages.work import Work
+from facette.validation.gate import gate, policy_of
 from facette.warehouse.compiler import visible
 
 
@@ -35,21 +36,25 @@ def models(step: Step, work: Work) -> int:
     """Fit what is new or old enough → ``models``; apply them to everybody → ``scored``; has it moved? → ``drift``."""
     table = work.table("features")
     before, highest = stored_rows(work)
+    waiting = {row["name"]: row for row in rows_of(work.optional("held"))}
+    work.let_go("model")
     chosen = chosen_now(before, work)
     due = {item.name for item in work.definitions.models if item.name not in chosen and _is_due(item, before, work)}
     gaps([item for item in work.project.models if isinstance(item, Learning) and item.name in due], table, work)
     rows: dict[str, dict] = {}
+    held: list[dict] = []
     for item in work.definitions.models:
         stale = item.name not in chosen and not _reads_as_now(before.get(item.name), rows)
         if item.name in due or stale:
-            row = _fitted(item, before.get(item.name), table, work, rows, highest)
+            row, kept = _let_through(item, before.get(item.name), waiting, table, work, rows, highest)
+            held += [kept] if kept else []
         else:
             row = before[item.name]
         if row is not None:
             rows[item.name] = row
         table = with_outputs(item, row, table)
-    fitted = pa.Table.from_pylist([*rows.values()], schema=MODELS)
-    work.replace("models", work.con.create_table("models_now", fitted, temp=True))
+    for name, found in (("models", [*rows.values()]), ("held", held)):
+        work.replace(name, work.con.create_table(f"{name}_now", pa.Table.from_pylist(found, schema=MODELS), temp=True))
     work.draft.note(applied={name: row["version"] for name, row in rows.items()})
     n = work.replace("scored", table.select("profile_id", *work.definitions.makers))
     watch(rows, wide_row(work.table("features"), work.table("scored")), work)
@@ -62,6 +67,43 @@ def _is_due(item: Model, before: Mapping[str, dict], work: Work) -> bool:
     if row is None or row["fingerprint"] != work.definitions.model_fingerprint(item.name):
         return True
     return is_due(row["fitted_at"], item.refit_days, work.moment)
+
+
+def rows_of(table: ir.Table | None) -> list[dict[str, Any]]:
+    return table.to_pyarrow().to_pylist() if table is not None else []
+
+
+def _let_through(
+    item: Model,
+    before: dict | None,
+    waiting: Mapping[str, dict],
+    table: ir.Table,
+    work: Work,
+    others: Mapping[str, dict],
+    highest: dict[str, int],
+) -> tuple[dict | None, dict | None]:
+    """The model's row, and the one that the gate holds back.
+
+    waiting : model → the row that a run before held back; it stays the candidate while it is young and its definition
+              the same
+    others, highest : as in :func:`_fitted`
+    """
+    if item.name in waiting:
+        highest[item.name] = max(highest.get(item.name, 0), waiting[item.name]["version"])
+    is_waiting = item.name in waiting and not _is_due(item, waiting, work)
+    candidate = waiting[item.name] if is_waiting else _fitted(item, before, table, work, others, highest)
+    if candidate is None or candidate is before:
+        return before, None
+    fitted, validation = stored(candidate), work.project.validation
+    judged, policy = gate(fitted, validation), policy_of(fitted, validation)
+    version = f"{candidate['fingerprint']}-{candidate['version']}-{candidate['fitted_at'].isoformat()}"
+    if judged.is_open or policy == "publish" or (policy == "ask" and work.is_approved(item.name, version)):
+        return candidate, None
+    work.hold("model", item.name, judged, policy, version)
+    kept = "the previous version stays" if before else "the model gives no values"
+    asked = f"; `facette approve {item.name}` lets it through" if policy == "ask" else ""
+    work.warnings.append(f"“{item.name}” is held back ({kept}{asked}). {judged.reason['en']}")
+    return before, candidate
 
 
 def _fitted(

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
+from facette.definitions.model import Label
 from facette.definitions.project import Definitions
-from facette.definitions.redefined import redefined, same_features
+from facette.definitions.redefined import redefined, rule_version, same_features
+from facette.errors import FacetteError
 from facette.models.clusters import FittedKMeans
 from facette.plan import Step, as_published
 from facette.segments import membership
 from facette.segments.evaluation import Known, evaluated
 from facette.segments.membership import wide_row
 from facette.stages.work import Work
+from facette.stages.worth import worth_of_segments
+from facette.validation.effects import effects
+from facette.validation.gate import Gate, segment_gate
 from facette.validation.portraits import overlaps, portraits
 from facette.validation.verdicts import segment_verdicts
 
@@ -25,6 +32,7 @@ def segments(step: Step, work: Work) -> int:
     names = tuple(rules)
     row = wide_row(work.table("features"), work.table("scored"))
     work.replace("wide", membership.wide_memberships(row, rules, work.moment))
+    _stop_at_the_gate(work)
     wide, before = work.table("wide"), _members_before(work)
     causes = _causes(work, wide, before)
     work.replace("member_since", membership.member_since(wide, before, names, work.moment))
@@ -112,26 +120,99 @@ def _merged_ever(identities: ir.Table) -> ir.Table:
     return gone.group_by(old_id=gone.first_id).agg(new_id=gone.profile_id.min())
 
 
+# ── validation and the gate ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SegmentsHeldError(FacetteError):
+    """Definitions of segments are held back: what is to be computed are those before.
+
+    judged : segment → why, and the version that is held
+    """
+
+    def __init__(self, judged: Mapping[str, tuple[Gate, str]]) -> None:
+        super().__init__(f"Segments are held back: {', '.join(judged)}.")
+        self.judged = judged
+
+
+def _stop_at_the_gate(work: Work) -> None:
+    """Raise SegmentsHeldError if new or changed definitions fail the checks, and the project asks to hold such.
+
+    A segment whose own definition is as before is never held: its members follow its rule, whatever its verdict.
+    """
+    policy = work.project.validation.gate.segments
+    if policy == "publish":
+        return
+    then = as_published(work.definitions, work.previous) if work.previous else None
+    old = then.rules if then else {}
+    versions = {
+        name: rule_version(name, work.definitions)
+        for name, checked in work.definitions.rules.items()
+        if name not in old or repr(old[name].rule) != repr(checked.rule)
+    }
+    if not versions:
+        return
+    wide, row = _everybody(work)
+    verdicts = segment_verdicts(
+        wide, row, work.project.validation, found=_effects(work, wide, row), labels=_labels(work)
+    )
+    judged = {item["name"]: segment_gate(item) for item in verdicts.to_pylist()}
+    held = {
+        name: (judged[name], version)
+        for name, version in versions.items()
+        if not judged[name].is_open and not (policy == "ask" and work.is_approved(name, version))
+    }
+    if held:
+        raise SegmentsHeldError(held)
+
+
 def validation(step: Step, work: Work) -> int:
-    """Are the segments worth having, what are they like, who is in two → ``verdicts``, ``portraits``, ``overlaps``."""
+    """Are the segments worth having, what are they like, who is in two → ``verdicts``, ``effects``, ``portraits``,
+    ``overlaps``, ``worth``."""
     definitions = work.definitions
     known = definitions.vocabulary.columns
     types = {name: known[name].type for name in (*definitions.traits, *definitions.features)}
-    read = {*types, *([work.project.validation.kpi] if work.project.validation.kpi else [])}
+    wide, row = _everybody(work)
+    clusterings = _clusterings(work)
+    grouped = wide
+    for item in clusterings:
+        grouped = grouped.append_column(item.name, row[item.name])
+    found = _effects(work, wide, row)
+    tables = {
+        "verdicts": segment_verdicts(
+            wide, row, work.project.validation, found=found, clusterings=clusterings, labels=_labels(work)
+        ),
+        "effects": found,
+        "portraits": portraits(grouped, row, types),
+        "overlaps": overlaps(grouped),
+    }
+    tables["worth"] = worth_of_segments(work, wide, row, tables)
+    return sum(
+        work.replace(name, work.con.create_table(f"{name}_now", table, temp=True)) for name, table in tables.items()
+    )
+
+
+def _everybody(work: Work) -> tuple[pa.Table, pa.Table]:
+    """Memberships, and what is known of everybody: traits, features, KPIs and what models say; in one order."""
+    read = {*work.definitions.traits, *work.definitions.features, *work.project.validation.every_kpi}
     read |= {item.name for item in work.project.models}
     row = wide_row(work.table("features"), work.table("scored"))
     row = row.select("profile_id", *(name for name in row.columns if name in read)).to_pyarrow().sort_by("profile_id")
-    wide = work.table("wide").to_pyarrow().sort_by("profile_id")
-    clusterings = [
+    return work.table("wide").to_pyarrow().sort_by("profile_id"), row
+
+
+def _clusterings(work: Work) -> list[FittedKMeans]:
+    return [
         FittedKMeans.from_json(fitted["parameters"], fitted["metrics"])
         for fitted in work.table("models").to_pyarrow().to_pylist()
         if fitted["kind"] == "kmeans"
     ]
-    labels = {item.name: item.label for item in (*work.project.features, *work.project.models)}
-    judged = segment_verdicts(wide, row, work.project.validation, clusterings=clusterings, labels=labels)
-    for item in clusterings:
-        wide = wide.append_column(item.name, row[item.name])
-    tables = {"verdicts": judged, "portraits": portraits(wide, row, types), "overlaps": overlaps(wide)}
-    return sum(
-        work.replace(name, work.con.create_table(f"{name}_now", table, temp=True)) for name, table in tables.items()
-    )
+
+
+def _effects(work: Work, wide: pa.Table, row: pa.Table) -> pa.Table:
+    parents = {item.name: item.parent for item in work.project.segments}
+    clusterings = [item.name for item in _clusterings(work)]
+    return effects(wide, row, work.project.validation, parents=parents, clusterings=clusterings)
+
+
+def _labels(work: Work) -> dict[str, Label]:
+    return {item.name: item.label for item in (*work.project.features, *work.project.models)}

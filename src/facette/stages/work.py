@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -23,6 +23,7 @@ from facette.profiles.clean import LookupTable
 from facette.profiles.events import remap
 from facette.sources.landing import Landing
 from facette.stages.landing import RAW
+from facette.validation.gate import Gate
 from facette.warehouse.connect import read_parquet
 from facette.warehouse.ledger import Ledger
 from facette.warehouse.published import Draft, Snapshot, Store
@@ -159,6 +160,23 @@ class Work:
         """The feature table at a moment, from what was known then; only the columns asked for."""
         past = replace(self.past, keep=self.temporary)
         return past.rows_at(needed(self.plan_of_features, columns), moment)
+
+    # ── the gate ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def is_approved(self, name: str, version: str) -> bool:
+        """Whether somebody let this version of a model, or this definition of a segment, through the gate."""
+        return self.ledger.is_approved(name, version)
+
+    def hold(self, what: Literal["segment", "model"], name: str, judged: Gate, policy: str, version: str) -> None:
+        """Note in the snapshot that a version of something is held back, and why; and tell whoever runs this."""
+        held = {"what": what, "policy": policy, "version": version}
+        reasons = {f"reason_{language}": reason for language, reason in judged.reason.items()}
+        self.draft.note(held={**self.draft.snapshot.held, name: held | reasons})
+
+    def let_go(self, what: Literal["segment", "model"]) -> None:
+        """Forget what was held of segments, or of models: it is judged again."""
+        held = {name: item for name, item in self.draft.snapshot.held.items() if item["what"] != what}
+        self.draft.note(held=held)
 
     def temporary(self, table: ir.Table) -> ir.Table:
         """A table computed once, for this run alone."""

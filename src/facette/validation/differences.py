@@ -65,6 +65,11 @@ class Comparison:
             return None
         return self._difference(float((totals[present] ** 2 / counts[present]).sum()), groups=int(present.sum()))
 
+    def dominance(self, is_member: np.ndarray) -> float:
+        """Cliff's δ (1993) of members over all others, from the ranks: P(higher) − P(lower). Not for values."""
+        inside = int((is_member & self.is_known).sum())
+        return float(2 * self._deviations[is_member].sum() / (inside * (self._n - inside)))
+
     def means(self, is_member: np.ndarray) -> tuple[float | None, float | None]:
         """Mean of the known values of members, and of all others."""
         inside, outside = self.values[is_member & self.is_known], self.values[~is_member & self.is_known]

@@ -18,6 +18,10 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "fr": "Trop petit : {members} profils, il en faut {minimum}.",
         "en": "Too small: {members} profiles, where {minimum} are needed.",
     },
+    "refers": {
+        "fr": "Sa règle cite {segments}, qui est retenu.",
+        "en": "It refers to {segments}, which is held back.",
+    },
     "small_cluster": {
         "fr": "Le plus petit groupe a {members} profils, il en faut {minimum}.",
         "en": "The smallest group has {members} profiles, where {minimum} are needed.",

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 
 from facette.definitions.model import Label, Language, Validation
 from facette.models.clusters import FittedKMeans
-from facette.models.matrix import to_matrix
-from facette.validation.differences import Comparison, Difference, adjust
+from facette.validation.effects import effects
 from facette.validation.masks import aligned, segments_of
 from facette.validation.sentences import CENTRES, Probability, Quantity, Said, certainty, say, strength
 
@@ -25,6 +23,7 @@ SCHEMA = pa.schema(
         ("name", pa.string()),
         ("members", pa.int64()),
         ("share", pa.float64()),
+        ("kpi", pa.string()),
         ("kpi_mean_in", pa.float64()),
         ("kpi_mean_out", pa.float64()),
         ("kpi_median_in", pa.float64()),
@@ -50,6 +49,7 @@ class _Row:
     name: str
     members: int
     share: float
+    kpi: str | None = None
     kpi_mean_in: float | None = None
     kpi_mean_out: float | None = None
     kpi_median_in: float | None = None
@@ -67,49 +67,49 @@ def segment_verdicts(
     features: pa.Table,
     validation: Validation,
     *,
+    found: pa.Table | None = None,
     clusterings: Sequence[FittedKMeans] = (),
     labels: Mapping[str, Label] | None = None,
 ) -> pa.Table:
     """One row per segment, then one per clustering.
 
     wide        : ``profile_id`` and one boolean column per segment
-    features    : ``profile_id``, the KPI if ``validation.kpi`` names one, and per clustering a column of its name with
-                  the clusters' numbers (the features joined with the scored); the same profiles, in any order
-    labels      : what the sentences call the KPI
+    features    : ``profile_id``, every KPI, and per clustering a column of its name with the clusters' numbers (the
+                  features joined with the scored); the same profiles, in any order
+    found       : the effects, if they are known (see :func:`facette.validation.effects.effects`)
+    labels      : what the sentences call the KPIs
     returns     :
         kind        segment or clustering
         name        of the segment or of the model
         members     profiles in it; in some cluster, for a clustering
         share       of the population, 0–1
-        kpi_mean_in, kpi_mean_out       mean of the KPI's known values inside and outside; null for a clustering
+        kpi         by which it is judged: the main one if it makes a difference worth having, else the one that makes
+                    it most surely, else the main one; null without any
+        kpi_mean_in, kpi_mean_out       mean of this KPI's known values inside and outside; null for a clustering
         kpi_median_in, kpi_median_out   their medians
         statistic   H of Kruskal–Wallis or F of the analysis of variance, members against all others (cluster against
                     cluster); null if it cannot be computed
-        p_value     of the statistic;  p_adjusted: by Benjamini–Hochberg over all segments, and over all clusterings
+        p_value     of the statistic;  p_adjusted: by Benjamini–Hochberg over all that is compared, whatever the KPI
         effect_size ε² or η², 0–1
         silhouette, davies_bouldin  of a clustering, from its fit
         verdict     empty (nobody), small (below minimum_size), unknown (nothing to compare by), weak (no difference
                     worth it, or blurred clusters), worth
         reason_fr, reason_en        why, in a sentence
-    The KPI is ranked once, so 50 segments of 1,000,000 profiles take seconds. The verdict does not stop publishing:
-    it is shown beside what is published.
     """
-    kpi = validation.kpi
-    label = _label(kpi, labels or {})
     features = aligned(features, wide)
-    comparison = Comparison(to_matrix(features, [kpi])[:, 0], validation.test) if kpi is not None else None
-    segments = [_segment(name, mask, comparison) for name, mask in segments_of(wide)]
-    groupings = [features[fitted.name].to_numpy() for fitted in clusterings]
-    clustered = [
-        _clustering(fitted, numbers, comparison) for fitted, numbers in zip(clusterings, groupings, strict=True)
-    ]
-    for rows in (segments, clustered):
-        for row, p in zip(rows, adjust([row.p_value for row in rows]), strict=True):
-            row.p_adjusted = p
-    judged = [(row, *_judge_segment(row, validation, label)) for row in segments]
-    for row, fitted, numbers in zip(clustered, clusterings, groupings, strict=True):
+    if found is None:
+        found = effects(wide, features, validation, clusterings=[item.name for item in clusterings])
+    compared = _compared(found, validation)
+    judged = []
+    for name, mask in segments_of(wide):
+        row = _row("segment", name, int(mask.sum()), len(mask), compared.get(name))
+        judged.append((row, *_judge_segment(row, validation, _label(row.kpi, labels or {}))))
+    for fitted in clusterings:
+        numbers = features[fitted.name].to_numpy()
+        row = _row("clustering", fitted.name, len(numbers), len(numbers), compared.get(fitted.name))
+        row.silhouette, row.davies_bouldin = fitted.metrics.silhouette, fitted.metrics.davies_bouldin
         smallest = min(int((numbers == number).sum()) for number in fitted.numbers)
-        judged.append((row, *_judge_clustering(row, fitted, smallest, validation, label)))
+        judged.append((row, *_judge_clustering(row, fitted, smallest, validation, _label(row.kpi, labels or {}))))
     return pa.Table.from_pylist(
         [
             asdict(row) | {"verdict": verdict, "reason_fr": reason["fr"], "reason_en": reason["en"]}
@@ -119,34 +119,39 @@ def segment_verdicts(
     )
 
 
-def _segment(name: str, is_member: np.ndarray, comparison: Comparison | None) -> _Row:
-    members = int(is_member.sum())
-    row = _Row("segment", name, members, members / len(is_member) if len(is_member) else 0.0)
-    if comparison is not None:
-        row.kpi_mean_in, row.kpi_mean_out = comparison.means(is_member)
-        row.kpi_median_in, row.kpi_median_out = comparison.medians(is_member)
-        _note(row, comparison.of_members(is_member))
+def _compared(found: pa.Table, validation: Validation) -> dict[str, dict[str, Any]]:
+    """Segment or clustering → the effect by which it is judged."""
+    chosen: dict[str, dict[str, Any]] = {}
+    rows = [row for row in found.to_pylist() if row["relation"] in ("others", "clusters")]
+    for row in rows:  # the main KPI comes first
+        best = chosen.setdefault(row["segment"], row)
+        is_worth = is_difference(row, validation)
+        if is_worth and (not is_difference(best, validation) or _is_surer(row, best, validation)):
+            chosen[row["segment"]] = row
+    return chosen
+
+
+def is_difference(row: Mapping[str, Any], validation: Validation) -> bool:
+    """Whether an effect is surely none of chance, and large enough to be worth having."""
+    p, effect = row["p_adjusted"], row["effect_size"]
+    return p is not None and effect is not None and p < validation.significance and effect >= validation.minimum_effect
+
+
+def _is_surer(row: Mapping[str, Any], best: Mapping[str, Any], validation: Validation) -> bool:
+    return best["kpi"] != validation.kpi and row["p_adjusted"] < best["p_adjusted"]
+
+
+def _row(
+    kind: Literal["segment", "clustering"], name: str, members: int, population: int, effect: dict[str, Any] | None
+) -> _Row:
+    row = _Row(kind, name, members, members / population if population else 0.0)
+    if effect is not None:
+        row.kpi = effect["kpi"]
+        row.kpi_mean_in, row.kpi_mean_out = effect["mean_in"], effect["mean_out"]
+        row.kpi_median_in, row.kpi_median_out = effect["median_in"], effect["median_out"]
+        row.statistic, row.p_value, row.p_adjusted = effect["statistic"], effect["p_value"], effect["p_adjusted"]
+        row.effect_size = effect["effect_size"]
     return row
-
-
-def _clustering(fitted: FittedKMeans, numbers: np.ndarray, comparison: Comparison | None) -> _Row:
-    row = _Row(
-        "clustering",
-        fitted.name,
-        len(numbers),
-        1.0,
-        silhouette=fitted.metrics.silhouette,
-        davies_bouldin=fitted.metrics.davies_bouldin,
-    )
-    if comparison is not None:
-        _note(row, comparison.of_groups(numbers))
-    return row
-
-
-def _note(row: _Row, difference: Difference | None) -> None:
-    if difference is not None:
-        row.statistic, row.p_value = difference.statistic, difference.p_value
-        row.effect_size = difference.effect_size
 
 
 def sentence(row: Mapping[str, Any], validation: Validation, *, kpi: Label, unit: str) -> dict[Language, str]:
@@ -162,7 +167,7 @@ def _judge_segment(
         return "empty", say("empty")
     if row.members < validation.minimum_size:
         return "small", say("small", members=row.members, minimum=validation.minimum_size)
-    if validation.kpi is None:
+    if not validation.every_kpi:
         return "unknown", say("no_kpi")
     if row.share == 1:
         return "unknown", say("everybody")
@@ -176,10 +181,10 @@ def _judge_clustering(
         return "weak", say_shape("blurred", fitted, validation)
     if smallest < validation.minimum_size:
         return "small", say("small_cluster", members=smallest, minimum=validation.minimum_size)
-    if validation.kpi is None:
+    if not validation.every_kpi:
         return "unknown", say("no_kpi")
     verdict, reason = _judge_difference(row, validation, kpi, prefix="clusters_")
-    if verdict == "worth" and validation.kpi in fitted.preparation.features:
+    if verdict == "worth" and row.kpi in fitted.preparation.features:
         beware = say("circular", kpi=kpi)
         reason = {language: f"{text} {beware[language]}" for language, text in reason.items()}
     return verdict, reason

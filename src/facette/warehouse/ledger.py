@@ -4,6 +4,7 @@ runs     : every run that was started, how it ended, and how long each stage too
 landings : every raw file that was landed (its record is the landing's own JSON)
 model_versions : every fit of every model, of data and by libraries that may not be the same again
 model_choices  : which version was to be applied from when on (null: the newest again); the last of a model holds
+approvals : what people let through the gate: a version of a model, a definition of a segment
 """
 
 from __future__ import annotations
@@ -63,6 +64,14 @@ model_choices = sa.Table(
     sa.Column("name", sa.String, nullable=False),
     sa.Column("version", sa.Integer),
     sa.Column("chosen_at", sa.String, nullable=False),
+)
+
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("version", sa.String, primary_key=True),
+    sa.Column("approved_at", sa.String, nullable=False),
 )
 
 
@@ -200,6 +209,19 @@ class Ledger:
             rows = db.execute(model_choices.select().order_by(model_choices.c.n)).mappings()
             last = {row["name"]: {"version": row["version"], "chosen_at": row["chosen_at"]} for row in rows}
         return {name: choice for name, choice in last.items() if choice["version"] is not None}
+
+    # ── approvals ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def approve(self, name: str, version: str) -> None:
+        """Record that a version of a model or segment may be published although it failed its checks."""
+        if not self.is_approved(name, version):
+            with self._transaction() as db:
+                db.execute(approvals.insert().values(name=name, version=version, approved_at=_now()))
+
+    def is_approved(self, name: str, version: str) -> bool:
+        with self._transaction() as db:
+            there = approvals.select().where(approvals.c.name == name, approvals.c.version == version)
+            return db.execute(there).first() is not None
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:

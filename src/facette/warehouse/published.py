@@ -52,6 +52,7 @@ class Snapshot:
     cuts         : quantile score → its cuts
     applied      : model → the version that was applied
     chosen       : model → the version that somebody chose for it, of those
+    held         : segment or model → what of it is held back: see :meth:`facette.stages.work.Work.hold`
     highest_profile_id : the highest profile id ever given, so that none is given twice
     pending_from : instant (ISO 8601, UTC) at which the next event or record begins to count; empty if there is none
     """
@@ -69,6 +70,7 @@ class Snapshot:
     cuts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     applied: Mapping[str, int] = field(default_factory=dict)
     chosen: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     highest_profile_id: int = 0
     pending_from: str = ""
 

@@ -17,6 +17,7 @@ from facette.queries import Published
 from facette.validation.sentences import LANGUAGES
 from facette.warehouse.connect import put_in_place, unwritable
 from facette.web.report import chances, facts, gaps, groups, maps, people, quality
+from facette.web.report import worth as worth_of
 from facette.web.report.reading import Reading
 from facette.web.report.words import Words
 
@@ -79,6 +80,7 @@ def render(published: Published, language: Language) -> str:
         script_hashes=[_integrity(script) for script in scripts],
         header=facts.header(reading),
         glance=people.glance(reading),
+        worth=worth_of.worth(reading),
         cards=people.cards(reading),
         rfm=groups.recency_frequency(reading),
         clusterings=groups.clusterings(reading),

@@ -75,7 +75,6 @@ def glance(reading: Reading) -> Row:
 
 def _line(reading: Reading, size: Row) -> Row:
     words, name = reading.words, size["segment"]
-    verdict = reading.verdicts.get(("segment", name), {})
     past = [row["members"] for row in reading.history[name]]
     moved = {"entered": words.number(size["entered"]), "left": words.number(size["left"])}
     told = words.say(
@@ -90,13 +89,14 @@ def _line(reading: Reading, size: Row) -> Row:
         "moved": moved if len(past) > 1 else None,
         "trend": {"points": sparkline(past), "told": told} if len(past) > 1 else None,
         "verdict": badge(reading, "segment", name),
-        "kpi": (
-            reading.quantity(reading.kpi, verdict.get(f"kpi_{reading.centre}_in")),
-            reading.quantity(reading.kpi, verdict.get(f"kpi_{reading.centre}_out")),
-        )
-        if reading.kpi
-        else None,
+        "kpi": _kpi(reading, reading.kpi, reading.main_effects.get(name, {})) if reading.kpi else None,
     }
+
+
+def _kpi(reading: Reading, kpi: str, effect: Row) -> tuple[str, str]:
+    """The main KPI inside and outside."""
+    sides = [reading.quantity(kpi, effect.get(f"{reading.centre}_{side}")) for side in ("in", "out")]
+    return sides[0], sides[1]
 
 
 def _sizes(reading: Reading) -> Picture:
@@ -160,7 +160,8 @@ def _history(reading: Reading) -> Picture | None:
 
 def cards(reading: Reading) -> list[Row]:
     """Per segment: label, description, place in the hierarchy, and distinguishing traits."""
-    parents = {item.name: item.parent for item in reading.definitions.project.segments}
+    shown = {size["segment"] for size in reading.sizes}  # not what is merged, or held back
+    parents = {item.name: item.parent for item in reading.definitions.project.segments if item.name in shown}
     found = []
     for size in reading.sizes:
         name = size["segment"]
@@ -172,7 +173,7 @@ def cards(reading: Reading) -> list[Row]:
                 "description": _description(reading, name),
                 "members": reading.words.count(size["members"], "profile"),
                 "share": _share(reading, size),
-                "parent": _link(reading, parent) if parent else None,
+                "parent": _link(reading, parent) if parent and parent in shown else None,
                 "children": [_link(reading, child) for child, above in parents.items() if above == name],
                 "traits": traits(reading, name),
                 "no_traits": reading.words.say("no_traits", n=MINIMUM_KNOWN),

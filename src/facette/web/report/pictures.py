@@ -84,6 +84,18 @@ class Cells:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """An estimate with its interval, in the row of that place, of one of several kinds; and what to say of it."""
+
+    place: int
+    kind: str
+    value: float
+    low: float
+    high: float
+    told: str
+
+
+@dataclass(frozen=True)
 class Scale:
     """What the shades of a heat map stand for: a name, and some values from the lightest to the darkest in words."""
 
@@ -437,6 +449,63 @@ def columns(
         "bargap": 0.2,
     }
     return {"data": [trace], "layout": layout}
+
+
+def forest(items: Sequence[Estimate], rows: Sequence[str], axis: str) -> dict[str, Any]:
+    """Points with their intervals beside 0, the first row on top; the kinds of a row below each other."""
+    kinds = list(dict.fromkeys(item.kind for item in items))
+    step = 0.62 / len(kinds)
+    traces = []
+    for place, kind in enumerate(kinds):
+        mine = [item for item in items if item.kind == kind]
+        shift = (place - (len(kinds) - 1) / 2) * step
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": plain(kind),
+                "x": [item.value for item in mine],
+                "y": [item.place + shift for item in mine],
+                "error_x": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [item.high - item.value for item in mine],
+                    "arrayminus": [item.value - item.low for item in mine],
+                    "thickness": 2,
+                    "width": 0,
+                },
+                "customdata": [plain(item.told) for item in mine],
+                "hovertemplate": HOVER,
+                "marker": {"color": PALETTE[place % len(PALETTE)], "symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8},
+            }
+        )
+    zero = {"zeroline": True, "zerolinewidth": 2, "zerolinecolor": GREY}
+    stripes = [
+        {
+            "type": "rect",
+            "layer": "below",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": place - 0.5,
+            "y1": place + 0.5,
+            "fillcolor": "#f5f7fa",
+            "line": {"width": 0},
+        }
+        for place in range(0, len(rows), 2)
+    ]
+    across = {"range": [len(rows) - 0.5, -0.5], "showgrid": False, "zeroline": False}
+    layout: dict[str, Any] = {
+        "xaxis": {"title": _title(axis), **zero},
+        "yaxis": _named(rows, **across),
+        "shapes": stripes,
+        "margin": {"l": _room(rows), "r": 24},
+        "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"},
+        "showlegend": True,
+    }
+    cut = [short(name, NARROW_NAME) for name in rows]
+    narrow: dict[str, Any] = {"yaxis": _named(cut, **across), "margin": {"l": _room(cut), "r": 8}}
+    return {"data": traces, "layout": layout, "narrow": narrow}
 
 
 def sparkline(values: Sequence[float], *, width: int = 84, height: int = 24) -> str:

@@ -62,7 +62,7 @@ class Reading:
     @cached_property
     def sizes(self) -> list[Row]:
         """Size of each published segment, largest first."""
-        latest = [row for row in self._sizes_by_run if row["run"] == self.published.snapshot.run]
+        latest = self.published.sizes_now() if self.has("sizes") else []
         return sorted(latest, key=lambda row: (-row["members"], row["segment"]))
 
     @cached_property
@@ -82,6 +82,12 @@ class Reading:
     def verdicts(self) -> dict[tuple[str, str], Row]:
         """(kind, name) → verdict."""
         return {(row["kind"], row["name"]): row for row in self.rows("verdicts")}
+
+    @cached_property
+    def main_effects(self) -> dict[str, Row]:
+        """Segment → its members beside everybody else, in the main KPI."""
+        rows = (row for row in self.rows("effects") if row["relation"] == "others" and row["kpi"] == self.kpi)
+        return {row["segment"]: row for row in rows}
 
     @cached_property
     def traits(self) -> dict[str, list[Row]]:
@@ -137,6 +143,14 @@ class Reading:
     def segment(self, name: str) -> str:
         return _capital(self.label_in(self.definitions.project.segments, name))
 
+    def called(self, name: str) -> str:
+        """What people call a segment, a trait, a feature, a threshold or a model."""
+        project = self.definitions.project
+        for items in (project.segments, project.features, project.thresholds, project.models):
+            if any(item.name == name for item in items):
+                return self.label_in(items, name)
+        return self.column(name)
+
     def source(self, name: str) -> str:
         return self.label_in(self.definitions.project.sources, name)
 
@@ -186,8 +200,8 @@ class Reading:
     def reason(self, row: Mapping[str, Any]) -> str:
         """Why a verdict is what it is, without repeating the verdict; with the KPI's unit where it is told."""
         told = row[f"reason_{self.language}"] or ""
-        if row["kind"] == "segment" and self.kpi and "validation" not in self.changed:
-            column = self.definitions.vocabulary.columns[self.kpi]
+        if row["kind"] == "segment" and row["kpi"] and "validation" not in self.changed:
+            column = self.definitions.vocabulary.columns[row["kpi"]]
             name = Label.model_validate({self.language: self._of(column.labels, column.name)})
             told = sentence(row, self.definitions.project.validation, kpi=name, unit=column.unit)[self.language]
         text = re.sub(r" ([<=]) (?=\d)", rf"{NO_BREAK}\1{NO_BREAK}", self.words.typeset(told))

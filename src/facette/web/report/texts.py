@@ -158,6 +158,57 @@ TEXTS: dict[str, dict[Language, str]] = {
         "fr": "L'historique commence avec ce calcul ; les courbes apparaîtront au prochain.",
         "en": "The history begins with this run; curves appear from the next one on.",
     },
+    # ── worth ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    "nav_worth": {"fr": "Ce qu'ils valent", "en": "Worth"},
+    "worth": {"fr": "Ce que valent les segments", "en": "What the segments are worth"},
+    "worth_intro": {
+        "fr": "Un segment vaut la peine s'il fait une différence, s'il tient, et s'il dit plus que celui dont il fait "
+        "partie. Chaque intervalle contient la vraie valeur 95 fois sur 100.",
+        "en": "A segment is worth having if it makes a difference, if it lasts, and if it says more than the one it is "
+        "part of. Each interval holds the true value 95 times in 100.",
+    },
+    "effect_on": {"fr": "Effet sur « {kpi} »", "en": "Effect on “{kpi}”"},
+    "effect_told_median": {
+        "fr": "δ = {effect} [{low} ; {high}] ; explique {share} des différences",
+        "en": "δ = {effect} [{low}; {high}]; accounts for {share} of the differences",
+    },
+    "effect_told_mean": {
+        "fr": "d = {effect} [{low} ; {high}] ; explique {share} des différences",
+        "en": "d = {effect} [{low}; {high}]; accounts for {share} of the differences",
+    },
+    "stability": {"fr": "Stabilité", "en": "Stability"},
+    "stability_fixed": {"fr": "règle fixe", "en": "fixed rule"},
+    "stability_follows": {"fr": "trop peu pour le dire", "en": "too few to say"},
+    "stability_learned": {"fr": "selon le modèle", "en": "as the model is"},
+    "stays": {"fr": "Restent d'un calcul à l'autre", "en": "Stay from run to run"},
+    "test_column": {"fr": "Test A/B lisible en", "en": "A/B test readable in"},
+    "test_never": {"fr": "jamais", "en": "never"},
+    "test_unknown": {"fr": "on ne sait pas encore", "en": "not known yet"},
+    "remarks": {"fr": "À savoir", "en": "Worth knowing"},
+    "forest": {"fr": "Tous les effets, avec leurs intervalles", "en": "All effects, with their intervals"},
+    "forest_caption": {
+        "fr": "Chaque point compare les membres d'un segment à tous les autres : {measure}. Un trait qui touche le 0 "
+        "est un effet qui peut être nul.",
+        "en": "Each point compares the members of a segment with everybody else: {measure}. A line that touches 0 is "
+        "an effect that may be none.",
+    },
+    "forest_alt": {"fr": "Effets de {segments}, avec intervalles.", "en": "Effects of {segments}, with intervals."},
+    "forest_median": {
+        "fr": "à droite de 0, un membre dépasse plus souvent un autre profil que l'inverse (δ de Cliff, de −1 à 1)",
+        "en": "to the right of 0 a member exceeds another profile more often than not (Cliff's δ, −1 to 1)",
+    },
+    "forest_mean": {
+        "fr": "l'écart des moyennes, en écarts types (d de Cohen)",
+        "en": "the difference of the means, in standard deviations (Cohen's d)",
+    },
+    "forest_median_axis": {"fr": "δ de Cliff", "en": "Cliff's δ"},
+    "forest_mean_axis": {"fr": "d de Cohen", "en": "Cohen's d"},
+    "held": {"fr": "Retenus", "en": "Held back"},
+    "held_hold": {"fr": "La version d'avant reste.", "en": "The version before stays."},
+    "held_ask": {
+        "fr": "La version d'avant reste ; `facette approve {name}` laisse passer la nouvelle.",
+        "en": "The version before stays; `facette approve {name}` lets the new one through.",
+    },
     # ── cards ───────────────────────────────────────────────────────────────────────────────────────────────────────
     "cards": {"fr": "Qui est dans chaque segment", "en": "Who each segment is"},
     "cards_intro": {

@@ -1,0 +1,156 @@
+"""What the worth of segments takes besides memberships: cuts drawn again, the history, the measure of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from math import inf
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facette.definitions.validation import Experiment
+from facette.features.thresholds import is_fitted
+from facette.models.matrix import to_matrix
+from facette.segments.membership import wide_row
+from facette.stages.work import Work
+from facette.validation.experiment import Readable, needed_for_means, needed_for_shares, readable
+from facette.validation.masks import segments_of
+from facette.validation.stability import Stability, drawn_cuts, drawn_memberships, followed, over_draws
+from facette.validation.worth import worth
+from facette.warehouse.compiler import visible
+
+SAMPLE = 5_000
+"""Profiles among whom the rules are evaluated with cuts drawn again."""
+
+
+def worth_of_segments(work: Work, wide: pa.Table, row: pa.Table, found: Mapping[str, pa.Table]) -> pa.Table:
+    """The table ``worth``.
+
+    wide  : profile_id, one boolean per segment;  row: the same profiles with their features and what models say
+    found : ``verdicts``, ``effects`` and ``overlaps`` of this run
+    """
+    definitions, validation = work.definitions, work.project.validation
+    follows = followed(definitions)
+    models = [item.name for item in work.project.models]
+    sizes = sorted(work.table("sizes").to_pyarrow().to_pylist(), key=lambda size: (size["as_of"], size["run"]))
+    asked = validation.experiment
+    return worth(
+        found["verdicts"],
+        found["effects"],
+        found["overlaps"],
+        validation,
+        parents={item.name: item.parent for item in work.project.segments},
+        follows={name: sorted(names) for name, names in follows.items()},
+        models=models,
+        stability=_stability(work, wide, row, follows),
+        sizes=sizes,
+        experiments=_experiments(work, wide, row, sizes, asked) if asked else {},
+    )
+
+
+# ── stability ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _stability(
+    work: Work, wide: pa.Table, row: pa.Table, follows: Mapping[str, frozenset[str]]
+) -> dict[str, Stability | None]:
+    """Segment → how it fares when the cuts that it follows are drawn again; those of others are not looked at."""
+    models = {item.name for item in work.project.models}
+    wanted = {name for name, names in follows.items() if names - models}
+    if not wanted or not wide.num_rows:
+        return {}
+    drawn = _drawn(work, wide, row, frozenset().union(*(follows[name] for name in wanted)) - models)
+    places = np.arange(min(SAMPLE, wide.num_rows)) * wide.num_rows // min(SAMPLE, wide.num_rows)
+    memberships = drawn_memberships(
+        wide_row(work.table("features"), work.table("scored")),
+        work.plan_of_features,
+        work.definitions.rules_below(wanted),
+        drawn,
+        wide["profile_id"].to_numpy()[places],
+        work.moment,
+    )
+    now = dict(segments_of(wide.select(["profile_id", *wanted]).take(places)))
+    return {name: over_draws(now[name], memberships[name]) for name in wanted}
+
+
+def _drawn(work: Work, wide: pa.Table, row: pa.Table, names: frozenset[str]) -> dict[str, np.ndarray]:
+    """Score or threshold → its cuts as they might have been: replicates × cuts. Those without any are left out."""
+    random, cuts = np.random.default_rng(0), work.draft.snapshot.cuts
+    drawn = {}
+    for feature in work.plan_of_features.features:
+        if feature.name not in names or not is_fitted(feature) or not cuts.get(feature.name):
+            continue
+        quantile = getattr(feature, "quantile", None)
+        of = feature.quantiles.of if getattr(feature, "quantiles", None) else feature.of  # type: ignore[union-attr]
+        values = to_matrix(row, [of])[:, 0]
+        if quantile and quantile.segment:
+            values = values[wide[quantile.segment].to_numpy()]
+        values = values[~np.isnan(values)]
+        if len(values):
+            drawn[feature.name] = drawn_cuts(feature, values, cuts[feature.name], random)
+    return drawn
+
+
+# ── experiments ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _experiments(
+    work: Work, wide: pa.Table, row: pa.Table, sizes: list[dict[str, Any]], asked: Experiment
+) -> dict[str, Readable]:
+    per_day = entries_per_day(work.optional("changes"), sizes, work.moment.as_of)
+    measure = _measure(work, row, asked)
+    found = {}
+    for name, mask in segments_of(wide):
+        needed = _needed(measure[mask], asked)
+        found[name] = readable(needed, int(mask.sum()), per_day.get(name), asked)
+    return found
+
+
+def _measure(work: Work, row: pa.Table, asked: Experiment) -> np.ndarray:
+    """What the test is about, of everybody: the KPI, or 1 for whoever did the event in the last ``days``, and 0."""
+    if asked.kpi is not None:
+        return to_matrix(row, [asked.kpi])[:, 0]
+    if asked.event is None:
+        return np.full(row.num_rows, asked.rate)
+    events = work.events(asked.event)
+    since = work.moment.today - timedelta(days=asked.days)
+    did = events.filter(visible(events, work.moment) & (events.day > since)).select("profile_id").distinct()
+    is_in = pc.is_in(row["profile_id"], value_set=did.to_pyarrow()["profile_id"].combine_chunks())
+    return is_in.to_numpy(zero_copy_only=False).astype(float)
+
+
+def _needed(values: np.ndarray, asked: Experiment) -> float:
+    known = values[~np.isnan(values)]
+    if len(known) < 2:
+        return inf if asked.rate is None else needed_for_shares(asked.rate, asked)
+    if asked.kpi is not None:
+        return needed_for_means(float(known.mean()), float(known.var(ddof=1)), asked)
+    return needed_for_shares(asked.rate if asked.rate is not None else float(known.mean()), asked)
+
+
+def entries_per_day(changes: ir.Table | None, sizes: list[dict[str, Any]], now: datetime) -> dict[str, float]:
+    """Segment → how many people entered it a day who had not entered before within its history.
+
+    changes : profile_id, segment, change, at, run;  sizes: the rows of ``sizes``, oldest first
+    The history of a segment begins with its first run, or with the last one that redefined it, and what that run
+    brought does not count. Without a day of history a segment is left out.
+    """
+    began: dict[str, datetime] = {}
+    for size in sizes:
+        if size["segment"] not in began or size.get("entered_by_definition") is not None:
+            began[size["segment"]] = size["as_of"]
+    days = {name: (now - at).total_seconds() / 86_400 for name, at in began.items()}
+    if changes is None or not any(span >= 1 for span in days.values()):
+        return {}
+    start = ibis.memtable(
+        {"name": [*began], "began": [*began.values()]}, schema={"name": "string", "began": "timestamp('UTC', 6)"}
+    )
+    since = changes.filter(changes.change == "entered").join(start, changes.segment == start.name)
+    counted = since.filter(since["at"] > since.began).group_by("segment").agg(n=since.profile_id.nunique())
+    counts = {row["segment"]: row["n"] for row in counted.to_pyarrow().to_pylist()}
+    return {name: counts.get(name, 0) / span for name, span in days.items() if span >= 1}
