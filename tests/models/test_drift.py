@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from math import log
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.run.projects import rows, run
 
 from facette.models.drift import Bins, Reference, honesty, level_of, reference, shares_of, stability
 from facette.warehouse.connect import connect
@@ -88,3 +91,41 @@ def test_a_bin_that_was_empty_counts() -> None:
 )
 def test_a_score_is_off_when_it_matters_and_is_no_chance(foretold: float, observed: float, n: int, level: str) -> None:
     assert honesty(foretold, foretold * (1 - foretold), observed, n) == level
+
+
+SCORED = """\
+name: shop
+identifiers: [{name: id}]
+sources:
+  - name: purchases
+    kind: file
+    path: purchases.csv
+    events: [{name: purchase, id: [line], identifiers: {id: id}, at: day, fields: {}}]
+features: [{name: lately, value: COUNT OF purchase IN THE LAST 20 DAYS}]
+models:
+  - {name: score, kind: propensity, target: purchase, horizon_days: 10, features: [lately], instants: 3, step_days: 12}
+"""
+
+
+def test_a_score_that_no_longer_comes_true_is_told(tmp_path: Path) -> None:
+    """Who buys, buys on one day in 20; on day 105 the shop closes, 11 days before the second run."""
+    random, start = np.random.default_rng(2), date(2026, 1, 1)
+    days = [(who, day) for who in range(400) for day in range(105) if random.random() < (0.09 if who % 2 else 0.01)]
+    lines = [f"{line},p{who},{start + timedelta(days=day)}" for line, (who, day) in enumerate(days)]
+    (tmp_path / "purchases.csv").write_text("\n".join(["line,id,day", *lines]) + "\n", encoding="utf-8")
+    (tmp_path / "facette.yml").write_text(SCORED, encoding="utf-8")
+    assert run(tmp_path, start + timedelta(days=104)).warnings == []
+    assert [row for row in rows(tmp_path, "drift") if row["what"] == "promise"] == []  # its own metrics tell
+    outcome = run(tmp_path, start + timedelta(days=116))
+    assert [warning for warning in outcome.warnings if "foretold" in warning] == [
+        warning for warning in outcome.warnings if "on 2026-04-16, and 0.0% did it" in warning
+    ]
+    (promise,) = [row for row in rows(tmp_path, "drift") if row["what"] == "promise"]
+    assert (promise["level"], promise["observed"], promise["n"]) == (
+        "moved",
+        0.0,
+        len({who for who, _ in days}),
+    )
+    assert promise["foretold"] == pytest.approx(promise["value"]) and promise["foretold"] > 0.25 > promise["promised"]
+    (lately,) = [row for row in rows(tmp_path, "drift") if row["name"] == "lately" and row["level"] != "stable"]
+    assert lately["level"] == "moved" and lately["value"] > 0.25

@@ -10,12 +10,9 @@ from facette.definitions.base import BandDefinition
 from facette.definitions.models import CompositeModel, Part, ValueModel
 from facette.models.composite import FittedComposite, FittedPart
 from facette.models.kinds import stored
-from facette.models.value import FittedValue, FrequencyClass, ValueMetrics
+from facette.models.value import MUCH, FittedValue, FrequencyClass, ValueMetrics
 from facette.segments.membership import wide_row
 from facette.web.report.reading import Reading, Row
-
-MUCH = 0.3
-"""A correlation of amount and frequency from which on Gamma-Gamma is in doubt."""
 
 
 def values(reading: Reading) -> list[Row]:
