@@ -289,12 +289,14 @@ def models(context: typer.Context, project: Folder = HERE, json_: Json = False) 
     """List the models, their versions, and which one applies."""
     from facette.versions import versions
 
+    context.obj = project
     if context.invoked_subcommand is None:
         _show(json_, versions(_load(project)), "models")
 
 
 @models_app.command()
 def rollback(
+    context: typer.Context,
     name: str,
     to: Annotated[int | None, typer.Option("--to", help="The version; the one before unless given.")] = None,
     project: Folder = HERE,
@@ -303,15 +305,20 @@ def rollback(
     """Decide that an earlier version of model NAME applies from the next run on, until it is released."""
     from facette.versions import rollback
 
-    _show(json_, rollback(_load(project), name, to), "choice")
+    _show(json_, rollback(_load(_given(project, context)), name, to), "choice")
 
 
 @models_app.command()
-def release(name: str, project: Folder = HERE, json_: Json = False) -> None:
+def release(context: typer.Context, name: str, project: Folder = HERE, json_: Json = False) -> None:
     """Let the newest version of model NAME apply again from the next run on, fitted anew if it is due."""
     from facette.versions import release
 
-    _show(json_, release(_load(project), name), "choice")
+    _show(json_, release(_load(_given(project, context)), name), "choice")
+
+
+def _given(project: Path, context: typer.Context) -> Path:
+    """The folder that was named, after the command or before it."""
+    return cast(Path, context.obj) if project == HERE else project
 
 
 @app.command()

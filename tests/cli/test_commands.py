@@ -68,6 +68,23 @@ def project(base: Path, tmp_path: Path) -> Path:
 # ── what they say ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_models_and_their_versions(facette: Facette, project: Path) -> None:
+    (styles,) = facette("models", "--project", project, "--json").json
+    assert (styles["model"], styles["applied"], styles["chosen"]) == ("styles", 1, None)
+    assert styles["versions"][0]["figures"].keys() == {"clusters", "silhouette", "davies_bouldin"}
+    assert "styles (kmeans)" in facette("models", "--project", project).out
+    for words in (
+        ("models", "rollback", "styles", "--project", project),
+        ("models", "--project", project, "rollback", "styles"),
+    ):
+        said = facette(*words)
+        assert said.code == 1 and "no earlier version" in said.err
+    assert facette("models", "rollback", "styles", "--to", 1, "--project", project, "--json").json["version"] == 1
+    assert "version 1 was chosen" in facette("models", "--project", project).out
+    assert facette("models", "release", "styles", "--project", project).code == 0
+    assert facette("models", "--project", project, "--json").json[0]["chosen"] is None
+
+
 def test_init_writes_a_project_that_runs(facette: Facette, tmp_path: Path) -> None:
     said = facette("init", tmp_path / "shop", "--json")
     assert said.code == 0

@@ -37,6 +37,16 @@ features:
 models:
   - {name: ways, kind: kmeans, features: [spent, n_visits], log: [spent], minimum_clusters: 2, maximum_clusters: 3}
 """
+VALUED = """
+  - {name: dear, label: {en: Dear}, rule: worth > 30}
+  - {name: gone, label: {en: Gone}, rule: worth_alive < 0.6}
+  - {name: first, label: {en: First}, rule: priority >= 60}
+features:
+  - {name: n_visits, value: COUNT OF visit IN THE LAST 20 DAYS}
+models:
+  - {name: worth, kind: value, event: purchase, amount: amount, horizon_days: 30}
+  - {name: priority, kind: composite, parts: [{of: worth, weight: 2}, {of: n_visits}]}
+"""
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 PAUSES = (timedelta(0), MINUTE, 5 * MINUTE, 3 * timedelta(hours=1), DAY, 6 * DAY)
 
@@ -92,6 +102,21 @@ def test_after_every_step(rules: str, tmp_path: Path) -> None:
             as_a_run_would(stream)
     assert {change.segment for _, change in stream.state.changes()} >= {*stream.worker.memberships.segments[6:]}
     stream.close()
+
+
+def test_values_and_composites(tmp_path: Path) -> None:
+    """What models read of each other, and of aggregates that no rule names, is what a run makes of it."""
+    rng = random.Random(4)
+    project = write_project(tmp_path)
+    (project / "facette.yml").write_text(PROJECT.rstrip() + VALUED, encoding="utf-8")
+    append(project, random_records(rng, 2500, n_people=200))
+    run(load(project), Silent(), as_of=NOW)
+    with Stream(load(project), NOW) as stream:
+        for pause in (timedelta(0), MINUTE, 6 * DAY):
+            append(project, recent(rng, NOW + pause))
+            stream.step(NOW + pause)
+            as_a_run_would(stream)
+        assert {change.segment for _, change in stream.state.changes()} >= {"dear", "first"}
 
 
 def test_other_windows_than_those_of_the_run(tmp_path: Path) -> None:

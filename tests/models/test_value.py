@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from tests.cdnow import DEFINITIONS, JUDGED, calculated, project, transactions
 from tests.run.projects import published, rows
+from tests.web.pages import Page, spaced
 
 from facette.clock import Moment
 from facette.definitions.language import tree
@@ -23,6 +24,7 @@ from facette.models.kinds import stored
 from facette.models.purchasing import Frequencies, Spending
 from facette.models.value import FittedValue, fit_value, numbers, purchasing_of
 from facette.warehouse.connect import connect
+from facette.web.report import render
 
 MOMENT = Moment(datetime(2026, 3, 15, 12, tzinfo=UTC), "Europe/Paris")
 MODEL = ValueModel(name="worth", kind="value", event="purchase", amount="amount")
@@ -143,6 +145,23 @@ def test_what_the_parts_of_a_composite_add_up_to(folder: Path) -> None:
         assert {part["of"] for part in parts} == {"worth", "worth_alive", "n_orders"}
         assert sum(part["contribution"] for part in parts) == pytest.approx(shown["priority"])
     assert shown["priority"] >= 70
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_the_report_says_what_is_expected_and_how_the_past_was_foretold(folder: Path, language: str) -> None:
+    reader = published(folder)
+    page = Page(render(reader, language))  # type: ignore[arg-type]
+    holdout = worth(folder).metrics.holdout
+    assert holdout is not None
+    said = {"fr": "annonçait {:.0f} $ par client pour les 273 jours suivants ; il en est venu {:.0f} $"}
+    said["en"] = "foretold ${:.0f} per customer for the 273 days that followed; ${:.0f} came"
+    assert said[language].format(holdout.predicted_value, holdout.value) in spaced(page.texts["worth"])
+    assert ("7 ou plus" if language == "fr" else "7 or more") in spaced(page.texts["worth"])
+    band = {"fr": "moins de 20", "en": "less than"}[language]
+    assert band in spaced(page.texts["worth"])
+    assert ("Rang" if language == "fr" else "rank").casefold() in page.texts["composites"].casefold()
+    assert ("appliquée" if language == "fr" else "applied") in page.texts["versions"]
+    assert ("Siddiqi" in page.texts["drift"]) and ("stable" in page.texts["drift"])
 
 
 # ── the aggregates ──────────────────────────────────────────────────────────────────────────────────────────────────

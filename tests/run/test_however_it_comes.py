@@ -13,7 +13,7 @@ import pytest
 from .projects import content, copied, differences, memberships, rows, run, snapshot
 
 NOW = datetime(2026, 9, 30, 12, tzinfo=UTC)
-HISTORY = {"changes", "sizes", "worth", "quality"}
+HISTORY = {"changes", "sizes", "quality", "drift", "worth"}
 
 
 def shop(folder: Path, *sources: str, identifiers: str = "{name: id}", more: str = "") -> Path:

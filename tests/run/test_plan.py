@@ -103,7 +103,7 @@ def test_run_does_what_plan_says_and_then_there_is_nothing_left(project: Path, t
     assert set(told(project).values()) == {"skip"}
     anew = copied(project, tmp_path / "anew", has_store=True)
     run(anew, is_full=True)
-    history = {"changes", "sizes", "worth"}
+    history = {"changes", "sizes", "drift", "worth"}
     assert differences(content(project, without=history), content(anew, without=history)) == {}
 
 

@@ -6,8 +6,6 @@ Scorecards), and a score's mean with how many did it at the newest instant whose
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Callable, Mapping
 from math import log, sqrt
 from typing import Literal
@@ -21,11 +19,12 @@ from facette.models.matrix import is_usable, number_of
 WATCH, MOVED = 0.1, 0.25
 """Below the first a population is stable, from the second on it is another one (Siddiqi 2006)."""
 LEAST_SHARE = 1e-4
-"""An empty bin counts as so much, for the index has no value of it."""
+"""An empty bin counts as so much at least, for the index has no value of it."""
 BINS = 10
 FEW_VALUES = 10
 """A number with no more different values than this has a bin for each."""
 SHOWN_TEXTS = 20
+CONFIDENCE = 0.95
 OFF_BY, FAR_OFF_BY = 0.1, 0.25
 """From these shares on, of what was foretold, a score is off; and only where chance alone would not do it."""
 SURE = 2.0
@@ -61,9 +60,11 @@ class Bins(BaseModel):
 
 
 class Reference(BaseModel):
-    """What a model looked at and said when it was fitted, by column."""
+    """What a model looked at and said when it was fitted, by column, of so many profiles."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int
 
     inputs: dict[str, Bins]
     outputs: dict[str, Bins]
@@ -87,7 +88,9 @@ def reference(
     counted = shares_of({name: rows[name] for name in columns}, empty, rows)
     found = {name: bins.model_copy(update={"shares": counted[name]}) for name, bins in empty.items()}
     return Reference(
-        inputs={name: found[f"i_{name}"] for name in inputs}, outputs={name: found[f"o_{name}"] for name in outputs}
+        rows=int(rows.count().to_pyarrow().as_py()),
+        inputs={name: found[f"i_{name}"] for name in inputs},
+        outputs={name: found[f"o_{name}"] for name in outputs},
     )
 
 
@@ -108,14 +111,30 @@ def shares_of(values: Mapping[str, ir.Value], bins: Mapping[str, Bins], rows: ir
     }
 
 
-def stability(expected: tuple[float, ...], actual: tuple[float, ...]) -> float:
-    """Population stability index: Σ (actual − expected) · ln(actual / expected) over the bins."""
-    pairs = [(max(one, LEAST_SHARE), max(other, LEAST_SHARE)) for one, other in zip(expected, actual, strict=True)]
-    return functools.reduce(operator.add, ((now - then) * log(now / then) for then, now in pairs), 0.0)
+def stability(then: tuple[float, ...], now: tuple[float, ...], n_then: int, n_now: int) -> float:
+    """Population stability index: Σ (now − then) · ln(now / then) over the bins of two populations of so many.
+
+    An empty bin counts as half a profile, and as :data:`LEAST_SHARE` at least.
+    """
+    least, least_now = (max(LEAST_SHARE, 0.5 / n) if n else 1.0 for n in (n_then, n_now))
+    pairs = [(max(one, least), max(other, least_now)) for one, other in zip(then, now, strict=True)]
+    return sum((after - before) * log(after / before) for before, after in pairs)
 
 
-def level_of(index: float) -> Level:
-    return "stable" if index < WATCH else "watch" if index < MOVED else "moved"
+def level_of(index: float, bins: Bins, then: int, now: int) -> Level:
+    """What an index says of populations of so many; of small ones chance alone makes it large.
+
+    If nothing has moved, the index over 1 / then + 1 / now follows a χ² distribution with a degree of freedom less than
+    there are bins (Yurdakul 2018, Statistical Properties of Population Stability Index).
+    """
+    from scipy.stats import chi2  # noqa: PLC0415
+
+    if not then or not now:
+        return "stable"
+    chance = float(chi2.ppf(CONFIDENCE, len(bins.shares) - 1)) * (1 / then + 1 / now)
+    if index < WATCH or index <= chance:
+        return "stable"
+    return "watch" if index < MOVED else "moved"
 
 
 def honesty(foretold: float, variance: float, observed: float, n: int) -> Level:

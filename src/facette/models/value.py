@@ -34,6 +34,8 @@ FREQUENT = 7
 """Customers with so many repeats or more are one class of the holdout, as in Fader, Hardie, Lee 2005, figure 3."""
 SMALLEST = 1e-6
 """A mean amount below it is none: amounts are kept in millionths."""
+MUCH = 0.3
+"""A correlation of amount and frequency from which on Gamma-Gamma is in doubt."""
 LARGEST_EXPONENT = 700.0
 
 

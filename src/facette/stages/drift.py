@@ -76,10 +76,11 @@ def _population(row: Mapping[str, Any], everybody: ir.Table) -> list[dict[str, A
     now = shares_of(
         {key: values[pair] for key, pair in keys.items()}, {key: bins[pair] for key, pair in keys.items()}, everybody
     )
-    found = []
+    found, n = [], int(everybody.count().to_pyarrow().as_py())
     for key, (what, name) in keys.items():
-        index = stability(bins[what, name].shares, now[key])
-        found.append({"what": what, "name": name, "value": index, "level": level_of(index)})
+        index = stability(bins[what, name].shares, now[key], known.rows, n)
+        level = level_of(index, bins[what, name], known.rows, n)
+        found.append({"what": what, "name": name, "value": index, "level": level, "n": n})
     return found
 
 

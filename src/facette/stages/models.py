@@ -21,7 +21,7 @@ from facette.models.kinds import stored, with_outputs
 from facette.models.maps import FittedMap, fit_map
 from facette.models.scores import FittedPropensity, fit_propensity
 from facette.models.training import end_of, horizon_after, is_due, past_moments, training_set
-from facette.models.value import FittedValue, fit_value, numbers
+from facette.models.value import MUCH, FittedValue, fit_value, numbers
 from facette.plan import Step
 from facette.segments.membership import wide_row
 from facette.stages.drift import watch
@@ -165,7 +165,14 @@ def _fit_value(item: ValueModel, before: dict | None, table: ir.Table, work: Wor
     customers = table.select("profile_id", **numbers(table, columns))
     customers = customers.filter(customers.repeats.notnull())
     at = end_of(work.moment.today - timedelta(days=item.horizon_days + 1), work.moment)
-    return fit_value(item, columns, customers.to_pyarrow(), _past_customers(item, columns, at, work), at.as_of)
+    fitted = fit_value(item, columns, customers.to_pyarrow(), _past_customers(item, columns, at, work), at.as_of)
+    correlation = fitted.metrics.correlation
+    if correlation is not None and abs(correlation) > MUCH:
+        work.warnings.append(
+            f"“{item.name}”: how much customers pay depends on how often they buy (correlation {correlation:.2f}),"
+            " which Gamma-Gamma takes not to be; the value of those who buy most often is estimated badly."
+        )
+    return fitted
 
 
 def _past_customers(item: ValueModel, columns: Sequence[str], at: Moment, work: Work) -> pa.Table | str:

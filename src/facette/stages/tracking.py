@@ -34,6 +34,10 @@ def track(work: Work) -> None:
             for row in reversed(waiting):
                 run = _logged(row, tracking, work.project.name)
                 work.ledger.track(row["name"], row["version"], run)
+    except ModuleNotFoundError as error:
+        work.warnings.append(
+            f"MLflow was not told of new versions: {error}. Install it: pip install 'facette[models]'."
+        )
     except FacetteError as error:
         work.warnings.append(f"MLflow was not told of new versions: {error}")
     except Exception as error:

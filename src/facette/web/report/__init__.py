@@ -16,8 +16,7 @@ from facette.errors import FacetteError
 from facette.queries import Published
 from facette.validation.sentences import LANGUAGES
 from facette.warehouse.connect import put_in_place, unwritable
-from facette.web.report import chances, facts, gaps, groups, maps, people, quality
-from facette.web.report import worth as worth_of
+from facette.web.report import chances, customers, facts, gaps, groups, maps, people, quality, standing, worth
 from facette.web.report.reading import Reading
 from facette.web.report.words import Words
 
@@ -80,15 +79,19 @@ def render(published: Published, language: Language) -> str:
         script_hashes=[_integrity(script) for script in scripts],
         header=facts.header(reading),
         glance=people.glance(reading),
-        worth=worth_of.worth(reading),
+        worth=worth.worth(reading),
         cards=people.cards(reading),
         rfm=groups.recency_frequency(reading),
         clusterings=groups.clusterings(reading),
         maps=maps.maps(reading),
         gaps=gaps.gaps(reading),
         scores=chances.scores(reading),
+        values=customers.values(reading),
+        composites=customers.composites(reading),
         overlaps=people.overlaps(reading),
         quality=quality.quality(reading),
+        versions=standing.versions(reading),
+        drift=standing.drift(reading),
         facts=facts.facts(reading),
     )
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, cast
 
+from facette.definitions.base import BandDefinition
 from facette.definitions.language import print_rule
 from facette.definitions.language.tree import Rule
 from facette.definitions.model import Definition, Feature, Label, Language, Named, Source
-from facette.definitions.models import PropensityModel
+from facette.definitions.models import Model
 from facette.definitions.project import Definitions
 from facette.models.clusters import FittedKMeans
 from facette.models.maps import FittedMap
@@ -187,12 +188,10 @@ class Reading:
     def _bands(self) -> dict[str, dict[Ends, str]]:
         """Column → ends of each of its bands → its label."""
         project = self.definitions.project
-        items: list[Feature | PropensityModel] = [*project.features]
-        items += [model for model in project.models if model.kind == "propensity"]
         found: dict[str, dict[Ends, str]] = {}
-        for item in items:
+        for item in (*project.features, *project.models):
             low = None
-            for band in item.bands:
+            for band in bands_of(item):
                 found.setdefault(item.name, {})[low, band.below] = self.label(band.label, band.name)
                 low = band.below
         return found
@@ -226,6 +225,11 @@ class Reading:
 
     def _of(self, labels: Mapping[str, str], name: str) -> str:
         return labels.get(self.language) or next(iter(labels.values()), name)
+
+
+def bands_of(item: Feature | Model) -> tuple[BandDefinition, ...]:
+    """The named bands of a feature or of what a model says; most kinds of models have none."""
+    return getattr(item, "bands", ())
 
 
 def _capital(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facette.definitions.model import Language
+from facette.web.report.model_texts import MODEL_TEXTS
 
 REASONS = {
     "row refused": "ligne refusée",
@@ -567,3 +568,4 @@ TEXTS: dict[str, dict[Language, str]] = {
     "stage_segments": {"fr": "Segments", "en": "Segments"},
     "stage_validation": {"fr": "Validation", "en": "Validation"},
 }
+TEXTS |= MODEL_TEXTS

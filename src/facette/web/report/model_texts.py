@@ -1,0 +1,108 @@
+"""The report's texts about customer value, composites, versions of models and drift, in French and in English."""
+
+from __future__ import annotations
+
+from facette.definitions.model import Language
+
+MODEL_TEXTS: dict[str, dict[Language, str]] = {
+    # ── value ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    "worth": {"fr": "Valeur des clients", "en": "Customer value"},
+    "worth_facts": {
+        "fr": "Ce que chaque client devrait dépenser dans les {horizon} à venir, d'après ses dates et ses montants "
+        "d'achat (BG/NBD et Gamma-Gamma). Les achats d'un même jour comptent pour un.",
+        "en": "What each customer is expected to spend in the next {horizon}, by the days and amounts of his purchases "
+        "(BG/NBD and Gamma-Gamma). Purchases of one day count as one.",
+    },
+    "worth_total": {
+        "fr": "{customers} clients devraient dépenser {total} en tout, {mean} chacun en moyenne ; {alive} d'entre eux "
+        "sont probablement encore clients.",
+        "en": "{customers} customers are expected to spend {total} in all, {mean} each on average; {alive} of them are "
+        "probably customers still.",
+    },
+    "worth_holdout": {
+        "fr": "Mise à l'épreuve : avec ce qu'on savait le {day}, le même modèle annonçait {foretold} par client pour "
+        "les {horizon} suivants ; il en est venu {came} ({bias}).",
+        "en": "Put to the test: from what was known on {day}, the same model foretold {foretold} per customer for the "
+        "{horizon} that followed; {came} came ({bias}).",
+    },
+    "worth_no_holdout": {
+        "fr": "Pas encore mise à l'épreuve : l'historique est trop court pour un horizon entier.",
+        "en": "Not put to the test yet: the history is too short for a whole horizon.",
+    },
+    "worth_correlation": {
+        "fr": "Le modèle suppose que le montant ne dépend pas de la fréquence : la corrélation est de {value}.",
+        "en": "The model assumes that the amount does not depend on the frequency: the correlation is {value}.",
+    },
+    "worth_correlated": {
+        "fr": "C'est beaucoup : la valeur de ceux qui achètent le plus souvent est mal estimée.",
+        "en": "That is much: the value of those who buy most often is estimated badly.",
+    },
+    "worth_repeats": {"fr": "Achats répétés alors", "en": "Repeats by then"},
+    "worth_customers": {"fr": "Clients", "en": "Customers"},
+    "worth_purchases_foretold": {"fr": "Achats annoncés", "en": "Purchases foretold"},
+    "worth_purchases_came": {"fr": "Achats venus", "en": "Purchases that came"},
+    "worth_foretold": {"fr": "Montant annoncé", "en": "Amount foretold"},
+    "worth_came": {"fr": "Montant venu", "en": "Amount that came"},
+    "or_more": {"fr": "{n} ou plus", "en": "{n} or more"},
+    "range_below": {"fr": "moins de {high}", "en": "less than {high}"},
+    "range_from": {"fr": "{low} et plus", "en": "{low} and more"},
+    "range_between": {"fr": "de {low} à moins de {high}", "en": "{low} to less than {high}"},
+    "range_all": {"fr": "toutes les valeurs", "en": "all values"},
+    # ── composites ──────────────────────────────────────────────────────────────────────────────────────────────────
+    "composites": {"fr": "Scores composés", "en": "Composite scores"},
+    "composite_facts": {
+        "fr": "De 0 à 100, la moyenne pondérée de {parts} notes ; moyenne actuelle : {mean}.",
+        "en": "From 0 to 100, the weighted mean of {parts} scores; mean now: {mean}.",
+    },
+    "composite_part": {"fr": "Composante", "en": "Part"},
+    "composite_weight": {"fr": "Poids", "en": "Weight"},
+    "composite_scale": {"fr": "Échelle", "en": "Scale"},
+    "composite_adds": {"fr": "Apport moyen", "en": "Adds on average"},
+    "scale_percentile": {"fr": "rang parmi les profils", "en": "rank among the profiles"},
+    "scale_minmax": {"fr": "de {low} à {high}", "en": "from {low} to {high}"},
+    "scale_cuts": {"fr": "paliers : {cuts}", "en": "cuts: {cuts}"},
+    "scale_reversed": {"fr": "{scale}, inversée", "en": "{scale}, reversed"},
+    # ── versions ────────────────────────────────────────────────────────────────────────────────────────────────────
+    "versions": {"fr": "Versions des modèles", "en": "Versions of the models"},
+    "versions_intro": {
+        "fr": "Chaque ajustement est conservé. « facette models rollback » revient à un précédent.",
+        "en": "Every fit is kept. “facette models rollback” goes back to an earlier one.",
+    },
+    "versions_chosen": {
+        "fr": "La version {version} a été choisie ; elle reste jusqu'à « facette models release ».",
+        "en": "Version {version} was chosen; it stays until “facette models release”.",
+    },
+    "versions_version": {"fr": "Version", "en": "Version"},
+    "versions_fitted": {"fr": "Ajustée au", "en": "Fitted as of"},
+    "versions_rows": {"fr": "Lignes", "en": "Rows"},
+    "versions_figures": {"fr": "Mesures", "en": "Figures"},
+    "versions_applied": {"fr": "appliquée", "en": "applied"},
+    "versions_other": {"fr": "autre définition", "en": "other definition"},
+    # ── drift ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    "drift": {"fr": "Ce qui a bougé depuis l'ajustement", "en": "What has moved since the fit"},
+    "drift_intro": {
+        "fr": "Indice de stabilité de population (Siddiqi 2006) de ce que chaque modèle regarde et de ce qu'il dit, "
+        "face à son ajustement : stable sous {watch}, à surveiller, puis déplacé à partir de {moved}.",
+        "en": "Population stability index (Siddiqi 2006) of what each model looks at and of what it says, against its "
+        "fit: stable below {watch}, to be watched, then moved from {moved} on.",
+    },
+    "drift_column": {"fr": "Colonne", "en": "Column"},
+    "drift_role": {"fr": "Rôle", "en": "Role"},
+    "drift_input": {"fr": "entrée", "en": "input"},
+    "drift_output": {"fr": "sortie", "en": "output"},
+    "drift_index": {"fr": "Indice", "en": "Index"},
+    "drift_level": {"fr": "État", "en": "State"},
+    "drift_stable": {"fr": "stable", "en": "stable"},
+    "drift_watch": {"fr": "à surveiller", "en": "to be watched"},
+    "drift_moved": {"fr": "déplacé", "en": "moved"},
+    "drift_promise": {
+        "fr": "Promesse au {day} : le score annonçait {foretold} en moyenne, {observed} l'ont fait ({profiles}). Écart "
+        "de calibration : {error} points, pour {promised} promis. État : {level}.",
+        "en": "Promise of {day}: the score foretold {foretold} on average, {observed} did it ({profiles}). Calibration "
+        "error: {error} points, where {promised} were promised. State: {level}.",
+    },
+    "input_repeats": {"fr": "Achats répétés", "en": "Repeat purchases"},
+    "input_recency": {"fr": "Jours du premier au dernier achat", "en": "Days from first to last purchase"},
+    "input_age": {"fr": "Jours depuis le premier achat", "en": "Days since the first purchase"},
+    "input_mean": {"fr": "Montant moyen d'un achat répété", "en": "Mean amount of a repeat"},
+}
