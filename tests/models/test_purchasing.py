@@ -103,6 +103,21 @@ def test_expectations_are_those_of_simulated_customers(a: float) -> None:
     assert np.isfinite(fit.expected(frequent, horizon)).all() and np.isfinite(fit.alive(frequent)).all()
 
 
+def test_nobody_ever_stops_or_nearly_all_do() -> None:
+    """At the edges of the parameters there is an expectation still: that of a Poisson rate, or next to nothing."""
+    random = np.random.default_rng(6)
+    rates, age = random.gamma(2.0, 1 / 40.0, 3000), np.full(3000, 200.0)
+    repeats = random.poisson(rates * age).astype(float)
+    last = np.where(repeats > 0, age * random.beta(np.maximum(repeats, 1), 1.0), 0.0)
+    fit = fit_purchasing(Frequencies(repeats, last, age))
+    assert (fit.r, fit.alpha) == pytest.approx((2.0, 40.0), rel=0.1) and fit.a / (fit.a + fit.b) < 0.01
+    expected = fit.expected(Frequencies(repeats, last, age), 100)
+    assert expected.mean() == pytest.approx(((fit.r + repeats) / (fit.alpha + age) * 100).mean(), rel=0.02)
+    for a, b in ((1000.0, 0.01), (1000.0, 1000.0), (1e-6, 1000.0)):
+        extreme = Purchasing(1.0, 10.0, a, b, 0.0).expected(Frequencies(repeats, last, age), 1000)
+        assert np.isfinite(extreme).all() and (extreme >= 0).all()
+
+
 def test_the_gradients_are_those_of_the_likelihoods() -> None:
     table = summary()[:300]
     customers = Frequencies(table[:, 0], table[:, 1] / 30, table[:, 2] / 30)

@@ -32,9 +32,10 @@ def from_batches(
 
     def batch(*arrays: Any) -> pa.Array:
         matrix = np.column_stack([array.to_numpy(zero_copy_only=False) for array in arrays])
-        return pa.array(predict(matrix), from_pandas=True)
+        return pa.array(predict(matrix), from_pandas=False)  # DuckDB refuses null from a function
 
     names = [Parameter(f"x{i}", Parameter.POSITIONAL_OR_KEYWORD) for i in range(len(columns))]
     batch.__signature__ = Signature(names)  # type: ignore[attr-defined]
     function = ibis.udf.scalar.pyarrow(batch, name=name, signature=(("float64",) * len(columns), output))
-    return function(*(number_of(features[column]).fill_null(float("nan")) for column in columns))
+    found = function(*(number_of(features[column]).fill_null(float("nan")) for column in columns))
+    return found.isnan().ifelse(ibis.null(output), found) if found.type().is_floating() else found

@@ -22,6 +22,8 @@ STEEPEST = 1e-4
 """Largest slope per customer, of the mean log-likelihood to the logarithm of a parameter, at which a fit has ended."""
 WIDEST = 15.0
 """Logarithms of parameters stay within this: beyond it the likelihood is flat."""
+MOST_ALIKE = 7.0
+"""Those of a and b stay below this: customers whose chances of stopping are any more alike cannot be told from that."""
 
 
 class NotFittedError(ValueError):
@@ -61,12 +63,17 @@ class Purchasing:
 
             (1 − z)^(r+x) ₂F₁(r+x, b+x; a+b+x−1; z) = (1 − z)^(a−1) ₂F₁(a+b−1−r, a−1; a+b+x−1; z)
 
-        which neither overflows nor cancels for whoever buys often.
+        which neither overflows nor cancels for whoever buys often; where nearly all stop at once (a in the hundreds) it
+        is the first form that does not.
         """
         a = self.a if abs(self.a - 1) > 1e-6 else 1 + 1e-6  # the limit at 1 exists, and is that near
         c = a + self.b + customers.repeats - 1
         z = days / (self.alpha + customers.age + days)
-        without = (1 - z) ** (a - 1) * hyp2f1(a + self.b - 1 - self.r, a - 1, c, z)
+        x = customers.repeats
+        with np.errstate(invalid="ignore", over="ignore"):
+            without = (1 - z) ** (a - 1) * hyp2f1(a + self.b - 1 - self.r, a - 1, c, z)
+            other = (1 - z) ** (self.r + x) * hyp2f1(self.r + x, self.b + x, c, z)
+        without = np.where(np.isfinite(without), without, other)
         return c / (a - 1) * (1 - without) / (1 + self._odds_gone(customers))
 
     def _odds_gone(self, customers: Frequencies) -> np.ndarray:
@@ -107,7 +114,8 @@ def fit_purchasing(customers: Frequencies) -> Purchasing:
     scaled = Frequencies(customers.repeats.astype(float), customers.recency / unit, customers.age / unit)
     rows, counts = _alike(np.column_stack([scaled.repeats, scaled.recency, scaled.age]))
     alike = Frequencies(rows[:, 0], rows[:, 1], rows[:, 2])
-    best = _maximum(lambda logs: purchasing_likelihood(logs, alike, counts), 4)
+    highest = (WIDEST, WIDEST, MOST_ALIKE, MOST_ALIKE)
+    best = _maximum(lambda logs: purchasing_likelihood(logs, alike, counts), highest)
     r, alpha, a, b = np.exp(best)
     value, _ = purchasing_likelihood(best, alike, counts)
     repeats = float((alike.repeats * counts).sum())
@@ -122,7 +130,7 @@ def fit_spending(repeats: np.ndarray, mean: np.ndarray) -> Spending:
     Nothing can be expected of a fit with q ≤ 1, whose mean is infinite; that is refused too.
     """
     unit = float(mean.mean())
-    best = _maximum(lambda logs: spending_likelihood(logs, repeats.astype(float), mean / unit), 3)
+    best = _maximum(lambda logs: spending_likelihood(logs, repeats.astype(float), mean / unit), (WIDEST,) * 3)
     p, q, gamma = np.exp(best)
     if q <= 1:
         raise NotFittedError("the amounts vary so much that their mean is infinite (q ≤ 1)")
@@ -181,8 +189,11 @@ def spending_likelihood(logs: np.ndarray, repeats: np.ndarray, mean: np.ndarray)
     return float(value.mean()), np.array([float(slope.mean()) for slope in slopes]) * np.exp(logs)
 
 
-def _maximum(likelihood: Callable[[np.ndarray], tuple[float, np.ndarray]], n: int) -> np.ndarray:
-    """The logarithms of the parameters with the greatest likelihood, of what several starts lead to."""
+def _maximum(likelihood: Callable[[np.ndarray], tuple[float, np.ndarray]], highest: tuple[float, ...]) -> np.ndarray:
+    """The logarithms of the parameters with the greatest likelihood, of what several starts lead to.
+
+    highest : of each logarithm
+    """
 
     def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = likelihood(logs)
@@ -192,10 +203,10 @@ def _maximum(likelihood: Callable[[np.ndarray], tuple[float, np.ndarray]], n: in
     for start in (0.0, -1.0, 1.0):
         fit = minimize(
             loss,
-            np.full(n, start),
+            np.full(len(highest), start),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(-WIDEST, WIDEST)] * n,
+            bounds=[(-WIDEST, most) for most in highest],
             options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-9},
         )
         if np.isfinite(fit.fun):
@@ -203,7 +214,7 @@ def _maximum(likelihood: Callable[[np.ndarray], tuple[float, np.ndarray]], n: in
     if not found:
         raise NotFittedError("the likelihood is not a number")
     best = min(found, key=lambda fit: fit.fun)
-    inside = np.abs(best.x) < WIDEST - 1e-6
+    inside = (best.x > 1e-6 - WIDEST) & (best.x < np.array(highest) - 1e-6)
     if np.abs(best.jac[inside]).max(initial=0) > STEEPEST:
         raise NotFittedError("the likelihood still rises where the search ended")
     return np.asarray(best.x)
