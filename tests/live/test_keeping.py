@@ -36,6 +36,7 @@ features:
   - {name: rank, quantiles: {of: spent, groups: 2}}
 models:
   - {name: ways, kind: kmeans, features: [spent, n_visits], log: [spent], minimum_clusters: 2, maximum_clusters: 3}
+validation: {gate: publish}
 """
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 PAUSES = (timedelta(0), MINUTE, 5 * MINUTE, 3 * timedelta(hours=1), DAY, 6 * DAY)
