@@ -9,7 +9,7 @@ from facette.web.report.people import COLOURS
 from facette.web.report.pictures import GREY, Estimate, Picture, forest
 from facette.web.report.reading import Reading, Row
 
-WIDTH, HEIGHT, MARGIN = 132, 22, 6
+WIDTH, HEIGHT, MARGIN = 160, 22, 6
 """Of an effect's small picture, in pixels."""
 LEAST_WIDEST = 0.3
 """The scale of effects reaches at least so far from 0, so that slight ones look slight."""
