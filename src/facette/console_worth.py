@@ -22,8 +22,9 @@ def show_worth(out: Console, answer: dict[str, Any]) -> None:
         size, into = f"{row['members']:,}", row["merge_into"] or ""
         table.add_row(row["segment"], size, row["verdict"], stable, stays, days, into)
     out.print(table)
-    if len(answer["segments"]) == 1:
-        _show_one(out, answer["segments"][0], answer["language"])
+    for row in answer["segments"]:
+        if "effects" in row:  # of the one that was asked for
+            _show_one(out, row, answer["language"])
     for row in answer["clusters"]:
         out.print(f"{row['cluster']}: {escape(row['remark'])} (maximum_clusters: {row['maximum_clusters']})")
     for row in answer["segments"]:

@@ -36,6 +36,7 @@ features:
   - {name: rank, quantiles: {of: spent, groups: 2}}
 models:
   - {name: ways, kind: kmeans, features: [spent, n_visits], log: [spent], minimum_clusters: 2, maximum_clusters: 3}
+validation: {gate: publish}
 """
 VALUED = """
   - {name: dear, label: {en: Dear}, rule: worth > 30}

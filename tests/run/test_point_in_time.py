@@ -59,6 +59,7 @@ features:
 models:
   - {{name: next, kind: propensity, target: order, horizon_days: {HORIZON}, step_days: 12, instants: 3,
      features: [n, spent, largest, recency, last_amount, score, points, returned]}}
+validation: {{gate: publish}}
 segments:
   - {{name: best, rule: score = 4}}
   - {{name: pro, rule: plan = pro}}

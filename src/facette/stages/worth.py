@@ -24,7 +24,7 @@ from facette.validation.stability import Stability, drawn_cuts, drawn_membership
 from facette.validation.worth import worth
 from facette.warehouse.compiler import visible
 
-SAMPLE = 5_000
+SAMPLE = 3_000
 """Profiles among whom the rules are evaluated with cuts drawn again."""
 
 

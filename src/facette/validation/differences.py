@@ -30,7 +30,8 @@ class Difference:
 class Comparison:
     """One number over all profiles, ranked once, ready to be compared between any number of groupings.
 
-    values : float64, one per profile, NaN where unknown; those profiles take no part
+    values     : float64, one per profile, NaN where unknown; those profiles take no part
+    deviations : what the rank of each is above the mean rank (the value above the mean value); 0 where unknown
     """
 
     def __init__(self, values: np.ndarray, test: Literal["kruskal", "anova"]) -> None:
@@ -40,12 +41,12 @@ class Comparison:
         self.is_known = ~np.isnan(values)
         known = values[self.is_known]
         self._n = len(known)
-        self._deviations = np.zeros(len(values))  # of the ranks (or of the values) from their mean; 0 where unknown
+        self.deviations = np.zeros(len(values))
         self._variation = 0.0  # Σ deviation²; with ranks it carries the correction for ties by itself
         if self._n:
             measured = ranked(known) if test == "kruskal" else known
             centred = measured - measured.mean()
-            self._deviations[self.is_known] = centred
+            self.deviations[self.is_known] = centred
             self._variation = float(centred @ centred)
 
     def of_members(self, is_member: np.ndarray) -> Difference | None:
@@ -53,22 +54,17 @@ class Comparison:
         inside = int((is_member & self.is_known).sum())
         if not 0 < inside < self._n:
             return None
-        total = float(self._deviations[is_member].sum())
+        total = float(self.deviations[is_member].sum())
         return self._difference(total**2 / inside + total**2 / (self._n - inside), groups=2)
 
     def of_groups(self, numbers: np.ndarray) -> Difference | None:
         """Between the groups that the numbers (integers, 0 or more) tell apart; None if fewer than two have values."""
         counts = np.bincount(numbers[self.is_known])
-        totals = np.bincount(numbers, weights=self._deviations, minlength=len(counts))[: len(counts)]
+        totals = np.bincount(numbers, weights=self.deviations, minlength=len(counts))[: len(counts)]
         present = counts > 0
         if present.sum() < 2:
             return None
         return self._difference(float((totals[present] ** 2 / counts[present]).sum()), groups=int(present.sum()))
-
-    def dominance(self, is_member: np.ndarray) -> float:
-        """Cliff's δ (1993) of members over all others, from the ranks: P(higher) − P(lower). Not for values."""
-        inside = int((is_member & self.is_known).sum())
-        return float(2 * self._deviations[is_member].sum() / (inside * (self._n - inside)))
 
     def means(self, is_member: np.ndarray) -> tuple[float | None, float | None]:
         """Mean of the known values of members, and of all others."""

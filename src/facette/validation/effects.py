@@ -125,12 +125,16 @@ def effects(
 
 @dataclass(frozen=True)
 class _Group:
-    """A segment or cluster: its members, those of them that a comparison may look at, and their moments."""
+    """A segment or cluster: its members, those of them that a comparison may look at, and their moments.
+
+    deviation : sum of what the ranks (or values) of its members are above the mean of all
+    """
 
     name: str
     is_member: np.ndarray
     known: np.ndarray
     moments: Moments
+    deviation: float
 
 
 class _Side:
@@ -170,7 +174,7 @@ class _Side:
         if self.validation.test == "kruskal":
             others = np.flatnonzero(~mask & self.comparison.is_known)
             placed = dominance(self.values[group.known], self._sorted(others, SAMPLE))
-            self._note_ranks(row, placed, self.comparison.dominance(mask))
+            self._note_ranks(row, placed, 2 * group.deviation / (row.n_in * row.n_out))
         row.effect_size = difference.effect_size  # of everybody, where the interval is of some
         return row
 
@@ -232,24 +236,26 @@ class _Side:
     def _groups(self, segments: Sequence[tuple[str, np.ndarray]]) -> list[_Group]:
         """The segments with their moments, and some of their members with known values, ascending by these."""
         found = []
-        moments = self._moments([mask for _, mask in segments])
-        for (name, mask), of in zip(segments, moments, strict=True):
+        sums = self._sums([mask for _, mask in segments])
+        for (name, mask), (n, total, squares, deviation) in zip(segments, sums, strict=True):
             some = _spread(np.flatnonzero(mask & self.comparison.is_known), SAMPLE)
-            found.append(_Group(name, mask, some[np.argsort(self.values[some])], of))
+            moments = _moments(int(n), total, squares, self.total.mean)
+            found.append(_Group(name, mask, some[np.argsort(self.values[some])], moments, float(deviation)))
         return found
 
-    def _moments(self, masks: Sequence[np.ndarray]) -> list[Moments]:
-        """Of the known values of each group, a slice of profiles at a time; centred first, for precision."""
-        if not masks:
-            return []
-        sums = np.zeros((len(masks), 3))
+    def _sums(self, masks: Sequence[np.ndarray]) -> np.ndarray:
+        """How many values of each group are known, their sum and that of their squares, and of what is ranked.
+
+        A slice of profiles at a time; values are centred first, for precision.
+        """
+        sums = np.zeros((len(masks), 4))
         centred = np.where(self.comparison.is_known, self.values - self.total.mean, 0.0)
-        for start in range(0, len(centred), SLICE):
+        for start in range(0, len(centred) if masks else 0, SLICE):
             part = slice(start, start + SLICE)
             members = np.array([mask[part] for mask in masks], dtype=float)
             columns = [self.comparison.is_known[part].astype(float), centred[part], centred[part] ** 2]
-            sums += members @ np.column_stack(columns)
-        return [_moments(int(n), total, squares, self.total.mean) for n, total, squares in sums]
+            sums += members @ np.column_stack([*columns, self.comparison.deviations[part]])
+        return sums
 
     def _sorted(self, places: np.ndarray, most: int) -> np.ndarray:
         return np.sort(self.values[_spread(places, most)])
