@@ -18,8 +18,12 @@ from facette.models.scores import fit_propensity
 from facette.plan import fingerprints
 from facette.queries import Published
 from facette.stages.models import MODELS
+from facette.validation.effects import effects
+from facette.validation.experiment import Readable
 from facette.validation.portraits import overlaps, portraits
+from facette.validation.stability import Stability
 from facette.validation.verdicts import segment_verdicts
+from facette.validation.worth import worth
 from facette.warehouse.connect import connect
 from facette.warehouse.ledger import Ledger
 from facette.warehouse.published import Draft, Snapshot, Store
@@ -311,9 +315,27 @@ def _validate(project: Definitions, wide: pa.Table, features: pa.Table, tables: 
         row = row.append_column(name, tables["scored"][name])
     labels = {item.name: item.label for item in project.project.features}
     validation = project.project.validation
-    tables["verdicts"] = segment_verdicts(wide, row, validation, clusterings=clusterings, labels=labels)
+    parents = {item.name: item.parent for item in project.project.segments}
+    found = effects(wide, row, validation, parents=parents, clusterings=[item.name for item in clusterings])
+    tables["verdicts"] = segment_verdicts(wide, row, validation, found=found, clusterings=clusterings, labels=labels)
+    tables["effects"] = found
     types = {name: project.vocabulary.columns[name].type for name in (*project.traits, *project.features)}
     for item in clusterings:
         wide = wide.append_column(item.name, tables["scored"][item.name])
     tables["portraits"] = portraits(wide, row, types)
     tables["overlaps"] = overlaps(wide)
+    sizes = tables["sizes"].to_pylist()
+    for size in sizes:
+        size["stayed"] = size["members"] - size["entered"]
+    tables["worth"] = worth(
+        tables["verdicts"],
+        found,
+        tables["overlaps"],
+        validation,
+        parents=parents,
+        follows={"active": ["r_score"], "loyal": ["styles"]},
+        models=["styles"],
+        stability={"active": Stability(0.87, 0.8, 0.94, 40)},
+        sizes=sizes,
+        experiments={"active": Readable("days", "", 800, 2.5, 44), "loyal": Readable("never", "nobody", 900, 0)},
+    )
