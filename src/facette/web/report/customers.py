@@ -37,7 +37,7 @@ def _value(reading: Reading, model: ValueModel) -> Row:
     section: Row = {
         "label": reading.column(model.name),
         "description": reading.description(model),
-        "facts": words.say("worth_facts", horizon=horizon),
+        "facts": words.say("value_facts", horizon=horizon),
         "is_fitted": isinstance(fitted, FittedValue),
     }
     if not isinstance(fitted, FittedValue):
@@ -60,7 +60,7 @@ def _total(reading: Reading, model: ValueModel) -> str:
     found = figures.to_pyarrow().to_pylist()[0]
     customers, total = found["customers"], found["total"] or 0.0
     return words.say(
-        "worth_total",
+        "value_total",
         customers=words.number(customers),
         total=reading.quantity(model.name, total),
         mean=reading.quantity(model.name, total / customers if customers else None),
@@ -71,10 +71,10 @@ def _total(reading: Reading, model: ValueModel) -> str:
 def _test(reading: Reading, model: ValueModel, metrics: ValueMetrics) -> str:
     words, holdout = reading.words, metrics.holdout
     if holdout is None:
-        return words.say("worth_no_holdout")
+        return words.say("value_no_holdout")
     bias = holdout.value_bias
     return words.say(
-        "worth_holdout",
+        "value_holdout",
         day=words.day(words.local_day(holdout.at)),
         foretold=reading.quantity(model.name, holdout.predicted_value),
         horizon=words.count(model.horizon_days, "day"),
@@ -87,8 +87,8 @@ def _assumption(reading: Reading, metrics: ValueMetrics) -> list[str]:
     words, value = reading.words, metrics.correlation
     if value is None:
         return []
-    told = words.say("worth_correlation", value=words.fixed(value, 2))
-    return [f"{told} {words.say('worth_correlated')}" if abs(value) > MUCH else told]
+    told = words.say("value_correlation", value=words.fixed(value, 2))
+    return [f"{told} {words.say('value_correlated')}" if abs(value) > MUCH else told]
 
 
 def _class(reading: Reading, model: ValueModel, item: FrequencyClass) -> Row:

@@ -6,43 +6,43 @@ from facette.definitions.model import Language
 
 MODEL_TEXTS: dict[str, dict[Language, str]] = {
     # ── value ───────────────────────────────────────────────────────────────────────────────────────────────────────
-    "worth": {"fr": "Valeur des clients", "en": "Customer value"},
-    "worth_facts": {
+    "customer_value": {"fr": "Valeur des clients", "en": "Customer value"},
+    "value_facts": {
         "fr": "Ce que chaque client devrait dépenser dans les {horizon} à venir, d'après ses dates et ses montants "
         "d'achat (BG/NBD et Gamma-Gamma). Les achats d'un même jour comptent pour un.",
         "en": "What each customer is expected to spend in the next {horizon}, by the days and amounts of his purchases "
         "(BG/NBD and Gamma-Gamma). Purchases of one day count as one.",
     },
-    "worth_total": {
+    "value_total": {
         "fr": "{customers} clients devraient dépenser {total} en tout, {mean} chacun en moyenne ; {alive} d'entre eux "
         "sont probablement encore clients.",
         "en": "{customers} customers are expected to spend {total} in all, {mean} each on average; {alive} of them are "
         "probably customers still.",
     },
-    "worth_holdout": {
+    "value_holdout": {
         "fr": "Mise à l'épreuve : avec ce qu'on savait le {day}, le même modèle annonçait {foretold} par client pour "
         "les {horizon} suivants ; il en est venu {came} ({bias}).",
         "en": "Put to the test: from what was known on {day}, the same model foretold {foretold} per customer for the "
         "{horizon} that followed; {came} came ({bias}).",
     },
-    "worth_no_holdout": {
+    "value_no_holdout": {
         "fr": "Pas encore mise à l'épreuve : l'historique est trop court pour un horizon entier.",
         "en": "Not put to the test yet: the history is too short for a whole horizon.",
     },
-    "worth_correlation": {
+    "value_correlation": {
         "fr": "Le modèle suppose que le montant ne dépend pas de la fréquence : la corrélation est de {value}.",
         "en": "The model assumes that the amount does not depend on the frequency: the correlation is {value}.",
     },
-    "worth_correlated": {
+    "value_correlated": {
         "fr": "C'est beaucoup : la valeur de ceux qui achètent le plus souvent est mal estimée.",
         "en": "That is much: the value of those who buy most often is estimated badly.",
     },
-    "worth_repeats": {"fr": "Achats répétés alors", "en": "Repeats by then"},
-    "worth_customers": {"fr": "Clients", "en": "Customers"},
-    "worth_purchases_foretold": {"fr": "Achats annoncés", "en": "Purchases foretold"},
-    "worth_purchases_came": {"fr": "Achats venus", "en": "Purchases that came"},
-    "worth_foretold": {"fr": "Montant annoncé", "en": "Amount foretold"},
-    "worth_came": {"fr": "Montant venu", "en": "Amount that came"},
+    "value_repeats": {"fr": "Achats répétés alors", "en": "Repeats by then"},
+    "value_customers": {"fr": "Clients", "en": "Customers"},
+    "value_purchases_foretold": {"fr": "Achats annoncés", "en": "Purchases foretold"},
+    "value_purchases_came": {"fr": "Achats venus", "en": "Purchases that came"},
+    "value_foretold": {"fr": "Montant annoncé", "en": "Amount foretold"},
+    "value_came": {"fr": "Montant venu", "en": "Amount that came"},
     "or_more": {"fr": "{n} ou plus", "en": "{n} or more"},
     "range_below": {"fr": "moins de {high}", "en": "less than {high}"},
     "range_from": {"fr": "{low} et plus", "en": "{low} and more"},
