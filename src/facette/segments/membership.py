@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from facette.clock import Moment
@@ -28,9 +29,18 @@ def wide_memberships(row: ir.Table, rules: Mapping[str, tree.Checked], moment: M
     cost    : one scan, whatever the number of rules
     """
     table = row
-    for group in _levels(rules):
-        table = table.mutate(**{name: compile_rule(rules[name].rule, table, moment) for name in group})  # type: ignore[arg-type]
-    return table.select("profile_id", *rules)
+    *below, last = _levels(rules) or [[]]
+    for group in below:
+        table = table.mutate(**_compiled(group, rules, table, moment))
+    columns = {name: table[name] for group in below for name in group} | _compiled(last, rules, table, moment)
+    # `select` looks for windows in each column, one by one, which is half of the work; a rule has none
+    return ops.Project(table, {"profile_id": table.profile_id, **{name: columns[name] for name in rules}}).to_expr()
+
+
+def _compiled(
+    names: Sequence[str], rules: Mapping[str, tree.Checked], row: ir.Table, moment: Moment
+) -> dict[str, ir.BooleanValue]:
+    return {name: compile_rule(rules[name].rule, row, moment) for name in names}  # type: ignore[arg-type]
 
 
 def member_since(wide: ir.Table, before: ir.Table, segments: Sequence[str], moment: Moment) -> ir.Table:
