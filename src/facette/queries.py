@@ -30,8 +30,6 @@ from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.past import Past
 from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.features.thresholds import cuts_at
-from facette.models.composite import FittedComposite, explained
-from facette.models.kinds import model_output, stored
 from facette.plan import changed_parts
 from facette.profiles.events import remap
 from facette.segments.evaluation import Known, columns_of, events_scanned, rule_row, rules_below
@@ -363,6 +361,9 @@ class Published:
 
         person : one row with what the models read
         """
+        from facette.models.composite import FittedComposite, explained  # noqa: PLC0415
+        from facette.models.kinds import stored  # noqa: PLC0415
+
         fitted = {name: stored(self.fitted[name]) for name in models if name in self.fitted}
         return {
             name: explained(item, person)
@@ -421,6 +422,8 @@ class Published:
 
     def _model_outputs(self, plan: FeaturePlan) -> dict[str, Any]:
         """Column → function from a row to its value, for the models whose inputs the plan computes, in order."""
+        from facette.models.kinds import model_output  # noqa: PLC0415
+
         there = {feature.name for feature in plan.features} | set(self.definitions.traits) | set(plan.aggregates)
         made: dict[str, Any] = {}
         for item in self.definitions.models:

@@ -47,7 +47,7 @@ def test_runs_one_after_the_other(runs: list[tuple[Members, int]]) -> None:
         }
         assert all((row["at"], row["run"]) == (as_of, run) for row in rows(changed))
         found = member_since(wide, before, SEGMENTS, moment)
-        counted = rows(sizes(found, changed, segments=SEGMENTS, run=run, moment=moment))
+        counted = rows(sizes(wide, changed, segments=SEGMENTS, run=run, moment=moment))
         assert sorted(counted, key=lambda row: row["segment"]) == [
             {
                 "run": run,
@@ -67,6 +67,26 @@ def test_runs_one_after_the_other(runs: list[tuple[Members, int]]) -> None:
         assert as_dict(found) == since
         history += rows(changed)
         assert as_dict(replayed(changes_of(con, f"history{n}", history), SEGMENTS)) == since
+    con.disconnect()
+
+
+def test_more_segments_than_bits_of_a_number() -> None:
+    names = [f"s{n}" for n in range(130)]
+    now, before = {1: {"s0", "s62", "s63", "s129"}, 2: {"s125", "s126"}}, {1: {"s0", "s61", "s126"}, 2: {"s126"}}
+    con = connect()
+    members = {name: [name in now[person] for person in (1, 2)] for name in names}
+    since = {name: [START if name in before[person] else None for person in (1, 2)] for name in names}
+    wide = con.create_table("wide", pa.table({"profile_id": [1, 2], **members}), temp=True)
+    earlier = {"profile_id": [1, 2], **{name: pa.array(since[name], INSTANT) for name in names}}
+    found = changes(wide, con.create_table("since", pa.table(earlier), temp=True), names, run="r", moment=Moment(START))
+    assert sorted((row["profile_id"], row["segment"], row["change"]) for row in rows(found)) == [
+        (1, "s126", "left"),
+        (1, "s129", "entered"),
+        (1, "s61", "left"),
+        (1, "s62", "entered"),
+        (1, "s63", "entered"),
+        (2, "s125", "entered"),
+    ]
     con.disconnect()
 
 

@@ -419,7 +419,9 @@ class _Work:
         place = ibis.row_number().over(group_by=key, order_by=[came, rows["_row"]])
         found = rows.mutate(place=place).filter(lambda each: each.place > 0).select("_landing", "_row")
         if existing is not None:
-            again = valid.semi_join(existing, key).select("_landing", "_row")
+            # Asked this way round, DuckDB leaves out the row groups whose keys lie outside those of the new rows
+            taken = existing.semi_join(valid, key)
+            again = valid.semi_join(taken, key).select("_landing", "_row")
             found = ibis.union(found, again, distinct=True)
         found = self.keep(found)
         return found if found.count().to_pyarrow().as_py() else None

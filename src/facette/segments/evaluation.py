@@ -14,7 +14,6 @@ from facette.definitions.project import Definitions
 from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, feature_plan, feature_table, needed
 from facette.features.thresholds import RowsAt, cuts_at, is_fitted
-from facette.models.kinds import with_outputs
 from facette.segments.membership import wide_memberships
 
 Fitted = Mapping[str, Mapping[str, Any]]
@@ -70,6 +69,8 @@ def rule_row(known: Known, definitions: Definitions, rules: Collection[tree.Chec
         cuts = cuts_at(known.profiles, partials, plan, known.moment, known.rows_at)
     row = feature_table(known.profiles, partials, plan, known.moment, cuts)
     for item in definitions.models_behind(columns_of(rules), known.profiles.columns):
+        from facette.models.kinds import with_outputs  # noqa: PLC0415
+
         row = with_outputs(item, known.fitted.get(item.name), row)
     return row
 

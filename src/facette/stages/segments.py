@@ -38,7 +38,7 @@ def segments(step: Step, work: Work) -> int:
     work.replace("member_since", membership.member_since(wide, before, names, work.moment))
     changed = membership.changes(wide, before, names, run=work.draft.run, moment=work.moment)
     sizes = membership.sizes(
-        work.table("member_since"),
+        wide,
         work.draft.append(work.con, "changes", changed),
         segments=names,
         run=work.draft.run,
@@ -116,7 +116,8 @@ def _models_of(then: Definitions, work: Work) -> dict[str, dict[str, Any]]:
 def _merged_ever(identities: ir.Table) -> ir.Table:
     """old_id, new_id of the profiles that have become part of another one, in whatever run."""
     profiles = identities.select("profile_id").distinct()
-    gone = identities.anti_join(profiles, identities.first_id == profiles.profile_id)
+    moved = identities.filter(identities.first_id != identities.profile_id)
+    gone = moved.anti_join(profiles, moved.first_id == profiles.profile_id)
     return gone.group_by(old_id=gone.first_id).agg(new_id=gone.profile_id.min())
 
 

@@ -36,11 +36,23 @@ class Ascending:
     def medians(self, is_member: np.ndarray) -> tuple[float | None, float | None]:
         """Median of the known values of members, and of all others; None where there are none."""
         is_inside = is_member[self._profiles]
-        return self._median(np.flatnonzero(is_inside)), self._median(np.flatnonzero(~is_inside))
+        return self._median(is_inside), self._median(~is_inside)
 
-    def _median(self, places: np.ndarray) -> float | None:
-        n = len(places)
-        return float(self._values[places[[(n - 1) // 2, n // 2]]].mean()) if n else None
+    def _median(self, is_meant: np.ndarray) -> float | None:
+        n = int(np.count_nonzero(is_meant))
+        if not n:
+            return None
+        bits = np.packbits(is_meant)
+        before = np.cumsum(np.bitwise_count(bits), dtype=np.int64)  # how many are meant up to the end of each byte
+        middle = [_place(bits, before, rank) for rank in ((n - 1) // 2, n // 2)]
+        return float(self._values[middle].mean())
+
+
+def _place(bits: np.ndarray, before: np.ndarray, rank: int) -> int:
+    """The place of the set bit of that rank (0 is the first)."""
+    byte = int(np.searchsorted(before, rank, side="right"))
+    set_bits = np.flatnonzero(np.unpackbits(bits[byte : byte + 1]))
+    return 8 * byte + int(set_bits[rank - int(before[byte - 1] if byte else 0)])
 
 
 def ranked(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,9 @@ membership matrix with the trait matrix, a slice of profiles at a time.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,22 +82,19 @@ def portraits(wide: pa.Table, features: pa.Table, types: Mapping[str, ValueType]
     traits = [traits[place] for place in plainest(np.column_stack([trait.numbers(sample) for trait in traits]))]
     masks = np.vstack([mask for _, mask in groups])
     moments = _moments(masks, traits)
-    ascending: dict[str, Ascending] = {}
+    chosen = [_most_distinguishing(effects, top) for effects in moments.effect]
+    medians = _medians(masks, traits, chosen)
     rows: list[dict[str, object]] = []
-    for index, (name, mask) in enumerate(groups):
-        effects = moments.effect[index]
-        ranked = np.argsort(-np.abs(np.nan_to_num(effects)), kind="stable")[:top]
-        for position, place in enumerate((place for place in ranked if np.nan_to_num(effects[place]) != 0), start=1):
+    for index, (name, _) in enumerate(groups):
+        for position, place in enumerate(chosen[index], start=1):
             trait = traits[place]
             row = {"segment": name, "position": position, "feature": trait.feature, "level": trait.level}
             inside, outside = float(moments.inside[index, place]), float(moments.outside[index, place])
-            row |= {"inside": inside, "outside": outside, "effect": float(effects[place])}
+            row |= {"inside": inside, "outside": outside, "effect": float(moments.effect[index, place])}
             row |= {"known_inside": float(moments.known_inside[index, place])}
             row |= {"known_outside": float(moments.known_outside[index, place])}
             if trait.level is None:
-                if trait.feature not in ascending:
-                    ascending[trait.feature] = Ascending(trait.values)
-                row["median_inside"], row["median_outside"] = ascending[trait.feature].medians(mask)
+                row["median_inside"], row["median_outside"] = medians[index, place]
             elif outside > 0:
                 row |= {"lift": inside / outside}
             rows.append(row)
@@ -183,8 +182,9 @@ def _moments(masks: np.ndarray, traits: Sequence[_Trait]) -> _Moments:
     shape = (n_segments + 1, len(traits))  # the last row is everybody
     n, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for start in range(0, n_profiles, SLICE):
-        part = masks[:, start : start + SLICE].astype(float)
-        members = np.vstack([part, np.ones(part.shape[1])])
+        part = masks[:, start : start + SLICE]
+        members = np.ones((n_segments + 1, part.shape[1]))
+        members[:-1] = part
         values = np.column_stack([trait.numbers(slice(start, start + SLICE)) for trait in traits]) - shift
         known = ~np.isnan(values)
         values[~known] = 0
@@ -203,6 +203,27 @@ def _moments(masks: np.ndarray, traits: Sequence[_Trait]) -> _Moments:
         effect = np.where(is_known & (variation > noise), (inside - outside) / pooled, np.nan)
         known_inside, known_outside = n / sizes, n_out / (n_profiles - sizes)
     return _Moments(inside + shift, outside + shift, known_inside, known_outside, effect)
+
+
+def _most_distinguishing(effects: np.ndarray, top: int) -> list[int]:
+    """The places of the traits with the largest effects, of either sign."""
+    sizes = np.abs(np.nan_to_num(effects))
+    return [int(place) for place in np.argsort(-sizes, kind="stable")[:top] if sizes[place] != 0]
+
+
+def _medians(
+    masks: np.ndarray, traits: Sequence[_Trait], chosen: Sequence[Sequence[int]]
+) -> dict[tuple[int, int], tuple[float | None, float | None]]:
+    """Segment and trait → medians inside and outside, of the numbers chosen. Sorting and picking let threads work."""
+
+    def of(place: int) -> dict[tuple[int, int], tuple[float | None, float | None]]:
+        ascending = Ascending(traits[place].values)
+        segments = [index for index, places in enumerate(chosen) if place in places]
+        return {(index, place): ascending.medians(masks[index]) for index in segments}
+
+    numbers = sorted({place for places in chosen for place in places if traits[place].level is None})
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(pair for found in pool.map(of, numbers) for pair in found.items())
 
 
 def _middle(trait: _Trait) -> float:

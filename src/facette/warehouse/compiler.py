@@ -1,8 +1,8 @@
 """A checked tree as an Ibis expression over one wide row, at one moment.
 
-Every leaf is closed to true or false (an unknown value makes it false), so NOT, AND and OR are two-valued on every
-engine. Conditions on local days of an instant become comparisons with UTC instants computed here, so no engine has to
-know about time zones.
+An unknown value makes a leaf false. What is unknown is closed to false where a NOT turns it round and for the whole
+rule, so NOT, AND and OR are two-valued on every engine. Conditions on local days of an instant become comparisons with
+UTC instants computed here, so no engine has to know about time zones.
 """
 
 from __future__ import annotations
@@ -43,16 +43,29 @@ def compile_rule(rule: tree.Rule, row: ir.Table, moment: When) -> ir.BooleanValu
     """
     moment = moment.of(row)
     match rule:
-        case tree.And(items):
-            return balanced(operator.and_, [compile_rule(item, row, moment) for item in items])
-        case tree.Or(items):
-            return balanced(operator.or_, [compile_rule(item, row, moment) for item in items])
         case tree.Not(item):
             return ~compile_rule(item, row, moment)
         case tree.InSegment(segment):
             return row[segment]
         case _:
-            return _leaf(rule, row, moment).fill_null(False)
+            return _open(rule, row, moment).fill_null(False)
+
+
+def _open(rule: tree.Rule, row: ir.Table, moment: Bound) -> ir.BooleanValue:
+    """The rule before it is closed: true where it is true, and false or null elsewhere.
+
+    AND and OR are true of such parts where they are true of closed ones, so only the whole, and what NOT turns round,
+    have to be closed.
+    """
+    match rule:
+        case tree.And(items):
+            return balanced(operator.and_, [_open(item, row, moment) for item in items])
+        case tree.Or(items):
+            return balanced(operator.or_, [_open(item, row, moment) for item in items])
+        case tree.Not() | tree.InSegment():
+            return compile_rule(rule, row, moment)
+        case _:
+            return _leaf(rule, row, moment)
 
 
 def compile_value(value: tree.Operand, row: ir.Table) -> ir.Value:
