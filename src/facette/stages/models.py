@@ -114,7 +114,8 @@ def _fit_score(item: PropensityModel, before: dict | None, table: ir.Table, work
     def row_at(moment: Moment) -> ir.Table:
         return work.features_at(moment, item.features)
 
-    return fit_propensity(item, training_set(item, where, target, row_at, moments, work.moment).to_pyarrow())
+    training = training_set(item, where, target, row_at, moments, work.moment).to_pyarrow()
+    return fit_propensity(item, training, folder=work.store.folder)
 
 
 def _fit_map(item: MapModel, before: dict | None, table: ir.Table, work: Work) -> FittedMap:
