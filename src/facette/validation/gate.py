@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from facette.definitions.model import Language, Validation
 from facette.models.clusters import FittedKMeans
 from facette.models.scores import FittedPropensity
@@ -17,7 +15,6 @@ from facette.validation.sentences import say
 from facette.validation.verdicts import is_blurred, say_shape
 
 CHANCE = 0.5
-ONE_SIDED_95 = 1.6448536269514722  # quantile of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -29,19 +26,13 @@ class Gate:
 
 
 def gate(fitted: FittedKMeans | FittedPropensity, validation: Validation) -> Gate:
-    """k-means: silhouette and Davies–Bouldin against the project's thresholds. Propensity: AUC surely above chance."""
+    """k-means: silhouette and Davies–Bouldin against the project's thresholds. Propensity: the AUC's 95 % interval, all
+    of it above chance."""
     if isinstance(fitted, FittedKMeans):
         blurred = is_blurred(fitted, validation)
         return Gate(not blurred, say_shape("blurred" if blurred else "distinct", fitted, validation))
     metrics = fitted.metrics
-    low = auc_lower_bound(metrics.roc_auc, metrics.positives, metrics.n - metrics.positives)
+    low = metrics.roc_auc_interval.low
     is_open = low > CHANCE
     case = "ranks" if is_open else "no_better_than_chance"
     return Gate(is_open, say(case, auc=metrics.roc_auc, low=low, chance=CHANCE))
-
-
-def auc_lower_bound(auc: float, positives: int, negatives: int) -> float:
-    """Lower end of the one-sided 95 % interval of an AUC (Hanley, McNeil 1982, eq. 1)."""
-    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
-    return float(auc - ONE_SIDED_95 * np.sqrt(variance / (positives * negatives)))
