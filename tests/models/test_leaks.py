@@ -59,6 +59,14 @@ def test_a_trusted_feature_may_be_as_strong_as_it_is() -> None:
     assert fit_propensity(a_model(trusted=("c",)), table).metrics.roc_auc > 0.98
 
 
+@pytest.mark.parametrize("past", [0.0, 1.0])
+def test_what_tells_the_newest_instant_alone_is_a_leak(past: float) -> None:
+    """A trait of today, of which the past has little or nothing."""
+    values = np.where(of_instant(TABLE, 0), noisy(6.0), noisy(past))
+    with pytest.raises(ModelError, match=r"“c” \(alone it tells who did"):
+        fit_propensity(a_model(), with_column(TABLE, "c", values))
+
+
 def test_only_what_holds_out_of_time_is_a_leak() -> None:
     """A feature that told the past by chance, and tells nothing later."""
     newest = of_instant(TABLE, 0)

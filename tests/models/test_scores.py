@@ -15,10 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from tests.warehouses import Engine
 
+from facette.clock import Moment
 from facette.definitions.models import PropensityModel
 from facette.errors import ModelError
 from facette.models.curves import calibration_bins, calibration_error, deciles
 from facette.models.scores import FittedPropensity, fit_propensity, platt, score, score_rows
+from facette.models.training import past_moments
 
 NEWEST = datetime(2026, 6, 1, tzinfo=UTC)
 WEIGHTS = np.array([1.2, -0.8, 0.0])
@@ -222,6 +224,18 @@ def test_too_short_a_past() -> None:
         fit_propensity(a_model(200), table)
     with pytest.raises(ModelError, match="no past to learn from"):
         fit_propensity(a_model(), table.slice(0, 0))
+
+
+@pytest.mark.parametrize(("days", "is_enough"), [(89, False), (90, True)])
+def test_a_history_has_three_horizons(days: int, is_enough: bool) -> None:
+    now = Moment(NEWEST, "UTC")
+    model, first_day = a_model(30, step_days=5), now.today - timedelta(days=days)
+    if is_enough:
+        assert len(past_moments(model, now, first_day)) >= 3
+        return
+    with pytest.raises(ModelError, match=r"has 89 days of history since .* less than 3 horizons of 30 days") as caught:
+        past_moments(model, now, first_day)
+    assert "shorten horizon_days to 29" in caught.value.remedy
 
 
 # ── calibration and curves ──────────────────────────────────────────────────────────────────────────────────────────
