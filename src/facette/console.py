@@ -33,6 +33,7 @@ err = Console(stderr=True, highlight=False)
 SHOWN_NOTES = 3
 SHOWN_EVENTS = 5
 SHOWN_WAYS = 5
+SHOWN_PUSHES = 8
 SHOWN_BYTES = 500  # of what was sent, in texts
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 
@@ -373,6 +374,8 @@ def _show_profile(answer: dict[str, Any]) -> None:
         told = ", ".join(f"{name}={_value(value)}" for name, value in event["properties"].items())
         timeline.add_row(_when(event["at"]), event["event"], escape(told))
     out.print(timeline)
+    for score in answer["scores"]:
+        _show_pushes(score, answer["language"])
 
 
 def _show_models(answer: list[dict[str, Any]]) -> None:
@@ -437,6 +440,20 @@ def _show_explanation(answer: dict[str, Any]) -> None:
             break
     _show_composites(answer)
     _show_ways(answer["to_flip"], answer["is_member"], language)
+    for score in answer["scores"]:
+        _show_pushes(score, language)
+
+
+def _show_pushes(score: dict[str, Any], language: Language) -> None:
+    """The features that move a score most, of the log-odds before calibration."""
+    told = say("pushed", language, score=score["label"], value=value_text(round(score["value"], 1), language))
+    out.print(escape(told), soft_wrap=True)
+    for part in score["contributions"][:SHOWN_PUSHES]:
+        seen = f"{part['label']} = {value_text(part['value'], language)}"
+        sign, style = ("+", "green") if part["contribution"] >= 0 else ("−", "red")
+        out.print(f"  [{style}]{sign}{abs(part['contribution']):.2f}[/]  {escape(seen)}", soft_wrap=True)
+    if len(score["contributions"]) > SHOWN_PUSHES:
+        out.print(f"  {say('pushed_more', language, n=len(score['contributions']) - SHOWN_PUSHES)}")
 
 
 def _show_ways(flips: dict[str, Any], is_member: bool, language: Language) -> None:

@@ -32,6 +32,7 @@ from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.features.thresholds import cuts_at
 from facette.plan import changed_parts
 from facette.profiles.events import remap
+from facette.segments.contributions import pushes
 from facette.segments.evaluation import Known, columns_of, events_scanned, rule_row, rules_below
 from facette.segments.explain import explain_person, flips_as_dict
 from facette.segments.membership import CAUSES, wide_memberships, wide_row
@@ -273,7 +274,7 @@ class Published:
         raise NotFoundError(f"Nobody answers to “{asked}”.", remedy=remedy)
 
     def profile(self, asked: str) -> dict[str, Any]:
-        """One person as published: identifiers, traits, features, memberships, and the latest events."""
+        """One person as published: identifiers, traits, features, memberships, what makes the scores, latest events."""
         profile_id = self.find(asked)
         identities = self.table("identities")
         mine = identities.filter(identities.profile_id == profile_id).order_by("kind", "value")
@@ -283,6 +284,7 @@ class Published:
         since = _one(self.table("member_since"), profile_id) if person["is_counted"] else {}
         return {
             "profile_id": profile_id,
+            "language": self.definitions.project.language,
             "is_counted": person["is_counted"],
             "identifiers": mine.select("kind", "value").to_pyarrow().to_pylist(),
             "traits": {name: person[name] for name in self.definitions.traits if name in person},
@@ -301,13 +303,15 @@ class Published:
                 for segment in sorted(since.keys() - {"profile_id"})
                 if since[segment]
             ],
+            "scores": self._pushes([*self.fitted], _of(row, profile_id)) if person["is_counted"] else [],
             "timeline": self._timeline(profile_id)[:TIMELINE],
             "warning": self.warning({"sources", *MEMBERSHIPS}, "this is the person as published."),
         }
 
     def explain(self, asked: str, segment: str, language: str | None = None) -> dict[str, Any]:
         """Why a person is or is not in a segment: the rule as a tree with what each condition saw, the events that
-        decided it and when its verdict flips by itself; and the smallest changes that would flip the segment.
+        decided it and when its verdict flips by itself; the smallest changes that would flip the segment; and what
+        pushes the scores that it reads up and down.
 
         segment  : its name, or its label in any language
         language : of the texts; the project's unless given
@@ -333,6 +337,7 @@ class Published:
         }
         words = Words(speaks, self.definitions.vocabulary, self.moment.zone)
         answer = explain_person(person, segment, concerned, self.moment, words, ask=self.con.to_pyarrow)
+        now = person.rows_at(Moments((self.moment,), tree.durations([*plan.aggregates.values()])))
         parts = {"segments", *(FEATURES if plan.features else ()), *(["models"] if models else ())}
         was = {True: "a member", False: "not a member", None: "unknown, for that run does not have the segment"}[
             _one(self.table("wide"), profile_id).get(segment)
@@ -349,10 +354,8 @@ class Published:
             "rule": words.rule(cast(tree.Rule, rules[segment].rule)),
             "reason": answer.reason.as_dict(),
             "to_flip": flips_as_dict(answer.flips, words),
-            "composites": self._compositions(
-                [item.name for item in models],
-                person.rows_at(Moments((self.moment,), tree.durations([*plan.aggregates.values()]))),
-            ),
+            "composites": self._compositions([item.name for item in models], now),
+            "scores": self._pushes([item.name for item in models], now, speaks),
             "warning": self.warning(parts, f"this is what they say now. The published membership is: {was}."),
         }
 
@@ -370,6 +373,20 @@ class Published:
             for name, item in fitted.items()
             if isinstance(item, FittedComposite) and {part.of for part in item.parts} <= {*person.columns}
         }
+
+    def _pushes(
+        self, models: Iterable[str], person: ir.Table, language: Language | None = None
+    ) -> list[dict[str, Any]]:
+        """What the scores among some models are made of: see :func:`pushes`.
+
+        person : one row with what the models read
+        """
+        spoken = language or self.definitions.project.language
+        fitted = [self.fitted[name] for name in models if name in self.fitted]
+        scores = [row for row in fitted if row["kind"] == "propensity"]
+        seen = self.con.to_pyarrow(person).to_pylist()[0] if scores else {}
+        found = [pushes(model, seen, self.definitions.vocabulary, spoken) for model in scores]
+        return [each for each in found if each is not None]
 
     def kinds_behind(self, segment: str) -> set[str]:
         """The kinds of events that explaining a segment needs."""

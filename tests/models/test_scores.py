@@ -15,10 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from tests.warehouses import Engine
 
+from facette.clock import Moment
 from facette.definitions.models import PropensityModel
 from facette.errors import ModelError
 from facette.models.curves import calibration_bins, calibration_error, deciles
 from facette.models.scores import FittedPropensity, fit_propensity, platt, score, score_rows
+from facette.models.training import past_moments
 
 NEWEST = datetime(2026, 6, 1, tzinfo=UTC)
 WEIGHTS = np.array([1.2, -0.8, 0.0])
@@ -109,7 +111,9 @@ def test_expression_equals_scikit_learn_with_platt(planted: tuple[pa.Table, np.n
     target = table["target"].to_numpy()
     order = np.lexsort([table["profile_id"].to_numpy(), table["instant"].cast(pa.int64()).to_numpy()])
     chosen = order[fit_rows[order]]
-    peer = LogisticRegression(C=fitted.metrics.strength, max_iter=1000, tol=1e-6).fit(columns[chosen], target[chosen])
+    peer = LogisticRegression(C=fitted.metrics.parameters["strength"], max_iter=1000, tol=1e-6).fit(
+        columns[chosen], target[chosen]
+    )
     logits = columns @ peer.coef_[0] + peer.intercept_[0]
     kept = order[calibrate[order]]
     slope, shift = platt(logits[kept], target[kept])
@@ -125,7 +129,14 @@ def test_expression_equals_scikit_learn_with_platt(planted: tuple[pa.Table, np.n
 def test_the_two_texts_bring_the_model_back(planted: tuple[pa.Table, np.ndarray, FittedPropensity]) -> None:
     table, _, fitted = planted
     assert FittedPropensity.from_json(fitted.parameters_json(), fitted.metrics_json()) == fitted
-    assert fit_propensity(a_model(), table.take(np.random.default_rng(1).permutation(table.num_rows))) == fitted
+    again = fit_propensity(a_model(), table.take(np.random.default_rng(1).permutation(table.num_rows)))
+    assert again.parameters_json() == fitted.parameters_json() and untimed(again) == untimed(fitted)
+
+
+def untimed(fitted: FittedPropensity) -> dict[str, object]:
+    """The metrics without the seconds that the fit took."""
+    metrics = fitted.metrics.model_dump()
+    return metrics | {"compared": [row | {"seconds": 0.0} for row in metrics["compared"]]}
 
 
 # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,7 +159,7 @@ def test_what_overlaps_the_test_is_purged(
     horizon: int, fit: list[int], calibrate: list[int], purged: list[int]
 ) -> None:
     metrics = fit_propensity(a_model(horizon), history(2, profiles=800)[0]).metrics
-    assert metrics.test_at == NEWEST
+    assert metrics.test_at == (NEWEST,)
     assert days_back(metrics.fit_at) == fit
     assert days_back(metrics.calibrated_at) == calibrate
     assert days_back(metrics.purged_at) == purged
@@ -160,7 +171,7 @@ def test_neither_purged_nor_tested_rows_teach_anything() -> None:
     late = of_instant(table, 0) | of_instant(table, 30)
     spoiled = with_column(table, "target", np.where(late, ~table["target"].to_numpy(), table["target"].to_numpy()))
     one, other = fit_propensity(a_model(45), table), fit_propensity(a_model(45), spoiled)
-    assert (one.weights, one.intercept, one.preparation) == (other.weights, other.intercept, other.preparation)
+    assert (one.predictor, one.preparation) == (other.predictor, other.preparation)
 
 
 def test_a_change_of_clocks_does_not_purge() -> None:
@@ -213,6 +224,18 @@ def test_too_short_a_past() -> None:
         fit_propensity(a_model(200), table)
     with pytest.raises(ModelError, match="no past to learn from"):
         fit_propensity(a_model(), table.slice(0, 0))
+
+
+@pytest.mark.parametrize(("days", "is_enough"), [(89, False), (90, True)])
+def test_a_history_has_three_horizons(days: int, is_enough: bool) -> None:
+    now = Moment(NEWEST, "UTC")
+    model, first_day = a_model(30, step_days=5), now.today - timedelta(days=days)
+    if is_enough:
+        assert len(past_moments(model, now, first_day)) >= 3
+        return
+    with pytest.raises(ModelError, match=r"has 89 days of history since .* less than 3 horizons of 30 days") as caught:
+        past_moments(model, now, first_day)
+    assert "shorten horizon_days to 29" in caught.value.remedy
 
 
 # ── calibration and curves ──────────────────────────────────────────────────────────────────────────────────────────

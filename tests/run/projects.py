@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +19,10 @@ from facette.definitions.project_starter import write_starter
 from facette.queries import Published
 from facette.run import Outcome
 from facette.run import run as run_project
-from facette.warehouse.published import Snapshot, Store
+from facette.stages.work import Work
+from facette.warehouse.connect import connect
+from facette.warehouse.ledger import Ledger
+from facette.warehouse.published import Draft, Snapshot, Store
 
 STORE = ".facette"
 LIVELY = ("ledger.db", "ledger.db-journal", "lock")
@@ -46,6 +50,16 @@ def run(folder: Path, as_of: datetime | date | None = None, *, is_full: bool = F
 def actions(outcome: Outcome) -> dict[str, str]:
     """Stage → skip, add or rebuild; without the stage that looks for what is new."""
     return {figures.stage: figures.detail.split(":")[0] for figures in outcome.stages if figures.stage != "extract"}
+
+
+@contextmanager
+def work(folder: Path) -> Iterator[Work]:
+    """What a run at the published moment has in hand."""
+    definitions, store = load(folder), Store(folder)
+    snapshot = store.must_be_published()
+    with closing(Ledger(store.folder)) as ledger:
+        con = connect(folder)
+        yield Work(definitions, store, ledger, con, Draft(store, snapshot), snapshot, snapshot.moment)
 
 
 def published(folder: Path) -> Published:

@@ -12,10 +12,15 @@ from typing import Any
 
 import pytest
 
+from facette.definitions.models import PropensityModel
+from facette.models.kinds import stored
+from facette.models.scores import fit_propensity
+from facette.models.scores.algorithms import ALGORITHMS
 from facette.run import Outcome
+from facette.stages.models import training_of
 from tests.oracles.journey import expected_features, expected_segments
 
-from .projects import actions, memberships, published, rows, run
+from .projects import actions, memberships, published, rows, run, work
 
 JOURNEY = Path(__file__).parents[2] / "examples" / "journey"
 HYBRID = "fuel_voucher_target"  # a group, a score and a feature
@@ -122,3 +127,25 @@ def test_hybrids_of_clusters_scores_and_rules_are_explained(days: dict[date, tup
         assert group["items"][0]["value"] == scored[person]["shopping_styles"]
         assert score["value"] == pytest.approx(scored[person]["coupon_propensity"])
         assert score["is_met"] == (scored[person]["coupon_propensity"] >= 10)
+
+
+def test_scores_keep_what_they_promise_out_of_time(days: dict[date, tuple[Path, Outcome]]) -> None:
+    """Each algorithm on real households: well above chance, and honest, at an instant nothing was learned from."""
+    folder, _ = days[SATURDAY]
+    (row,) = [row for row in rows(folder, "models") if row["kind"] == "propensity"]
+    published_score = stored(row).metrics
+    with work(folder) as state:
+        item = state.definitions.model("coupon_propensity")
+        assert isinstance(item, PropensityModel)
+        training = training_of(item, state)
+    item = item.model_copy(update={"algorithms": tuple(ALGORITHMS)})
+    metrics = fit_propensity(item, training).metrics
+    found = {each.algorithm: each for each in metrics.compared}
+    assert found["logistic"].roc_auc == pytest.approx(published_score.roc_auc)
+    for each in found.values():
+        assert each.roc_auc > 0.85 and each.expected_calibration_error < 0.05, each
+        assert each.brier < metrics.base_rate * (1 - metrics.base_rate) and each.log_loss < 0.25, each
+    assert metrics.deciles[0].lift > 4 and metrics.gain[3].low > 0.6
+    assert sum(item.low <= item.predicted <= item.high for item in metrics.calibration) >= 6  # the rate itself moved
+    interval = metrics.roc_auc_interval
+    assert 0.75 < interval.low < metrics.roc_auc < interval.high < 0.98

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,9 @@ from facette.clock import Moment
 from facette.definitions.models import PropensityModel
 from facette.definitions.project import load
 from facette.models.training import past_moments, training_set
-from facette.stages.work import Work
-from facette.warehouse.connect import connect
-from facette.warehouse.ledger import Ledger
-from facette.warehouse.published import Draft, Store
 from facette.what_if import what_if
 
-from .projects import Silent, published, rows, run
+from .projects import Silent, published, rows, run, work
 
 ZONE = "Europe/Paris"
 END = datetime(2026, 6, 30, 22, tzinfo=UTC) - timedelta(microseconds=1)  # of that day in Paris
@@ -135,16 +130,6 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
     deliver(folder, "people1", "orders1", "people2", "orders2")
     run(folder, END)
     return folder
-
-
-@contextmanager
-def work(folder: Path) -> Iterator[Work]:
-    """What a run at the published moment has in hand."""
-    definitions, store = load(folder), Store(folder)
-    snapshot = store.must_be_published()
-    with closing(Ledger(store.folder)) as ledger:
-        con = connect(folder)
-        yield Work(definitions, store, ledger, con, Draft(store, snapshot), snapshot, snapshot.moment)
 
 
 def by_id(table: list[dict[str, Any]], ids: Mapping[int, str]) -> dict[str, dict[str, Any]]:

@@ -152,10 +152,17 @@ def test_clusterings_and_scores_are_drawn_and_told(pages: dict[str, Page]) -> No
     groups, scores = pages["fr"].pictures["clusterings"], pages["fr"].pictures["scores"]
     assert sum(len(trace["x"]) for trace in groups[0]["data"]) == 300
     assert groups[1]["data"][0]["x"] == [2, 3, 4]
-    lift, gain, calibration = scores
+    lift, influences, gain, calibration, roc, precision = scores
     assert len(lift["data"][0]["y"]) == 10
-    assert gain["data"][1]["y"][-1] == 1
-    assert all(0 <= share <= 1 for share in calibration["data"][1]["y"])
+    assert len(influences["data"][0]["x"]) == 2
+    assert gain["data"][2]["y"][-1] == roc["data"][2]["y"][-1] == 1
+    assert all(0 <= share <= 1 for share in calibration["data"][2]["y"])
+    assert len(set(precision["data"][0]["y"])) == 1  # chance is level
+    for curve in (gain, calibration, roc, precision):
+        _, band, line = curve["data"]
+        n = len(line["y"])
+        for low, height, high in zip(band["y"][:n], line["y"], band["y"][n:][::-1], strict=True):
+            assert low - 1e-4 <= height <= high + 1e-4
     first = lift["data"][0]["customdata"][0]
     assert re.fullmatch(r"Dixième 1\u00a0: \d+\u202f% \(× \d,\d\)", first)
     assert re.search(r"Les 10\u202f% de profils les mieux notés contiennent \d+\u202f% ", pages["fr"].texts["scores"])

@@ -9,6 +9,8 @@ from pydantic import Field
 from facette.definitions.base import BandDefinition, DefinedName, Definition, Named, RuleText
 from facette.definitions.preparing import Learning
 
+Algorithm = Literal["logistic", "random_forest", "lightgbm", "xgboost", "neural"]
+
 
 class KMeansModel(Learning):
     """Groups by k-means; the number of groups is chosen by silhouette, with the elbow beside it."""
@@ -23,8 +25,23 @@ class KMeansModel(Learning):
     seed: int = 0
 
 
+class Tuning(Definition):
+    """Search for an algorithm's parameters: the least log loss out of fold, by people the fold has not seen.
+
+    A run that was stopped goes on where it was, as long as the model and its training data are the same.
+    """
+
+    library: Literal["optuna", "hyperopt"] = Field(default="optuna", alias="with", description="Who searches.")
+    trials: int = Field(default=30, ge=1, le=10_000, description="Parameters tried per algorithm, over all workers.")
+    storage: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL of a database in which several workers share the search; ${NAME} comes from the "
+        "environment. Without it: a SQLite file in `.facette/`.",
+    )
+
+
 class PropensityModel(Learning):
-    """Calibrated probability (0–100) that an event happens within a horizon, by logistic regression."""
+    """Calibrated probability (0–100) that an event happens within a horizon."""
 
     kind: Literal["propensity"]
     target: DefinedName = Field(description="The event to predict.")
@@ -32,6 +49,20 @@ class PropensityModel(Learning):
     horizon_days: int = Field(ge=1)
     instants: int = Field(default=5, ge=3, description="Past instants to learn from.")
     step_days: int = Field(default=30, ge=1, description="Days between two of them.")
+    algorithms: tuple[Algorithm, ...] = Field(
+        default=("logistic",),
+        min_length=1,
+        description="All are fitted and compared; the one with the least log loss out of fold is published.",
+    )
+    select: Literal["rfe", "lasso", "importance"] | None = Field(
+        default=None,
+        description="Leave out features: by recursive elimination, by the LASSO, or by permutation importance.",
+    )
+    tune: Tuning | None = Field(default=None, description="Search for the algorithms' parameters.")
+    trusted: tuple[DefinedName, ...] = Field(
+        default=(),
+        description="Features that may be used although each alone tells the target so well that it looks like a leak.",
+    )
     bands: tuple[BandDefinition, ...] = ()
     refit_days: int = Field(default=30, ge=1)
     seed: int = 0

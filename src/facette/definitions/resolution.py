@@ -320,9 +320,19 @@ class Resolution:
         if isinstance(model, PropensityModel):
             self._check_bands(model.bands, (*path, "bands"))
             self._resolve_target(model, path)
+            self._check_learning(model, path)
         elif isinstance(model, KMeansModel) and model.minimum_clusters > model.maximum_clusters:
             message = "minimum_clusters is above maximum_clusters"
             self.findings.error((*path, "minimum_clusters"), message, "exchange the two")
+
+    def _check_learning(self, model: PropensityModel, path: KeyPath) -> None:
+        for j, algorithm in enumerate(model.algorithms):
+            if algorithm in model.algorithms[:j]:
+                self.findings.error((*path, "algorithms", j), f"`{algorithm}` is listed twice", "list it once")
+        for j, name in enumerate(model.trusted):
+            if name not in model.features:
+                remedy = suggestion(name, model.features)
+                self.findings.error((*path, "trusted", j), f"`{name}` is not among the features of the model", remedy)
 
     def _resolve_target(self, model: PropensityModel, path: KeyPath) -> None:
         self.targets[model.name] = None

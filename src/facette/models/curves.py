@@ -6,15 +6,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 BINS = 10
+TWO_SIDED_95 = 1.959963984540054  # quantile of the normal distribution
 
 
 class CurveBin(BaseModel):
-    """Rows with neighbouring scores: the mean probability predicted, and the share that did it."""
+    """Rows with neighbouring scores: the mean probability predicted; the share that did it, with its 95 % interval."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     predicted: float
     observed: float
+    low: float
+    high: float
     n: int
 
 
@@ -40,10 +43,19 @@ def calibration_bins(probability: np.ndarray, target: np.ndarray) -> tuple[Curve
     predicted = np.bincount(place, weights=probability, minlength=len(counts))
     observed = np.bincount(place, weights=target, minlength=len(counts))
     return tuple(
-        CurveBin(predicted=float(total / n), observed=float(did / n), n=int(n))
+        CurveBin(predicted=float(total / n), observed=float(did / n), low=low, high=high, n=int(n))
         for total, did, n in zip(predicted, observed, counts, strict=True)
         if n
+        for low, high in [wilson(float(did), int(n))]
     )
+
+
+def wilson(did: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share of n (Wilson 1927)."""
+    share, squared = did / n, TWO_SIDED_95**2
+    middle = (share + squared / (2 * n)) / (1 + squared / n)
+    half = TWO_SIDED_95 / (1 + squared / n) * (share * (1 - share) / n + squared / (4 * n**2)) ** 0.5
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def calibration_error(curve: tuple[CurveBin, ...]) -> float:

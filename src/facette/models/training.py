@@ -14,13 +14,23 @@ from facette.definitions.language import tree
 from facette.errors import ModelError
 from facette.warehouse.compiler import compile_rule, visible
 
+HORIZONS = 3
+"""So many horizons the history has at least."""
+
 
 def past_moments(model: definitions.PropensityModel, now: Moment, first_day: date) -> tuple[Moment, ...]:
     """The ends of the days from which a model learns, latest first.
 
     The horizon after the latest of them is over; the earliest has at least one horizon of history since ``first_day``.
-    Raises ModelError if fewer than three remain.
+    Raises ModelError if the history is shorter than three horizons, or fewer than three instants remain.
     """
+    history = (now.today - first_day).days
+    if history < HORIZONS * model.horizon_days:
+        raise ModelError(
+            f"“{model.name}” has {history} days of history since {first_day}, less than {HORIZONS} horizons of"
+            f" {model.horizon_days} days: one to look back on, one to learn from, one to judge by.",
+            remedy=f"Load older events, or shorten horizon_days to {max(1, history // HORIZONS)}.",
+        )
     latest = now.today - timedelta(days=model.horizon_days + 1)
     days = [latest - timedelta(days=model.step_days * i) for i in range(model.instants)]
     kept = [day for day in days if day - timedelta(days=model.horizon_days) >= first_day]

@@ -54,6 +54,11 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "en": "There may be other ways: the search was cut short.",
     },
     "no_way": {"fr": "Aucun changement n'y ferait rien.", "en": "No change would make a difference."},
+    "pushed": {
+        "fr": "{score} vaut {value} ; ce qui le pousse vers le haut (+) et vers le bas (−) :",
+        "en": "{score} is {value}; what pushes it up (+) and down (−):",
+    },
+    "pushed_more": {"fr": "… et {n} de moins de poids (avec --json)", "en": "… and {n} of less weight (with --json)"},
     "unknown": {"fr": "inconnu", "en": "unknown"},
     "yes": {"fr": "oui", "en": "yes"},
     "no": {"fr": "non", "en": "no"},

@@ -90,7 +90,7 @@ def _promise(name: str, row: Mapping[str, Any], before: ir.Table | None, work: W
     if not (isinstance(item, PropensityModel) and isinstance(fitted, FittedPropensity)):
         return []
     at = end_of(work.moment.today - timedelta(days=item.horizon_days + 1), work.moment)
-    if fitted.metrics.test_at >= at.as_of:
+    if max(fitted.metrics.test_at) >= at.as_of:
         return []  # its own metrics tell
     if before is not None:
         same = (before.model == name, before.version == row["version"], before.what == "promise")

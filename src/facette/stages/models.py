@@ -139,6 +139,11 @@ def _fit_clusters(item: KMeansModel, before: dict | None, table: ir.Table, work:
 
 
 def _fit_score(item: PropensityModel, before: dict | None, table: ir.Table, work: Work) -> FittedPropensity:
+    return fit_propensity(item, training_of(item, work), folder=work.store.folder)
+
+
+def training_of(item: PropensityModel, work: Work) -> pa.Table:
+    """What a score learns from, by what this run knows: see :func:`training_set`."""
     target = work.events(item.target)
     target = target.filter(visible(target, work.moment))
     first_day = target.aggregate(day=target.day.min()).to_pyarrow().to_pylist()[0]["day"]
@@ -153,7 +158,7 @@ def _fit_score(item: PropensityModel, before: dict | None, table: ir.Table, work
     def row_at(moment: Moment) -> ir.Table:
         return work.features_at(moment, item.features)
 
-    return fit_propensity(item, training_set(item, where, target, row_at, moments, work.moment).to_pyarrow())
+    return training_set(item, where, target, row_at, moments, work.moment).to_pyarrow()
 
 
 def _fit_map(item: MapModel, before: dict | None, table: ir.Table, work: Work) -> FittedMap:

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from facette.definitions.model import Language, Validation
 from facette.definitions.validation import Policy
 from facette.models.clusters import FittedKMeans
@@ -21,7 +19,6 @@ from facette.validation.sentences import say
 from facette.validation.verdicts import is_blurred, say_shape
 
 CHANCE = 0.5
-ONE_SIDED_95 = 1.6448536269514722  # quantile of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,8 @@ class Gate:
 
 
 def gate(fitted: FittedModel, validation: Validation) -> Gate:
-    """k-means: silhouette and Davies–Bouldin against the project's thresholds. Propensity: AUC surely above chance.
+    """k-means: silhouette and Davies–Bouldin against the project's thresholds. Propensity: the AUC's 95 %
+    interval, all of it above chance.
 
     Other kinds have no threshold: their gate is open.
     """
@@ -43,7 +41,7 @@ def gate(fitted: FittedModel, validation: Validation) -> Gate:
     if not isinstance(fitted, FittedPropensity):
         return Gate(True, {"fr": "", "en": ""})
     metrics = fitted.metrics
-    low = auc_lower_bound(metrics.roc_auc, metrics.positives, metrics.n - metrics.positives)
+    low = metrics.roc_auc_interval.low
     is_open = low > CHANCE
     case = "ranks" if is_open else "no_better_than_chance"
     return Gate(is_open, say(case, auc=metrics.roc_auc, low=low, chance=CHANCE))
@@ -58,10 +56,3 @@ def segment_gate(verdict: Mapping[str, Any]) -> Gate:
 def policy_of(fitted: FittedModel, validation: Validation) -> Policy:
     """What the project declares for models of this kind."""
     return validation.gate.clusters if isinstance(fitted, FittedKMeans) else validation.gate.scores
-
-
-def auc_lower_bound(auc: float, positives: int, negatives: int) -> float:
-    """Lower end of the one-sided 95 % interval of an AUC (Hanley, McNeil 1982, eq. 1)."""
-    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
-    return float(auc - ONE_SIDED_95 * np.sqrt(variance / (positives * negatives)))

@@ -10,7 +10,9 @@ import ibis
 
 from facette.definitions.models import PropensityModel
 from facette.models.scores import Coefficient, FittedPropensity, PropensityMetrics
+from facette.models.scores.metrics import Point
 from facette.validation.gate import gate
+from facette.web.report.choices import compared, influences, searched, selection
 from facette.web.report.people import Trait, diverging
 from facette.web.report.pictures import Picture, against_diagonal, columns
 from facette.web.report.reading import Reading, Row
@@ -47,6 +49,12 @@ def _score(reading: Reading, model: PropensityModel) -> Row:
         "verdict": _verdict(reading, fitted),
         "promises": _promises(reading, metrics),
         "bands": _bands(reading, model),
+        "compared": compared(reading, metrics),
+        "searched": searched(reading, metrics),
+        "selection": selection(reading, metrics),
+        "influences": influences(reading, metrics),
+        "roc": _roc(reading, metrics),
+        "precision_recall": _precision_recall(reading, metrics),
         "lift": _lift(reading, metrics),
         "gain": _gain(reading, metrics),
         "calibration": _calibration(reading, metrics),
@@ -72,7 +80,13 @@ def _promises(reading: Reading, metrics: PropensityMetrics) -> list[str]:
     return [
         words.say("score_top", gain=words.percent(first.gain), lift=words.fixed(first.lift, 1)),
         words.say("score_half", gain=words.percent(third.gain)),
-        words.say("score_rank", auc=words.fixed(100 * metrics.roc_auc, 0), value=words.fixed(metrics.roc_auc, 2)),
+        words.say(
+            "score_rank",
+            auc=words.fixed(100 * metrics.roc_auc, 0),
+            value=words.fixed(metrics.roc_auc, 2),
+            low=words.fixed(metrics.roc_auc_interval.low, 2),
+            high=words.fixed(metrics.roc_auc_interval.high, 2),
+        ),
         _honesty(reading, metrics),
     ]
 
@@ -138,10 +152,7 @@ def _lift(reading: Reading, metrics: PropensityMetrics) -> Picture:
 
 def _gain(reading: Reading, metrics: PropensityMetrics) -> Picture:
     words = reading.words
-    points = [(0.0, 0.0, f"{words.percent(0)} → {words.percent(0)}")]
-    for item in metrics.deciles:
-        told = f"{words.percent(item.decile / 10)} → {words.percent(item.gain)}"
-        points.append((item.decile / 10, item.gain, told))
+    points = _points(reading, metrics.gain)
     return Picture(
         title=words.say("gain"),
         caption=words.say("gain_caption"),
@@ -153,8 +164,67 @@ def _gain(reading: Reading, metrics: PropensityMetrics) -> Picture:
             words.say("at_random"),
             (words.say("addressed"), words.say("gain")),
             percent=[(share, words.percent(share)) for share in QUARTERS],
+            band=_band(reading, metrics.gain),
         ),
     )
+
+
+def _roc(reading: Reading, metrics: PropensityMetrics) -> Picture:
+    words = reading.words
+    points = _points(reading, metrics.roc)
+    return Picture(
+        title=words.say("roc"),
+        caption=words.say("roc_caption"),
+        alt=words.say("roc_alt", listed=", ".join(told for _, _, told in points[4:-1:8])),
+        height=340,
+        figure=against_diagonal(
+            words.say("with_score"),
+            points,
+            words.say("at_random"),
+            (words.say("false_alarms"), words.say("found")),
+            percent=[(share, words.percent(share)) for share in QUARTERS],
+            band=_band(reading, metrics.roc),
+            has_markers=False,
+        ),
+    )
+
+
+def _precision_recall(reading: Reading, metrics: PropensityMetrics) -> Picture:
+    words, interval = reading.words, metrics.average_precision_interval
+    points = _points(reading, metrics.precision_recall)
+    return Picture(
+        title=words.say("precision_recall"),
+        caption=words.say(
+            "precision_recall_caption",
+            average=words.percent(metrics.average_precision),
+            low=words.percent(interval.low),
+            high=words.percent(interval.high),
+            base=words.percent(metrics.base_rate),
+        ),
+        alt=words.say("precision_recall_alt", listed=", ".join(told for _, _, told in points[3::8])),
+        height=340,
+        figure=against_diagonal(
+            words.say("with_score"),
+            points,
+            words.say("at_random"),
+            (words.say("found"), words.say("hits")),
+            percent=[(share, words.percent(share)) for share in QUARTERS],
+            band=_band(reading, metrics.precision_recall),
+            level=metrics.base_rate,
+            has_markers=False,
+        ),
+    )
+
+
+def _points(reading: Reading, curve: Sequence[Point]) -> list[tuple[float, float, str]]:
+    words = reading.words
+    return [
+        (round(item.x, 5), round(item.y, 5), f"{words.percent(item.x)} → {words.percent(item.y)}") for item in curve
+    ]
+
+
+def _band(reading: Reading, curve: Sequence[Point]) -> tuple[str, list[tuple[float, float, float]]]:
+    return reading.words.say("interval"), [(round(item.x, 5), item.low, item.high) for item in curve]
 
 
 def _calibration(reading: Reading, metrics: PropensityMetrics) -> Picture:
@@ -175,6 +245,7 @@ def _calibration(reading: Reading, metrics: PropensityMetrics) -> Picture:
             words.say("perfect"),
             (words.say("announced"), words.say("observed")),
             highest=ticks[-1],
+            band=(words.say("interval"), [(item.predicted, item.low, item.high) for item in metrics.calibration]),
             percent=[(share, words.percent(share)) for share in ticks],
         ),
     )
@@ -221,6 +292,8 @@ def _weights(reading: Reading, coefficients: Sequence[Coefficient]) -> list[Trai
 def _weight(reading: Reading, items: Sequence[Coefficient]) -> Trait:
     words, weight = reading.words, sum(item.weight for item in items)
     name = words.listed([reading.column(item.feature) for item in items])
+    if items[0].level is not None:
+        name = f"{name} = {items[0].level}"
     if items[0].is_missing_flag:
         name = words.say("unknown_together" if len(items) > 1 else "unknown_feature", feature=name)
     start, width = diverging(weight, WIDEST_WEIGHT)
@@ -237,12 +310,13 @@ def _learned(reading: Reading, metrics: PropensityMetrics) -> str:
     )
     return words.say(
         "learned",
+        algorithm=words.say(f"algorithm_{metrics.algorithm}"),
         rows=words.count(metrics.fit_rows, "observation"),
         positives=words.number(metrics.fit_positives),
         fit=_days(reading, metrics.fit_at),
         calibrated=calibrated,
         test_rows=words.count(metrics.n, "profile"),
-        test=_days(reading, [metrics.test_at]),
+        test=_days(reading, metrics.test_at),
         purged=words.say("purged", days=_days(reading, metrics.purged_at)) if metrics.purged_at else "",
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#8a94a3"
+BAND = "rgba(0, 114, 178, 0.16)"
 PALETTE = (BLUE, "#e69f00", GREEN, "#cc79a7", "#56b4e9", ORANGE, "#7a6a00", "#5b3a8e", "#8a94a3", "#333b47")
 """Okabe and Ito (2008), which colour-blind readers can tell apart, then four more."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon", "hexagon")
@@ -364,12 +365,17 @@ def against_diagonal(
     *,
     highest: float = 1.0,
     percent: Sequence[tuple[float, str]],
+    band: tuple[str, Sequence[tuple[float, float, float]]] | None = None,
+    level: float | None = None,
+    has_markers: bool = True,
 ) -> dict[str, Any]:
     """A curve of shares beside the diagonal.
 
     points  : across, up (0–1), what to say of it
     highest : end of both axes
     percent : ticks of both axes, with their texts
+    band    : what the shaded band around the curve is called; across, its lower and its upper end
+    level   : height of a level line that stands instead of the diagonal
     """
     traces = [
         {
@@ -377,13 +383,14 @@ def against_diagonal(
             "mode": "lines",
             "name": plain(diagonal),
             "x": [0, highest],
-            "y": [0, highest],
+            "y": [0, highest] if level is None else [level, level],
             "hoverinfo": "skip",
             "line": {"color": GREY, "dash": "dash", "width": 1.5},
         },
+        *_band(band),
         {
             "type": "scatter",
-            "mode": "lines+markers",
+            "mode": "lines+markers" if has_markers else "lines",
             "name": plain(name),
             "x": [x for x, _, _ in points],
             "y": [y for _, y, _ in points],
@@ -405,6 +412,26 @@ def against_diagonal(
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     }
     return {"data": traces, "layout": layout}
+
+
+def _band(band: tuple[str, Sequence[tuple[float, float, float]]] | None) -> list[dict[str, Any]]:
+    """A shaded area from the lower ends, forth, to the upper ends, back."""
+    if band is None:
+        return []
+    name, ends = band
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": plain(name),
+            "x": [x for x, _, _ in ends] + [x for x, _, _ in reversed(ends)],
+            "y": [round(low, 5) for _, low, _ in ends] + [round(high, 5) for _, _, high in reversed(ends)],
+            "fill": "toself",
+            "fillcolor": BAND,
+            "hoverinfo": "skip",
+            "line": {"width": 0},
+        }
+    ]
 
 
 def columns(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facette.definitions.model import Language
+from facette.web.report.choices_texts import CHOICES
 from facette.web.report.model_texts import MODEL_TEXTS
 
 REASONS = {
@@ -352,9 +353,9 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     "score_rank": {
         "fr": "De deux profils dont l'un l'a fait et l'autre non, le score met le bon devant {auc} fois sur 100 (AUC "
-        "{value}).",
+        "{value}, entre {low} et {high} avec 95 % de certitude).",
         "en": "Of two profiles of whom one did it, the score puts the right one first {auc} times in 100 (AUC "
-        "{value}).",
+        "{value}, between {low} and {high} with 95% confidence).",
     },
     "score_honest": {
         "fr": "Quand le score annonce une probabilité, il se trompe en moyenne de {error} points ; au pire, pour "
@@ -416,10 +417,10 @@ TEXTS: dict[str, dict[Language, str]] = {
     "band": {"fr": "Score", "en": "Score"},
     "band_from": {"fr": "de {low} à {high}", "en": "{low} to {high}"},
     "learned": {
-        "fr": "Appris sur {rows} ({positives} l'ont fait), vus le {fit}. {calibrated} Jugé sur {test_rows} vus le "
-        "{test}, dont rien n'a servi à apprendre.{purged}",
-        "en": "Learned from {rows} ({positives} did it), seen on {fit}. {calibrated} Judged on {test_rows} seen on "
-        "{test}, of which nothing was learned.{purged}",
+        "fr": "Appris par {algorithm} sur {rows} ({positives} l'ont fait), vus le {fit}. {calibrated} Jugé sur "
+        "{test_rows} vus le {test}, dont rien n'a servi à apprendre.{purged}",
+        "en": "Learned by {algorithm} from {rows} ({positives} did it), seen on {fit}. {calibrated} Judged on "
+        "{test_rows} seen on {test}, of which nothing was learned.{purged}",
     },
     "calibrated_instant": {"fr": "Calibré sur le {days}.", "en": "Calibrated on {days}."},
     "calibrated_folds": {"fr": "Calibré par validation croisée.", "en": "Calibrated by cross-validation."},
@@ -568,4 +569,4 @@ TEXTS: dict[str, dict[Language, str]] = {
     "stage_segments": {"fr": "Segments", "en": "Segments"},
     "stage_validation": {"fr": "Validation", "en": "Validation"},
 }
-TEXTS |= MODEL_TEXTS
+TEXTS |= MODEL_TEXTS | CHOICES
