@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from facette.definitions.model import Project
 from facette.definitions.project import Definitions, define
-from facette.models.clusters import FittedKMeans, fit_kmeans
+from facette.models.clusters.fit import fit_clusters
+from facette.models.clusters.fitted import FittedClusters
 from facette.models.maps import fit_map
 from facette.models.scores import fit_propensity
 from facette.plan import fingerprints
@@ -87,10 +88,11 @@ SEGMENTS = [
 MODELS_OF_ALL_KINDS = [
     {
         "name": "styles",
-        "kind": "kmeans",
+        "kind": "clusters",
         "label": {"fr": "styles", "en": "styles"},
         "features": ["recency", "spend"],
         "maximum_clusters": 4,
+        "search": {"resamples": 2},
     },
     {
         "name": "chance",
@@ -266,8 +268,8 @@ def _models(project: Definitions, features: pa.Table, tables: dict[str, pa.Table
     """Fit the project's models, and cluster and score everybody at random."""
     rows, random = [], np.random.default_rng(5)
     for model in project.project.models:
-        if model.kind == "kmeans":
-            fitted: Any = fit_kmeans(model, features)
+        if model.kind == "clusters":
+            fitted: Any = fit_clusters(model, features)
             output = pa.array(random.integers(1, fitted.metrics.clusters + 1, PEOPLE))
         elif model.kind == "map":
             fitted = fit_map(model, features)
@@ -302,9 +304,9 @@ def _training(features: pa.Table) -> pa.Table:
 
 def _validate(project: Definitions, wide: pa.Table, features: pa.Table, tables: dict[str, pa.Table]) -> None:
     clusterings = [
-        FittedKMeans.from_json(row["parameters"], row["metrics"])
+        FittedClusters.from_json(row["parameters"], row["metrics"])
         for row in tables["models"].to_pylist()
-        if row["kind"] == "kmeans"
+        if row["kind"] == "clusters"
     ]
     row = features
     for name in tables["scored"].column_names[1:]:

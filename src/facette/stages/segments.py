@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from facette.definitions.project import Definitions
 from facette.definitions.redefined import redefined, same_features
-from facette.models.clusters import FittedKMeans
+from facette.models.clusters.fitted import FittedClusters
 from facette.plan import Step, as_published
 from facette.segments import membership
 from facette.segments.evaluation import Known, evaluated
@@ -123,9 +123,9 @@ def validation(step: Step, work: Work) -> int:
     row = row.select("profile_id", *(name for name in row.columns if name in read)).to_pyarrow().sort_by("profile_id")
     wide = work.table("wide").to_pyarrow().sort_by("profile_id")
     clusterings = [
-        FittedKMeans.from_json(fitted["parameters"], fitted["metrics"])
+        FittedClusters.from_json(fitted["parameters"], fitted["metrics"])
         for fitted in work.table("models").to_pyarrow().to_pylist()
-        if fitted["kind"] == "kmeans"
+        if fitted["kind"] == "clusters"
     ]
     labels = {item.name: item.label for item in (*work.project.features, *work.project.models)}
     judged = segment_verdicts(wide, row, work.project.validation, clusterings=clusterings, labels=labels)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facette.definitions.model import Language, Validation
-from facette.models.clusters import FittedKMeans
+from facette.models.clusters.fitted import FittedClusters
 from facette.models.scores import FittedPropensity
 from facette.validation.sentences import say
 from facette.validation.verdicts import is_blurred, say_shape
@@ -28,9 +28,9 @@ class Gate:
     reason: dict[Language, str]
 
 
-def gate(fitted: FittedKMeans | FittedPropensity, validation: Validation) -> Gate:
+def gate(fitted: FittedClusters | FittedPropensity, validation: Validation) -> Gate:
     """k-means: silhouette and Davies–Bouldin against the project's thresholds. Propensity: AUC surely above chance."""
-    if isinstance(fitted, FittedKMeans):
+    if isinstance(fitted, FittedClusters):
         blurred = is_blurred(fitted, validation)
         return Gate(not blurred, say_shape("blurred" if blurred else "distinct", fitted, validation))
     metrics = fitted.metrics

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from facette.definitions.model import Label, Language, Validation
-from facette.models.clusters import FittedKMeans
+from facette.models.clusters.fitted import NOBODY, FittedClusters
 from facette.models.matrix import to_matrix
-from facette.validation.differences import Comparison, Difference, adjust
+from facette.validation.differences import Comparison, Difference, adjust, among_groups
 from facette.validation.masks import aligned, segments_of
 from facette.validation.sentences import CENTRES, Probability, Quantity, Said, certainty, say, strength
 
@@ -67,14 +67,14 @@ def segment_verdicts(
     features: pa.Table,
     validation: Validation,
     *,
-    clusterings: Sequence[FittedKMeans] = (),
+    clusterings: Sequence[FittedClusters] = (),
     labels: Mapping[str, Label] | None = None,
 ) -> pa.Table:
     """One row per segment, then one per clustering.
 
     wide        : ``profile_id`` and one boolean column per segment
     features    : ``profile_id``, the KPI if ``validation.kpi`` names one, and per clustering a column of its name with
-                  the clusters' numbers (the features joined with the scored); the same profiles, in any order
+                  the clusters' numbers, 0 for none (the features joined with the scored); profiles in any order
     labels      : what the sentences call the KPI
     returns     :
         kind        segment or clustering
@@ -129,16 +129,19 @@ def _segment(name: str, is_member: np.ndarray, comparison: Comparison | None) ->
     return row
 
 
-def _clustering(fitted: FittedKMeans, numbers: np.ndarray, comparison: Comparison | None) -> _Row:
+def _clustering(fitted: FittedClusters, numbers: np.ndarray, comparison: Comparison | None) -> _Row:
+    members = int((numbers != NOBODY).sum())
     row = _Row(
         "clustering",
         fitted.name,
-        len(numbers),
-        1.0,
+        members,
+        members / len(numbers) if len(numbers) else 0.0,
         silhouette=fitted.metrics.silhouette,
         davies_bouldin=fitted.metrics.davies_bouldin,
     )
     if comparison is not None:
+        if members < len(numbers):  # who is in no group has no part in how groups differ
+            comparison = Comparison(among_groups(comparison.values, numbers), comparison.test)
         _note(row, comparison.of_groups(numbers))
     return row
 
@@ -170,7 +173,7 @@ def _judge_segment(
 
 
 def _judge_clustering(
-    row: _Row, fitted: FittedKMeans, smallest: int, validation: Validation, kpi: Label
+    row: _Row, fitted: FittedClusters, smallest: int, validation: Validation, kpi: Label
 ) -> tuple[Judgement, dict[Language, str]]:
     if is_blurred(fitted, validation):
         return "weak", say_shape("blurred", fitted, validation)
@@ -219,7 +222,7 @@ def _versus(row: _Row, validation: Validation, kpi: Label, unit: str, is_chance:
     return Label(**say(case, kpi=kpi, centre=CENTRES[validation.test], **sides))
 
 
-def is_blurred(fitted: FittedKMeans, validation: Validation) -> bool:
+def is_blurred(fitted: FittedClusters, validation: Validation) -> bool:
     """Whether the clusters' silhouette or Davies–Bouldin index misses what the project asks for."""
     metrics = fitted.metrics
     return (
@@ -227,7 +230,7 @@ def is_blurred(fitted: FittedKMeans, validation: Validation) -> bool:
     )
 
 
-def say_shape(case: str, fitted: FittedKMeans, validation: Validation) -> dict[Language, str]:
+def say_shape(case: str, fitted: FittedClusters, validation: Validation) -> dict[Language, str]:
     return say(
         case,
         silhouette=fitted.metrics.silhouette,

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from facette.definitions.model import Feature
-from facette.definitions.models import KMeansModel
-from facette.models.clusters import FittedKMeans, KMeansMetrics
+from facette.definitions.models import ClustersModel
+from facette.models.clusters.fitted import ClustersMetrics, FittedClusters
 from facette.web.report.people import badge, traits
 from facette.web.report.pictures import PALETTE, Cells, Picture, Scale, choice, cloud, heat_map
 from facette.web.report.reading import Reading, Row
 
 
 def clusterings(reading: Reading) -> list[Row]:
-    """Per k-means model: what it was made from, its map, how the number was chosen, its groups and its verdict."""
-    models = [item for item in reading.definitions.project.models if item.kind == "kmeans"]
+    """Per clustering: what it was made from, its map, how the number was chosen, its groups and its verdict."""
+    models = [item for item in reading.definitions.project.models if item.kind == "clusters"]
     return [_clustering(reading, model) for model in models]
 
 
-def _clustering(reading: Reading, model: KMeansModel) -> Row:
+def _clustering(reading: Reading, model: ClustersModel) -> Row:
     words, fitted = reading.words, reading.clustering(model.name)
     section: Row = {
         "label": reading.column(model.name),
@@ -42,7 +42,7 @@ def _clustering(reading: Reading, model: KMeansModel) -> Row:
     }
 
 
-def _map(reading: Reading, metrics: KMeansMetrics) -> Picture:
+def _map(reading: Reading, metrics: ClustersMetrics) -> Picture:
     words = reading.words
     groups = []
     for cluster in metrics.profile:
@@ -58,27 +58,29 @@ def _map(reading: Reading, metrics: KMeansMetrics) -> Picture:
     )
 
 
-def _choice(reading: Reading, metrics: KMeansMetrics) -> Picture | None:
-    """How the number of groups was chosen; None if only one was tried."""
+def _choice(reading: Reading, metrics: ClustersMetrics) -> Picture | None:
+    """How the number of groups was chosen; None if it was not chosen among several."""
     words, trials = reading.words, metrics.trials
-    if len(trials) < 2:
+    if len(trials) < 2 or not metrics.suggested:
         return None
     counts = [trial.clusters for trial in trials]
-    widths = [words.fixed(trial.silhouette, 2) for trial in trials]
-    elbow = ""
-    if metrics.elbow is not None:
-        key = "choice_elbow_same" if metrics.elbow == metrics.clusters else "choice_elbow"
-        elbow = words.say(key, elbow=metrics.elbow)
+    widths = [words.fixed(trial.silhouette or 0.0, 2) for trial in trials]
+    elbow, bend = "", metrics.suggested.get("elbow")
+    if bend is not None:
+        elbow = words.say("choice_elbow_same" if bend == metrics.clusters else "choice_elbow", elbow=bend)
     curves = [
         (
             words.say("silhouette"),
-            [trial.silhouette for trial in trials],
+            [trial.silhouette or 0.0 for trial in trials],
             [words.labelled(words.count(n, "group"), width) for n, width in zip(counts, widths, strict=True)],
         ),
         (
             words.say("inertia"),
-            [trial.inertia for trial in trials],
-            [words.labelled(words.count(trial.clusters, "group"), words.number(trial.inertia)) for trial in trials],
+            [trial.inertia or 0.0 for trial in trials],
+            [
+                words.labelled(words.count(trial.clusters, "group"), words.number(trial.inertia or 0.0))
+                for trial in trials
+            ],
         ),
     ]
     listed = ", ".join(words.labelled(n, width) for n, width in zip(counts, widths, strict=True))
@@ -92,7 +94,7 @@ def _choice(reading: Reading, metrics: KMeansMetrics) -> Picture | None:
     )
 
 
-def _groups(reading: Reading, model: str, fitted: FittedKMeans) -> list[Row]:
+def _groups(reading: Reading, model: str, fitted: FittedClusters) -> list[Row]:
     """The clusters as they are now, with their sizes, means at the fit, and distinguishing traits."""
     words, sizes = reading.words, _sizes_now(reading, model)
     everybody = sum(sizes.values())

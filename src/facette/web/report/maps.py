@@ -138,7 +138,7 @@ def _picture(
 def _colours(reading: Reading, model: MapModel, profiles: Sequence[int]) -> tuple[dict[str, list[int]], str]:
     """Group → places of its members among the profiles drawn; and what the colours are. Who is gone has none."""
     words = reading.words
-    clusterings = [item.name for item in reading.definitions.project.models if item.kind == "kmeans"]
+    clusterings = [item.name for item in reading.definitions.project.models if item.kind == "clusters"]
     chosen = model.colour or (clusterings[0] if clusterings else None)
     if chosen is None:
         return {words.say("map_everybody"): [*range(len(profiles))]}, ""

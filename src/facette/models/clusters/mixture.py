@@ -1,0 +1,57 @@
+"""Gaussian mixture without correlations within a group (Dempster, Laird, Rubin 1977), by expectation–maximisation."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from facette.definitions.models import ClusterMethod, ClustersModel
+from facette.models.clusters.assigners import Mixture, matrix
+from facette.models.clusters.counts import choose_count, counts_of
+from facette.models.clusters.family import Chosen, Family, Parameters
+from facette.models.clusters.space import Space
+
+STARTS = 3
+FLOOR = 1e-3
+"""Added to every variance, so that a group of equal profiles does not become infinitely likely."""
+
+
+def choose(space: Space, method: ClusterMethod, model: ClustersModel) -> Chosen:
+    counts = counts_of(method, model, space.points)
+    fits = [_mixture(space.points, count, model.seed) for count in counts]
+    return choose_count(
+        counts,
+        [item.predict(space.points) for item in fits],
+        space.points,
+        by=method.choose or "bic",
+        seed=model.seed,
+        bic=[float(item.bic(space.points)) for item in fits],
+        refit=lambda points, count: _mixture(points, count, model.seed, starts=1).predict(points),
+    )
+
+
+def fit(space: Space, parameters: Parameters, seed: int) -> Mixture:
+    found = _mixture(space.points, int(parameters["clusters"]), seed)
+    constants = np.log(found.covariances_).sum(axis=1) - 2 * np.log(found.weights_)
+    return Mixture(
+        components=matrix(space.components),
+        offsets=tuple(space.offsets.tolist()),
+        means=matrix(found.means_),
+        precisions=matrix(1 / found.covariances_),
+        constants=tuple(constants.tolist()),
+    )
+
+
+def _mixture(points: np.ndarray, clusters: int, seed: int, *, starts: int = STARTS) -> Any:
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.mixture import GaussianMixture  # noqa: PLC0415
+
+    with warnings.catch_warnings():  # what is nearly converged is as good for groups
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = GaussianMixture(clusters, covariance_type="diag", n_init=starts, reg_covar=FLOOR, random_state=seed)
+        return model.fit(points)
+
+
+FAMILY = Family(choose, fit)
