@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from facette.definitions.model import Feature
 from facette.definitions.models import ClustersModel
-from facette.models.clusters.fitted import ClustersMetrics, FittedClusters
+from facette.models.clusters.fitted import NOBODY, ClustersMetrics, FittedClusters
+from facette.web.report.compared import comparison, dendrogram, method_name, shift
 from facette.web.report.people import badge, traits
-from facette.web.report.pictures import PALETTE, Cells, Picture, Scale, choice, cloud, heat_map
+from facette.web.report.pictures import GREY, PALETTE, Cells, Picture, Scale, choice, cloud, heat_map
+from facette.web.report.portrait import portrait
 from facette.web.report.reading import Reading, Row
 
 
@@ -32,12 +34,16 @@ def _clustering(reading: Reading, model: ClustersModel) -> Row:
         "facts": words.say(
             "clustering_facts",
             groups=words.count(metrics.clusters, "group"),
+            method=method_name(reading, metrics.method),
             features=words.listed([reading.column(name) for name in fitted.preparation.features]),
             rows=words.count(metrics.rows, "profile"),
         ),
         "verdict": badge(reading, "clustering", model.name),
         "map": _map(reading, metrics),
-        "choice": _choice(reading, metrics),
+        "choice": _choice(reading, model, metrics),
+        "hierarchy": dendrogram(reading, metrics),
+        "comparison": comparison(reading, metrics),
+        "shift": shift(reading, metrics.shift),
         "groups": _groups(reading, model.name, fitted),
     }
 
@@ -49,6 +55,8 @@ def _map(reading: Reading, metrics: ClustersMetrics) -> Picture:
         places = [place for place in metrics.map if place.number == cluster.number]
         name = words.say("group", number=cluster.number)
         groups.append((name, [place.x for place in places], [place.y for place in places]))
+    if strangers := [place for place in metrics.map if place.number == NOBODY]:
+        groups.append((words.say("no_group"), [place.x for place in strangers], [place.y for place in strangers]))
     return Picture(
         title=words.say("map"),
         caption=words.say("map_caption", explained=words.percent(sum(metrics.explained_variance[:2]))),
@@ -58,16 +66,20 @@ def _map(reading: Reading, metrics: ClustersMetrics) -> Picture:
     )
 
 
-def _choice(reading: Reading, metrics: ClustersMetrics) -> Picture | None:
+def _choice(reading: Reading, model: ClustersModel, metrics: ClustersMetrics) -> Picture | None:
     """How the number of groups was chosen; None if it was not chosen among several."""
     words, trials = reading.words, metrics.trials
     if len(trials) < 2 or not metrics.suggested:
         return None
     counts = [trial.clusters for trial in trials]
     widths = [words.fixed(trial.silhouette or 0.0, 2) for trial in trials]
-    elbow, bend = "", metrics.suggested.get("elbow")
-    if bend is not None:
-        elbow = words.say("choice_elbow_same" if bend == metrics.clusters else "choice_elbow", elbow=bend)
+    by = next((item.choose for item in model.methods if item.method == metrics.method), None)
+    by = by or ("bic" if metrics.method == "gaussian_mixture" else "silhouette")
+    why, bend = words.say(f"choice_by_{by}"), metrics.suggested.get("elbow")
+    if by != "elbow" and bend is not None:
+        why += words.say("choice_elbow_same" if bend == metrics.clusters else "choice_elbow", elbow=bend)
+    if metrics.suggested.get("gap") == 1:
+        why += words.say("choice_no_gap")
     curves = [
         (
             words.say("silhouette"),
@@ -86,7 +98,7 @@ def _choice(reading: Reading, metrics: ClustersMetrics) -> Picture | None:
     listed = ", ".join(words.labelled(n, width) for n, width in zip(counts, widths, strict=True))
     return Picture(
         title=words.say("choice"),
-        caption=words.say("choice_caption", chosen=words.count(metrics.clusters, "group").capitalize(), elbow=elbow),
+        caption=words.say("choice_caption", chosen=words.count(metrics.clusters, "group").capitalize(), why=why),
         alt=words.say("choice_alt", listed=listed),
         height=300,
         narrow_height=480,
@@ -109,6 +121,8 @@ def _groups(reading: Reading, model: str, fitted: FittedClusters) -> list[Row]:
         found.append(
             {
                 "label": words.say("group", number=cluster.number),
+                "portrait": portrait(reading, f"{model}:{cluster.number}"),
+                "stability": _steadiness(reading, cluster.stability),
                 "colour": PALETTE[place % len(PALETTE)],
                 "members": words.count(members, "profile"),
                 "share": words.percent(members / everybody if everybody else None),
@@ -116,7 +130,32 @@ def _groups(reading: Reading, model: str, fitted: FittedClusters) -> list[Row]:
                 "traits": traits(reading, f"{model}:{cluster.number}"),
             }
         )
+    if sizes.get(NOBODY):
+        found.append(_strangers(reading, model, sizes[NOBODY], everybody))
     return found
+
+
+def _strangers(reading: Reading, model: str, members: int, everybody: int) -> Row:
+    """Those in no group, as if they were one."""
+    words = reading.words
+    return {
+        "label": words.say("no_group"),
+        "portrait": portrait(reading, f"{model}:{NOBODY}"),
+        "stability": "",
+        "colour": GREY,
+        "members": words.count(members, "profile"),
+        "share": words.percent(members / everybody),
+        "means": words.say("no_group_note"),
+        "traits": traits(reading, f"{model}:{NOBODY}"),
+    }
+
+
+def _steadiness(reading: Reading, stability: float | None) -> str:
+    """How surely a group comes again from other people; the bounds are those of Hennig (2007)."""
+    if stability is None:
+        return ""
+    word = "steady" if stability >= 0.75 else "shaky" if stability >= 0.5 else "dissolved"
+    return reading.words.say(f"group_{word}", jaccard=reading.words.fixed(stability, 2))
 
 
 def _sizes_now(reading: Reading, model: str) -> dict[int, int]:

@@ -148,7 +148,7 @@ def _colours(reading: Reading, model: MapModel, profiles: Sequence[int]) -> tupl
     found: dict[str, list[int]] = {}
     for value in sorted({value for value in value_of.values() if value is not None}, reverse=chosen not in clusterings):
         if chosen in clusterings:
-            name = words.say("group", number=value)
+            name = words.say("group", number=value) if value else words.say("no_group")
         else:
             name = words.say("map_member" if value else "map_other")
         found[name] = [place for place, profile in enumerate(profiles) if value_of.get(profile) == value]
