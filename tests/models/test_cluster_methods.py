@@ -178,8 +178,8 @@ def test_a_mixture_agrees_with_scikit_learn(skewed: Space) -> None:
     table = table_of(skewed.prepared)
     fitted = fit_clusters(model, table)
     assert isinstance(fitted.assigner, Mixture)
-    points = space_of(fitted.preparation.transform(fitted.preparation.matrix(table)), 1.0).points
-    peer = GaussianMixture(3, covariance_type="diag", n_init=3, reg_covar=1e-3, random_state=0).fit_predict(points)
+    prepared = fitted.preparation.transform(fitted.preparation.matrix(table))
+    peer = GaussianMixture(3, covariance_type="diag", n_init=3, reg_covar=1e-3, random_state=0).fit_predict(prepared)
     assert adjusted_rand_score(peer, fitted.rows(table)) == 1.0
 
 

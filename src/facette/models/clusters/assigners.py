@@ -3,7 +3,8 @@
 Preparation and principal components fold into affine maps. With y = C z + c the point of the prepared features z,
 
     nearest of some centres μ   |y − μ|² = |y|² + [ |μ|² − 2 μᵀc − 2 μᵀC z ]; the bracket is the centre's score
-    Gaussian mixture            Σⱼ (yⱼ − μⱼ)² / σⱼ² + Σⱼ ln σⱼ² − 2 ln π, which is −2 ln of weight × density
+    Gaussian mixture            Σⱼ (zⱼ − μⱼ)² / σⱼ² + Σⱼ ln σⱼ² − 2 ln π, which is −2 ln of weight × density but for
+                                a constant
     nearest of some neighbours  the group of the nearest kept point, or none if it is too far away
     centres behind a network    the nearest centre in the code that a trained encoder gives
 
@@ -72,33 +73,38 @@ class Centres(_Assigner):
 
 
 class Mixture(_Assigner):
-    """The likeliest of k Gaussians without correlations, in c components.
+    """The likeliest of k Gaussians whose prepared columns are independent of each other.
 
-    means, precisions (1 / σ²) : k × c;  constants : k
+    quadratic, linear : k × d;  constants : k
     """
 
     kind: Literal["mixture"] = "mixture"
-    components: Matrix
-    offsets: Row
-    means: Matrix
-    precisions: Matrix
+    quadratic: Matrix
+    linear: Matrix
     constants: Row
 
+    @classmethod
+    def of(cls, weights: np.ndarray, means: np.ndarray, variances: np.ndarray) -> Mixture:
+        """weights : k;  means, variances : k × d, of the prepared columns."""
+        constants = (means**2 / variances + np.log(variances)).sum(axis=1) - 2 * np.log(weights)
+        return cls(
+            quadratic=matrix(1 / variances),
+            linear=matrix(-2 * means / variances),
+            constants=tuple(constants.tolist()),
+        )
+
     def groups(self, prepared: np.ndarray) -> np.ndarray:
-        points = affine_rows(prepared, np.array(self.components), np.array(self.offsets))
-        scores = np.tile(np.array(self.constants), (len(points), 1))
-        for column, mean, precision in zip(points.T, np.array(self.means).T, np.array(self.precisions).T, strict=True):
-            scores += (column[:, None] - mean) ** 2 * precision
+        scores = np.tile(np.array(self.constants), (len(prepared), 1))
+        for column, square, line in zip(prepared.T, np.array(self.quadratic).T, np.array(self.linear).T, strict=True):
+            scores += (column[:, None] * square + line) * column[:, None]
         return np.argmin(scores, axis=1)
 
     def expression(self, columns: Sequence[ir.FloatingValue], numbers: Sequence[int]) -> Any:
-        points = [affine(columns, *row) for row in zip(self.components, self.offsets, strict=True)]
         scores = []
-        for constant, means, precisions in zip(self.constants, self.means, self.precisions, strict=True):
+        for constant, squares, lines in zip(self.constants, self.quadratic, self.linear, strict=True):
             score: Any = ibis.literal(constant, "float64")
-            for point, mean, precision in zip(points, means, precisions, strict=True):
-                gap = point - mean
-                score = score + gap * gap * precision
+            for column, square, line in zip(columns, squares, lines, strict=True):
+                score = score + (column * square + line) * column
             scores.append(score)
         return _lowest(scores, numbers)
 

@@ -1,4 +1,8 @@
-"""Gaussian mixture without correlations within a group (Dempster, Laird, Rubin 1977), by expectation–maximisation."""
+"""Gaussian mixture, by expectation–maximisation (Dempster, Laird, Rubin 1977).
+
+Within a group the features are independent of each other, as in latent profile analysis (Lazarsfeld, Henry 1968): what
+makes features go together is the groups. So it looks at the features themselves, not at their principal components.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from facette.definitions.models import ClusterMethod, ClustersModel
-from facette.models.clusters.assigners import Mixture, matrix
+from facette.models.clusters.assigners import Mixture
 from facette.models.clusters.counts import choose_count, counts_of
 from facette.models.clusters.family import Chosen, Family, Parameters
 from facette.models.clusters.space import Space
@@ -20,28 +24,21 @@ FLOOR = 1e-3
 
 def choose(space: Space, method: ClusterMethod, model: ClustersModel) -> Chosen:
     counts = counts_of(method, model, space.points)
-    fits = [_mixture(space.points, count, model.seed) for count in counts]
+    fits = [_mixture(space.prepared, count, model.seed) for count in counts]
     return choose_count(
         counts,
-        [item.predict(space.points) for item in fits],
+        [item.predict(space.prepared) for item in fits],
         space.points,
         by=method.choose or "bic",
         seed=model.seed,
-        bic=[float(item.bic(space.points)) for item in fits],
+        bic=[float(item.bic(space.prepared)) for item in fits],
         refit=lambda points, count: _mixture(points, count, model.seed, starts=1).predict(points),
     )
 
 
 def fit(space: Space, parameters: Parameters, seed: int) -> Mixture:
-    found = _mixture(space.points, int(parameters["clusters"]), seed)
-    constants = np.log(found.covariances_).sum(axis=1) - 2 * np.log(found.weights_)
-    return Mixture(
-        components=matrix(space.components),
-        offsets=tuple(space.offsets.tolist()),
-        means=matrix(found.means_),
-        precisions=matrix(1 / found.covariances_),
-        constants=tuple(constants.tolist()),
-    )
+    found = _mixture(space.prepared, int(parameters["clusters"]), seed)
+    return Mixture.of(found.weights_, found.means_, found.covariances_)
 
 
 def _mixture(points: np.ndarray, clusters: int, seed: int, *, starts: int = STARTS) -> Any:
