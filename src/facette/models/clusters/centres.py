@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ STARTS = 5  # runs of k-means from different seeds, of which the best is kept: o
 def choose(space: Space, method: ClusterMethod, model: ClustersModel) -> Chosen:
     counts = counts_of(method, model, space.points)
     fits = [kmeans(space.points, count, model.seed) for count in counts]
-    return choose_count(
+    chosen = choose_count(
         counts,
         [fit.labels_ for fit in fits],
         space.points,
@@ -26,6 +27,8 @@ def choose(space: Space, method: ClusterMethod, model: ClustersModel) -> Chosen:
         seed=model.seed,
         refit=lambda points, count: kmeans(points, count, model.seed, starts=1).labels_,
     )
+    best = fits[counts.index(int(chosen.parameters["clusters"]))]
+    return replace(chosen, assigner=Centres.at(best.cluster_centers_, space))
 
 
 def fit(space: Space, parameters: Parameters, seed: int) -> Centres:

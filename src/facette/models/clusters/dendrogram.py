@@ -3,6 +3,8 @@ whose centre is nearest, so profiles on the border between groups may be in anot
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from facette.definitions.models import ClusterMethod, ClustersModel
@@ -42,7 +44,12 @@ def choose(space: Space, method: ClusterMethod, model: ClustersModel) -> Chosen:
         refit=lambda points, count: _labels(points, _linkage(points, linkage), count),
     )
     count = int(chosen.parameters["clusters"])
-    return Chosen({"clusters": count, "linkage": linkage}, chosen.trials, chosen.suggested, _upper(merges, count))
+    return replace(
+        chosen,
+        parameters={"clusters": count, "linkage": linkage},
+        dendrogram=_upper(merges, count),
+        assigner=Centres.at(means_of(space.points, _cut(merges, count)), space),
+    )
 
 
 def fit(space: Space, parameters: Parameters, seed: int) -> Centres:

@@ -57,12 +57,16 @@ class Dendrogram(BaseModel):
 
 @dataclass(frozen=True)
 class Chosen:
-    """The parameters taken, what was tried for them, and what each way to choose suggests ("elbow" → 4)."""
+    """The parameters taken, what was tried for them, and what each way to choose suggests ("elbow" → 4).
+
+    assigner : what ``fit`` gives with the parameters, where it is known already
+    """
 
     parameters: Parameters
     trials: tuple[Trial, ...] = ()
     suggested: dict[str, int] = field(default_factory=dict)
     dendrogram: Dendrogram | None = None
+    assigner: Assigner | None = None
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def _try(
     began = time.perf_counter()
     try:
         chosen = family.choose(fitted_on, method, model)
-        assigner = family.fit(fitted_on, chosen.parameters, model.seed)
+        assigner = chosen.assigner or family.fit(fitted_on, chosen.parameters, model.seed)
         labels = assigner.groups(space.prepared)
         found = measures(space.points, labels, tree)
         if found is None:

@@ -7,6 +7,7 @@ makes features go together is the groups. So it looks at the features themselves
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ FLOOR = 1e-3
 def choose(space: Space, method: ClusterMethod, model: ClustersModel) -> Chosen:
     counts = counts_of(method, model, space.points)
     fits = [_mixture(space.prepared, count, model.seed) for count in counts]
-    return choose_count(
+    chosen = choose_count(
         counts,
         [item.predict(space.prepared) for item in fits],
         space.points,
@@ -34,10 +35,14 @@ def choose(space: Space, method: ClusterMethod, model: ClustersModel) -> Chosen:
         bic=[float(item.bic(space.prepared)) for item in fits],
         refit=lambda points, count: _mixture(points, count, model.seed, starts=1).predict(points),
     )
+    return replace(chosen, assigner=_assigner(fits[counts.index(int(chosen.parameters["clusters"]))]))
 
 
 def fit(space: Space, parameters: Parameters, seed: int) -> Mixture:
-    found = _mixture(space.prepared, int(parameters["clusters"]), seed)
+    return _assigner(_mixture(space.prepared, int(parameters["clusters"]), seed))
+
+
+def _assigner(found: Any) -> Mixture:
     return Mixture.of(found.weights_, found.means_, found.covariances_)
 
 
