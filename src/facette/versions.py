@@ -22,7 +22,7 @@ from facette.warehouse.ledger import Ledger
 from facette.warehouse.published import Store
 
 MAIN_FIGURES = {
-    "kmeans": ("clusters", "silhouette", "davies_bouldin"),
+    "clusters": ("clusters", "silhouette", "davies_bouldin"),
     "propensity": ("roc_auc", "average_precision", "brier", "expected_calibration_error"),
     "value": ("mean_purchase", "correlation", "purchase_bias", "value_bias"),
 }

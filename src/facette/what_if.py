@@ -87,7 +87,7 @@ def _segment(published: Published, asked: str) -> str:
     names = {item.name: SegmentName(item.name, labels(item.label)) for item in models}
     if answering(asked, names) and not answering(asked, published.definitions.vocabulary.segments):
         model = published.definitions.model(answering(asked, names)[0].name)
-        what = "clusters" if model.kind == "kmeans" else "scores"
+        what = "clusters" if model.kind == "clusters" else "scores"
         readers = [name for name, rule in published.definitions.rules.items() if model.name in rule.columns]
         such = f" such as {readers[0]}" if readers else ""
         raise RunError(

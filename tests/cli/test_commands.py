@@ -72,7 +72,7 @@ def test_models_and_their_versions(facette: Facette, project: Path) -> None:
     (styles,) = facette("models", "--project", project, "--json").json
     assert (styles["model"], styles["applied"], styles["chosen"]) == ("styles", 1, None)
     assert styles["versions"][0]["figures"].keys() == {"clusters", "silhouette", "davies_bouldin"}
-    assert "styles (kmeans)" in facette("models", "--project", project).out
+    assert "styles (clusters)" in facette("models", "--project", project).out
     for words in (
         ("models", "rollback", "styles", "--project", project),
         ("models", "--project", project, "rollback", "styles"),

@@ -48,7 +48,7 @@ BROKEN = {
     ),
     "segment and feature": ("segments:\n  - {name: spend, rule: abonné}", [":2 segment `spend` and feature `spend`"]),
     "event and model": (
-        "models:\n  - {name: purchase, kind: kmeans, features: [spend, orders_90d]}",
+        "models:\n  - {name: purchase, kind: clusters, features: [spend, orders_90d]}",
         [":2 model `purchase` and event `purchase`"],
     ),
     "label and label": (
@@ -201,7 +201,7 @@ BROKEN = {
     ),
     "feature of a model": (
         "features:\n  - name: a\n    value: groups + 1\n"
-        "models:\n  - {name: groups, kind: kmeans, features: [spend, orders_90d]}",
+        "models:\n  - {name: groups, kind: clusters, features: [spend, orders_90d]}",
         [":3 feature `a`: a feature cannot read a model or a segment"],
     ),
     "circle": (
@@ -237,30 +237,30 @@ BROKEN = {
     ),
     # models
     "model of nothing": (
-        "models:\n  - name: m\n    kind: kmeans\n    features:\n      - spend\n      - order_90d",
+        "models:\n  - name: m\n    kind: clusters\n    features:\n      - spend\n      - order_90d",
         [":6 unknown feature or trait `order_90d`", "`orders_90d`"],
     ),
     "model of dates": (
-        "models:\n  - {name: m, kind: kmeans, features: [spend, born_on]}",
+        "models:\n  - {name: m, kind: clusters, features: [spend, born_on]}",
         [":2 `born_on` is date, and must be number or boolean or text here", "`children`"],
     ),
     "outliers of a text": (
-        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, city]\n    outliers:\n"
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, city]\n    outliers:\n"
         "      city: {method: iqr, factor: 3}",
         [":6 `city` must be number or boolean here", "`spend`"],
     ),
     "two ways out of skew": (
-        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, children]\n    log: [spend]\n"
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, children]\n    log: [spend]\n"
         "    yeo_johnson: [spend]",
         [":6 `spend` is listed twice, in `log` or `yeo_johnson`"],
     ),
     "constant without value": (
-        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, children]\n    impute:\n"
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, children]\n    impute:\n"
         "      spend: {method: constant}",
         [":6 `value` belongs to `constant`"],
     ),
     "interpolation by itself": (
-        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, children]\n    impute:\n"
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, children]\n    impute:\n"
         "      spend: {method: interpolation, by: spend}",
         [":6 `spend` is no other number of the model"],
     ),
@@ -269,30 +269,33 @@ BROKEN = {
         [":2 unknown clustering or segment `cty`"],
     ),
     "target of a clustering": (
-        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, city]\n    categories: {city: target}",
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, city]\n    categories: {city: target}",
         [":5 nothing is predicted here", "use one_hot or embedding"],
     ),
     "weights that do not add up": (
-        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, children]\n    weights:\n"
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, children]\n    weights:\n"
         "      city: {Nantes: 0.4, Paris: 0.4}",
         [":6 the shares add up to 0.8"],
     ),
     "group of numbers": (
-        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, children]\n    groups: [spend]",
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, children]\n    groups: [spend]",
         [":5 `spend` is number, and must be text or boolean here", "`city`"],
     ),
     "model of a model": (
-        "models:\n  - {name: m, kind: kmeans, features: [spend, orders_90d]}\n"
-        "  - {name: n, kind: kmeans, features: [m, spend]}",
+        "models:\n  - {name: m, kind: clusters, features: [spend, orders_90d]}\n"
+        "  - {name: n, kind: clusters, features: [m, spend]}",
         [":3 unknown feature or trait `m`"],
     ),
-    "feature twice": ("models:\n  - {name: m, kind: kmeans, features: [spend, spend]}", [":2 `spend` is listed twice"]),
+    "feature twice": (
+        "models:\n  - {name: m, kind: clusters, features: [spend, spend]}",
+        [":2 `spend` is listed twice"],
+    ),
     "log of another": (
-        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, orders_90d]\n    log: [children]",
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, orders_90d]\n    log: [children]",
         [":5 `children` is not among the features of the model"],
     ),
     "clusters": (
-        "models:\n  - name: m\n    kind: kmeans\n    features: [spend, orders_90d]\n    minimum_clusters: 9",
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, orders_90d]\n    minimum_clusters: 9",
         [":5 minimum_clusters is above maximum_clusters"],
     ),
     "target": (
@@ -377,7 +380,7 @@ BROKEN = {
         [":2 unknown feature or trait `spent`", "`spend`"],
     ),
     "threshold of a model": (
-        "models:\n  - {name: groups, kind: kmeans, features: [spend, orders_90d]}\n"
+        "models:\n  - {name: groups, kind: clusters, features: [spend, orders_90d]}\n"
         "thresholds:\n  - {name: big, of: groups, cluster: {}}",
         [":4 unknown feature or trait `groups`"],
     ),
@@ -391,7 +394,7 @@ BROKEN = {
         [":4 3 groups have 2 cuts between them"],
     ),
     "threshold of a segment of a model": (
-        "models:\n  - {name: groups, kind: kmeans, features: [spend, orders_90d]}\n"
+        "models:\n  - {name: groups, kind: clusters, features: [spend, orders_90d]}\n"
         "thresholds:\n  - {name: big, of: spend, quantile: {q: 0.5, segment: first}}\n"
         "segments:\n  - {name: first, label: {en: a}, rule: IN SEGMENT second}\n"
         "  - {name: second, label: {en: b}, rule: groups = 1}",

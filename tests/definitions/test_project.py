@@ -23,7 +23,7 @@ features:
   - {name: last_rayon, value: LAST(category) OF purchase}
   - {name: grade, quantiles: {of: basket}, bands: [{name: low, below: 3, label: {fr: faible}}, {name: high}]}
 models:
-  - {name: groups, kind: kmeans, features: [spend, is_subscribed]}
+  - {name: groups, kind: clusters, features: [spend, is_subscribed]}
   - name: chance
     kind: propensity
     target: purchase

@@ -93,11 +93,11 @@ BROKEN = {
     "number out of bounds": ("validation:\n  significance: 2", [":2 `significance` must be less than 1, not 2"]),
     "not a whole number": ("validation:\n  minimum_size: 1.5", [":2 `minimum_size` must be a whole number"]),
     "too few": (
-        "models:\n  - name: m\n    kind: kmeans\n    features: [spend]",
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend]",
         [":4 `features` needs at least 2 in model `m`"],
     ),
     "entry of a list": (
-        "models:\n  - name: m\n    kind: kmeans\n    features:\n      - spend\n      - 3",
+        "models:\n  - name: m\n    kind: clusters\n    features:\n      - spend\n      - 3",
         [":6 entry 2 of `features` must be text", '"3"'],
     ),
     "pattern": ("country: fr", [":1 `country` cannot be `fr`", "[A-Z]{2}"]),

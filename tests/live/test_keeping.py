@@ -35,7 +35,7 @@ features:
   - {name: n_visits, value: COUNT OF visit IN THE LAST 20 DAYS}
   - {name: rank, quantiles: {of: spent, groups: 2}}
 models:
-  - {name: ways, kind: kmeans, features: [spent, n_visits], log: [spent], minimum_clusters: 2, maximum_clusters: 3}
+  - {name: ways, kind: clusters, features: [spent, n_visits], log: [spent], minimum_clusters: 2, maximum_clusters: 3}
 validation: {gate: publish}
 """
 VALUED = """

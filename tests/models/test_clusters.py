@@ -1,4 +1,4 @@
-"""k-means: planted groups are found, nothing is pretended in noise, and every way of assigning agrees."""
+"""Clusters by k-means: planted groups are found, nothing is pretended in noise, and every way of assigning agrees."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from tests.warehouses import Engine
 
-from facette.definitions.models import KMeansModel
+from facette.definitions.models import ClustersModel
 from facette.errors import ModelError
-from facette.models.clusters import FittedKMeans, assign, assign_rows, elbow, fit_kmeans, match_labels, silhouettes
+from facette.models.clusters.counts import elbow
+from facette.models.clusters.fit import fit_clusters
+from facette.models.clusters.fitted import FittedClusters
+from facette.models.clusters.matching import match_numbers
+from facette.models.clusters.quality import silhouettes
 
 SCALERS = {"zscore": StandardScaler, "robust": RobustScaler, "minmax": MinMaxScaler}
 
@@ -30,15 +34,23 @@ def table_of(matrix: np.ndarray, **more: object) -> pa.Table:
     return pa.table({"profile_id": np.arange(len(matrix)), **columns, **more})
 
 
-def a_model(width: int, **more: object) -> KMeansModel:
+def a_model(width: int, **more: object) -> ClustersModel:
     features = tuple(f"f{i}" for i in range(width))
-    return KMeansModel(name="groups", kind="kmeans", features=features, **{"maximum_clusters": 6, **more})
+    return ClustersModel(
+        name="groups", kind="clusters", features=features, **{"maximum_clusters": 6, "search": {"resamples": 2}, **more}
+    )
 
 
-def in_duckdb(fitted: FittedKMeans, table: pa.Table) -> np.ndarray:
+def timeless(fitted: FittedClusters) -> FittedClusters:
+    """Without the seconds that the fit took."""
+    rows = tuple(row.model_copy(update={"seconds": 0.0}) for row in fitted.metrics.comparison)
+    return fitted.model_copy(update={"metrics": fitted.metrics.model_copy(update={"comparison": rows})})
+
+
+def in_duckdb(fitted: FittedClusters, table: pa.Table) -> np.ndarray:
     connection = ibis.duckdb.connect()
     features = connection.create_table("features", table)
-    query = features.select("profile_id", cluster=assign(fitted, features)).order_by("profile_id")
+    query = features.select("profile_id", cluster=fitted.output(features)).order_by("profile_id")
     answer = query.to_pyarrow()["cluster"]
     assert answer.type == pa.int64()
     return answer.to_numpy()
@@ -52,15 +64,16 @@ def blobs() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def fitted(blobs: tuple[np.ndarray, np.ndarray]) -> FittedKMeans:
-    return fit_kmeans(a_model(4), table_of(blobs[0]))
+def fitted(blobs: tuple[np.ndarray, np.ndarray]) -> FittedClusters:
+    return fit_clusters(a_model(4), table_of(blobs[0]))
 
 
-def test_planted_groups_are_found(fitted: FittedKMeans, blobs: tuple[np.ndarray, np.ndarray]) -> None:
+def test_planted_groups_are_found(fitted: FittedClusters, blobs: tuple[np.ndarray, np.ndarray]) -> None:
     points, truth = blobs
-    assert adjusted_rand_score(truth, assign_rows(fitted, table_of(points))) > 0.99
-    assert (fitted.metrics.clusters, fitted.metrics.elbow) == (4, 4)
-    assert fitted.numbers == (1, 2, 3, 4)
+    assert adjusted_rand_score(truth, fitted.rows(table_of(points))) > 0.99
+    assert fitted.metrics.clusters == 4
+    assert fitted.metrics.suggested == {"silhouette": 4, "elbow": 4}
+    assert sorted(fitted.numbers) == [1, 2, 3, 4]
     assert [cluster.size for cluster in fitted.metrics.profile] == [450, 350, 250, 150]
     assert fitted.metrics.profile[0].share == pytest.approx(0.375)
     largest = points[truth == 0]
@@ -72,17 +85,17 @@ def test_planted_groups_are_found(fitted: FittedKMeans, blobs: tuple[np.ndarray,
 
 def test_noise_is_not_dressed_up() -> None:
     noise = np.random.default_rng(3).normal(size=(1000, 6))
-    assert fit_kmeans(a_model(6), table_of(noise)).metrics.silhouette < 0.25
+    assert fit_clusters(a_model(6), table_of(noise)).metrics.silhouette < 0.25
 
 
-def test_the_two_texts_bring_the_model_back(fitted: FittedKMeans) -> None:
-    assert FittedKMeans.from_json(fitted.parameters_json(), fitted.metrics_json()) == fitted
+def test_the_two_texts_bring_the_model_back(fitted: FittedClusters) -> None:
+    assert FittedClusters.from_json(fitted.parameters_json(), fitted.metrics_json()) == fitted
 
 
-def test_the_order_of_the_rows_does_not_matter(fitted: FittedKMeans, blobs: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_order_of_the_rows_does_not_matter(fitted: FittedClusters, blobs: tuple[np.ndarray, np.ndarray]) -> None:
     table = table_of(blobs[0])
     shuffled = table.take(np.random.default_rng(0).permutation(table.num_rows))
-    assert fit_kmeans(a_model(4), shuffled) == fitted
+    assert timeless(fit_clusters(a_model(4), shuffled)) == timeless(fitted)
 
 
 @pytest.mark.parametrize("scale", ["zscore", "robust", "minmax"])
@@ -93,21 +106,21 @@ def test_every_assignment_equals_scikit_learn(scale: str) -> None:
     matrix[:, 3] = random.normal(size=1500) * 50  # logged and partly negative
     matrix[random.random(matrix.shape) < 0.1] = np.nan
     model = a_model(8, scale=scale, log=("f0", "f1", "f2", "f3"), variance=0.9, minimum_clusters=5)
-    fitted = fit_kmeans(model, table_of(matrix))
+    fitted = fit_clusters(model, table_of(matrix))
 
     filled = SimpleImputer(strategy="median").fit_transform(matrix)
     filled[:, :4] = np.sign(filled[:, :4]) * np.log1p(np.abs(filled[:, :4]))
     scaled = SCALERS[scale]().fit_transform(filled)
-    pca = PCA(n_components=fitted.metrics.components, svd_solver="full").fit(scaled)
-    centres = pca.transform(np.array(fitted.centres))
-    peer = KMeans(len(centres), init=centres, n_init=1, max_iter=1).fit(centres)
-    expected = np.array(fitted.numbers)[peer.predict(pca.transform(scaled))]
+    points = PCA(n_components=fitted.metrics.components, svd_solver="full").fit_transform(scaled)
+    peer = KMeans(fitted.metrics.clusters, n_init=5, random_state=model.seed).fit(points)
+    numbers = np.argsort(np.argsort(-np.bincount(peer.labels_), kind="stable")) + 1
+    expected = numbers[peer.predict(points)]
 
-    assert (assign_rows(fitted, table_of(matrix)) == expected).all()
+    assert (fitted.rows(table_of(matrix)) == expected).all()
     assert (in_duckdb(fitted, table_of(matrix)) == expected).all()
 
 
-def test_the_best_of_the_trials_is_taken(fitted: FittedKMeans) -> None:
+def test_the_best_of_the_trials_is_taken(fitted: FittedClusters) -> None:
     best = max(fitted.metrics.trials, key=lambda trial: trial.silhouette)
     assert best.clusters == fitted.metrics.clusters
     assert [trial.clusters for trial in fitted.metrics.trials] == list(range(2, 7))
@@ -145,7 +158,7 @@ def test_elbow() -> None:
 def test_useless_columns_are_ignored_and_said(blobs: tuple[np.ndarray, np.ndarray]) -> None:
     points, truth = blobs
     wide = np.column_stack([points, np.full(len(points), 7.0), np.full(len(points), np.nan)])
-    fitted = fit_kmeans(a_model(6), table_of(wide))
+    fitted = fit_clusters(a_model(6), table_of(wide))
     assert fitted.preparation.remarks == {
         "f4": "ignored: it has the same value everywhere",
         "f5": "ignored: it has no known value",
@@ -154,12 +167,12 @@ def test_useless_columns_are_ignored_and_said(blobs: tuple[np.ndarray, np.ndarra
     assert adjusted_rand_score(truth, in_duckdb(fitted, table_of(wide))) > 0.99
 
 
-def test_nan_and_infinity_are_unknown(fitted: FittedKMeans) -> None:
+def test_nan_and_infinity_are_unknown(fitted: FittedClusters) -> None:
     odd = [np.nan, np.inf, -np.inf, 1e200, None]
     values = pa.array([*odd, 1.0], pa.float64())
     table = pa.table({"profile_id": range(6), "f0": values, "f1": values, "f2": values, "f3": values})
     answers = in_duckdb(fitted, table)
-    assert (answers == assign_rows(fitted, table)).all()
+    assert (answers == fitted.rows(table)).all()
     assert len(set(answers[:5])) == 1
 
 
@@ -174,8 +187,8 @@ def test_booleans_integers_and_decimals(blobs: tuple[np.ndarray, np.ndarray]) ->
             "f2": pa.array(points[:, 2].round(2)).cast(pa.decimal128(8, 2), safe=False),
         }
     )
-    fitted = fit_kmeans(a_model(3), table)
-    assert (in_duckdb(fitted, table) == assign_rows(fitted, table)).all()
+    fitted = fit_clusters(a_model(3), table)
+    assert (in_duckdb(fitted, table) == fitted.rows(table)).all()
 
 
 @pytest.mark.parametrize(
@@ -190,47 +203,70 @@ def test_booleans_integers_and_decimals(blobs: tuple[np.ndarray, np.ndarray]) ->
 )
 def test_what_cannot_be_fitted_says_why(table: pa.Table, said: str) -> None:
     with pytest.raises(ModelError, match=said) as raised:
-        fit_kmeans(a_model(2), table)
+        fit_clusters(a_model(2), table)
     assert raised.value.remedy
 
 
 def test_no_more_clusters_than_different_profiles() -> None:
     points = np.repeat([[0.0, 0.0], [5.0, 1.0], [9.0, 9.0]], 20, axis=0)
-    fitted = fit_kmeans(a_model(2), table_of(points))
+    fitted = fit_clusters(a_model(2), table_of(points))
     assert fitted.metrics.clusters == 3
     with pytest.raises(ModelError, match="only 3 profiles differ"):
-        fit_kmeans(a_model(2, minimum_clusters=4), table_of(points))
+        fit_clusters(a_model(2, minimum_clusters=4), table_of(points))
 
 
 # ── numbers that last ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_clusters_keep_their_numbers_when_their_sizes_change(fitted: FittedKMeans) -> None:
-    centres = np.array([[0, 0, 0, 0], [9, 0, 0, 3], [0, 9, 0, -3], [0, 0, 9, 0]], dtype=float)
-    points, truth = make_blobs([150, 250, 350, 450], centers=centres + 0.3, random_state=2)
+CENTRES = np.array([[0, 0, 0, 0], [9, 0, 0, 3], [0, 9, 0, -3], [0, 0, 9, 0]], dtype=float)
+
+
+def test_clusters_keep_their_numbers_when_their_sizes_change(fitted: FittedClusters) -> None:
+    points, truth = make_blobs([150, 250, 350, 450], centers=CENTRES + 0.3, random_state=2)
     table = table_of(points)
-    later = match_labels(fitted, fit_kmeans(a_model(4, minimum_clusters=4, maximum_clusters=4), table))
-    assert later.numbers == (1, 2, 3, 4)
-    assert (assign_rows(later, table) == truth + 1).mean() > 0.99
-    assert (in_duckdb(later, table) == assign_rows(later, table)).all()
+    anew = fit_clusters(a_model(4, minimum_clusters=4, maximum_clusters=4), table)
+    assert (anew.rows(table) == truth + 1).mean() < 0.01  # by itself it calls the largest 1
+    later = match_numbers(fitted, anew, table)
+    assert (later.rows(table) == truth + 1).mean() > 0.99
+    assert (in_duckdb(later, table) == later.rows(table)).all()
+    assert [cluster.number for cluster in later.metrics.profile] == [1, 2, 3, 4]
     assert [cluster.size for cluster in later.metrics.profile] == pytest.approx([150, 250, 350, 450], abs=5)
-    assert FittedKMeans.from_json(later.parameters_json(), later.metrics_json()) == later
+    shift = later.metrics.shift
+    assert shift is not None and shift.rows == 1200 and shift.moved < 0.01
+    assert [(fate.number, fate.size) for fate in shift.fates] == [
+        (number, int((fitted.rows(table) == number).sum())) for number in (1, 2, 3, 4)
+    ]
+    assert all(fate.into[fate.number] > 0.97 for fate in shift.fates)
+    assert FittedClusters.from_json(later.parameters_json(), later.metrics_json()) == later
 
 
-def test_a_cluster_that_is_new_takes_a_number_that_is_new(fitted: FittedKMeans) -> None:
+def test_a_cluster_that_is_new_takes_a_number_that_is_new(fitted: FittedClusters) -> None:
     centres = np.array([[0, 0, 0, 0], [0, 9, 0, -3], [0, 0, 9, 0], [9, 9, 0, 9], [9, 0, 9, 9]], dtype=float)
     points, truth = make_blobs([200] * 5, centers=centres, random_state=2)
-    five = fit_kmeans(a_model(4, minimum_clusters=5, maximum_clusters=5, variance=1), table_of(points))
-    later = match_labels(fitted, five)
-    assert later.numbers == (1, 2, 3, 4, 5)
-    numbers = assign_rows(later, table_of(points))
+    five = fit_clusters(a_model(4, minimum_clusters=5, maximum_clusters=5, variance=1), table_of(points))
+    later = match_numbers(fitted, five, table_of(points))
+    assert sorted(later.numbers) == [1, 2, 3, 4, 5]
+    numbers = later.rows(table_of(points))
     assert [set(numbers[truth == i].tolist()) for i in range(3)] == [{1}, {3}, {4}]
     assert {int(numbers[truth == i][0]) for i in (3, 4)} == {2, 5}
+    moved = (fitted.rows(table_of(points)) != numbers).mean()
+    assert later.metrics.shift is not None and later.metrics.shift.moved == pytest.approx(moved)
+    assert 0.15 < moved < 0.25
 
 
-def test_other_features_start_anew(fitted: FittedKMeans, blobs: tuple[np.ndarray, np.ndarray]) -> None:
-    narrow = fit_kmeans(a_model(3), table_of(blobs[0]))
-    assert match_labels(fitted, narrow) is narrow
+def test_other_features_of_the_same_people_keep_the_numbers(
+    fitted: FittedClusters, blobs: tuple[np.ndarray, np.ndarray]
+) -> None:
+    table = table_of(blobs[0])
+    narrow = fit_clusters(a_model(3), table)
+    later = match_numbers(fitted, narrow, table)
+    assert (later.rows(table) == fitted.rows(table)).mean() > 0.99
+
+
+def test_what_cannot_be_applied_any_more_is_not_compared(fitted: FittedClusters) -> None:
+    points, _ = make_blobs(300, centers=CENTRES[:, :3], random_state=2)
+    anew = fit_clusters(a_model(3), table_of(points))
+    assert match_numbers(fitted, anew, table_of(points)) is anew
 
 
 # ── elsewhere ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -241,13 +277,13 @@ def test_postgres_assigns_alike(postgres: Engine) -> None:
     matrix = random.lognormal(size=(500, 3))
     matrix[random.random(matrix.shape) < 0.1] = np.nan
     table = table_of(matrix, f3=pa.array(random.random(500) < 0.5, mask=random.random(500) < 0.2))
-    fitted = fit_kmeans(a_model(4, log=("f0", "f1")), table)
+    fitted = fit_clusters(a_model(4, log=("f0", "f1")), table)
     features = postgres.con.create_table("features", table, overwrite=True)
-    query = features.select("profile_id", cluster=assign(fitted, features)).order_by("profile_id")
-    assert (query.to_pyarrow()["cluster"].to_numpy() == assign_rows(fitted, table)).all()
+    query = features.select("profile_id", cluster=fitted.output(features)).order_by("profile_id")
+    assert (query.to_pyarrow()["cluster"].to_numpy() == fitted.rows(table)).all()
 
 
 @pytest.mark.parametrize("dialect", ["snowflake", "bigquery", "databricks", "trino"])
-def test_other_warehouses_can_say_it(fitted: FittedKMeans, dialect: str) -> None:
+def test_other_warehouses_can_say_it(fitted: FittedClusters, dialect: str) -> None:
     features = ibis.table({f"f{i}": "float64" for i in range(4)}, name="features")
-    assert ibis.to_sql(features.select(cluster=assign(fitted, features)), dialect=dialect)
+    assert ibis.to_sql(features.select(cluster=fitted.output(features)), dialect=dialect)

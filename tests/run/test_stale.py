@@ -33,7 +33,7 @@ features:
   - {name: big, value: n * 10000000000}
   - {name: score, quantiles: {of: n, groups: 3}}
 models:
-  - {name: groups, kind: kmeans, features: [n, spent], minimum_clusters: 2, maximum_clusters: 3}
+  - {name: groups, kind: clusters, features: [n, spent], minimum_clusters: 2, maximum_clusters: 3}
 segments:
   - {name: s0, label: {fr: fidèles, en: loyal people}, rule: n > 5}
   - {name: s1, rule: IN SEGMENT s0 AND city = lyon}
@@ -226,7 +226,7 @@ def test_a_changed_model_takes_a_run(project: Path, make: Callable[[Path], None]
 
 
 def test_a_new_model_takes_a_run(project: Path) -> None:
-    added("{name: kinds, kind: kmeans, features: [n, big]}", "models")(project)
+    added("{name: kinds, kind: clusters, features: [n, big]}", "models")(project)
     added("{name: new, rule: kinds = 1}", "segments")(project)
     asked = published(project)
     for ask in (lambda: asked.preview("kinds = 1"), lambda: asked.explain("p09", "new")):

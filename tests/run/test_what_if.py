@@ -35,7 +35,7 @@ features:
   - {name: double, value: n * 2}
   - {name: score, quantiles: {of: n, groups: 3}}
 models:
-  - {name: groups, kind: kmeans, label: {en: groups of people}, features: [n, spent], maximum_clusters: 3}
+  - {name: groups, kind: clusters, label: {en: groups of people}, features: [n, spent], maximum_clusters: 3}
 segments:
   - {name: loyal, label: {fr: fidèles, en: loyal people}, rule: n > 5}
   - {name: loyal_in_lyon, parent: loyal, rule: city = lyon}

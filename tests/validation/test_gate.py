@@ -9,21 +9,22 @@ import pyarrow as pa
 import pytest
 
 from facette.definitions.model import Validation
-from facette.definitions.models import KMeansModel, PropensityModel
-from facette.models.clusters import FittedKMeans, fit_kmeans
+from facette.definitions.models import ClustersModel, PropensityModel
+from facette.models.clusters.fit import fit_clusters
+from facette.models.clusters.fitted import FittedClusters
 from facette.models.scores import fit_propensity
 from facette.validation.gate import gate
 
-MODEL = KMeansModel(name="groups", kind="kmeans", features=("x", "y"), maximum_clusters=3)
+MODEL = ClustersModel(name="groups", kind="clusters", features=("x", "y"), maximum_clusters=3, search={"resamples": 0})
 
 
 @pytest.fixture(scope="module")
-def fitted() -> FittedKMeans:
+def fitted() -> FittedClusters:
     random = np.random.default_rng(0)
-    return fit_kmeans(MODEL, pa.table({"x": random.normal(size=300), "y": random.normal(size=300)}))
+    return fit_clusters(MODEL, pa.table({"x": random.normal(size=300), "y": random.normal(size=300)}))
 
 
-def test_noise_stays_outside_the_gate_of_clusters(fitted: FittedKMeans) -> None:
+def test_noise_stays_outside_the_gate_of_clusters(fitted: FittedClusters) -> None:
     closed = gate(fitted, Validation())
     assert not closed.is_open
     assert closed.reason["en"].startswith("The groups are blurred") and "se distinguent mal" in closed.reason["fr"]

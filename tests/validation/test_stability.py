@@ -39,7 +39,7 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> Definitions:
             {"name": "high", "of": "spend", "quantile": {"q": 0.9}},
             {"name": "old", "of": "age", "quantile": {"q": 0.5, "segment": "top"}},
         ],
-        "models": [{"name": "kinds", "kind": "kmeans", "features": ["spend", "both"]}],
+        "models": [{"name": "kinds", "kind": "clusters", "features": ["spend", "both"]}],
         "segments": [
             {"name": "fixed", "rule": "age > 40"},
             {"name": "top", "rule": "score = 4"},

@@ -10,9 +10,10 @@ import pytest
 from scipy import stats
 
 from facette.definitions.model import Label, Validation
-from facette.definitions.models import KMeansModel
+from facette.definitions.models import ClustersModel
 from facette.errors import RunError
-from facette.models.clusters import FittedKMeans, assign_rows, fit_kmeans
+from facette.models.clusters.fit import fit_clusters
+from facette.models.clusters.fitted import FittedClusters
 from facette.validation.sentences import LANGUAGES, SENTENCES, Probability, say, spoken, strength
 from facette.validation.verdicts import SCHEMA, segment_verdicts, sentence
 
@@ -51,9 +52,11 @@ def people() -> tuple[pa.Table, pa.Table]:
 
 
 @pytest.fixture(scope="module")
-def clustering(people: tuple[pa.Table, pa.Table]) -> FittedKMeans:
-    model = KMeansModel(name="halves", kind="kmeans", features=("x", "y"), scale="minmax", maximum_clusters=3)
-    return fit_kmeans(model, people[1])
+def clustering(people: tuple[pa.Table, pa.Table]) -> FittedClusters:
+    model = ClustersModel(
+        name="halves", kind="clusters", features=("x", "y"), scale="minmax", maximum_clusters=3, search={"resamples": 0}
+    )
+    return fit_clusters(model, people[1])
 
 
 def verdicts(wide: pa.Table, features: pa.Table, validation: Validation, **more: Any) -> dict[str, dict[str, Any]]:
@@ -172,21 +175,21 @@ def test_no_profile_at_all(people: tuple[pa.Table, pa.Table]) -> None:
 
 
 def judged(
-    people: tuple[pa.Table, pa.Table], clustering: FittedKMeans, validation: Validation, **more: Any
+    people: tuple[pa.Table, pa.Table], clustering: FittedClusters, validation: Validation, **more: Any
 ) -> dict[str, Any]:
     wide, features = people
-    features = features.append_column(clustering.name, pa.array(assign_rows(clustering, features)))
+    features = features.append_column(clustering.name, pa.array(clustering.rows(features)))
     return verdicts(wide, features, validation, clusterings=[clustering])[clustering.name]
 
 
 def test_a_clustering_is_judged_by_its_shape_and_its_use(
-    people: tuple[pa.Table, pa.Table], clustering: FittedKMeans
+    people: tuple[pa.Table, pa.Table], clustering: FittedClusters
 ) -> None:
     easy = {"minimum_silhouette": 0.4, "maximum_davies_bouldin": 1.0}
     worth = judged(people, clustering, Validation(kpi="spend", **easy))
     assert (worth["kind"], worth["members"], worth["verdict"]) == ("clustering", N, "worth")
     assert worth["silhouette"] == clustering.metrics.silhouette
-    labels = assign_rows(clustering, people[1])
+    labels = clustering.rows(people[1])
     spend = people[1]["spend"].to_numpy()
     groups = [spend[(labels == number) & ~np.isnan(spend)] for number in clustering.numbers]
     assert worth["statistic"] == pytest.approx(stats.kruskal(*groups).statistic, rel=1e-9)

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from facette.definitions.model import Project
 from facette.definitions.project import Definitions, define
-from facette.models.clusters import FittedKMeans, fit_kmeans
+from facette.models.clusters.fit import fit_clusters
+from facette.models.clusters.fitted import FittedClusters
 from facette.models.maps import fit_map
 from facette.models.scores import fit_propensity
 from facette.plan import fingerprints
@@ -91,10 +92,11 @@ SEGMENTS = [
 MODELS_OF_ALL_KINDS = [
     {
         "name": "styles",
-        "kind": "kmeans",
+        "kind": "clusters",
         "label": {"fr": "styles", "en": "styles"},
         "features": ["recency", "spend"],
         "maximum_clusters": 4,
+        "search": {"resamples": 2},
     },
     {
         "name": "chance",
@@ -270,8 +272,8 @@ def _models(project: Definitions, features: pa.Table, tables: dict[str, pa.Table
     """Fit the project's models, and cluster and score everybody at random."""
     rows, random = [], np.random.default_rng(5)
     for model in project.project.models:
-        if model.kind == "kmeans":
-            fitted: Any = fit_kmeans(model, features)
+        if model.kind == "clusters":
+            fitted: Any = fit_clusters(model, features)
             output = pa.array(random.integers(1, fitted.metrics.clusters + 1, PEOPLE))
         elif model.kind == "map":
             fitted = fit_map(model, features)
@@ -280,16 +282,17 @@ def _models(project: Definitions, features: pa.Table, tables: dict[str, pa.Table
             fitted = fit_propensity(model, _training(features))
             output = pa.array(random.uniform(0, 100, PEOPLE))
         tables["scored"] = tables["scored"].append_column(model.name, output)
-        parts = (
-            model.name,
-            model.kind,
-            2,
-            AS_OF - timedelta(days=3),
-            "f",
-            fitted.metrics_json(),
-            fitted.parameters_json(),
+        rows.append(
+            {
+                "name": model.name,
+                "kind": model.kind,
+                "version": 2,
+                "fitted_at": AS_OF - timedelta(days=3),
+                "fingerprint": "f",
+                "metrics": fitted.metrics_json(),
+                "parameters": fitted.parameters_json(),
+            }
         )
-        rows.append(dict(zip(MODELS.names, parts, strict=True)))
     tables["models"] = pa.Table.from_pylist(rows, schema=MODELS)
 
 
@@ -306,9 +309,9 @@ def _training(features: pa.Table) -> pa.Table:
 
 def _validate(project: Definitions, wide: pa.Table, features: pa.Table, tables: dict[str, pa.Table]) -> None:
     clusterings = [
-        FittedKMeans.from_json(row["parameters"], row["metrics"])
+        FittedClusters.from_json(row["parameters"], row["metrics"])
         for row in tables["models"].to_pylist()
-        if row["kind"] == "kmeans"
+        if row["kind"] == "clusters"
     ]
     row = features
     for name in tables["scored"].column_names[1:]:

@@ -2,23 +2,93 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from facette.definitions.base import BandDefinition, DefinedName, Definition, Named, RuleText
 from facette.definitions.preparing import Learning
 
 Algorithm = Literal["logistic", "random_forest", "lightgbm", "xgboost", "neural"]
 
+MethodName = Literal["kmeans", "gaussian_mixture", "dbscan", "hdbscan", "agglomerative", "autoencoder"]
+METHODS_WITH: dict[str, tuple[MethodName, ...]] = {
+    "clusters": ("kmeans", "gaussian_mixture", "agglomerative", "autoencoder"),
+    "choose": ("kmeans", "gaussian_mixture", "agglomerative"),
+    "linkage": ("agglomerative",),
+    "distance_threshold": ("agglomerative",),
+    "radius": ("dbscan",),
+    "minimum_points": ("dbscan", "hdbscan"),
+    "minimum_size": ("hdbscan",),
+    "code": ("autoencoder",),
+}
+"""Parameter → the methods that have it."""
 
-class KMeansModel(Learning):
-    """Groups by k-means; the number of groups is chosen by silhouette, with the elbow beside it."""
 
-    kind: Literal["kmeans"]
+class ClusterMethod(Definition):
+    """A way to find groups. What is left out is searched, or has a usual value."""
+
+    method: MethodName
+    clusters: int | None = Field(default=None, ge=2, le=50, description="So many groups, instead of a search.")
+    choose: Literal["silhouette", "elbow", "gap", "bic"] | None = Field(
+        default=None,
+        description="How the number of groups is chosen: `silhouette` unless given, for `gaussian_mixture` `bic`, "
+        "which it alone has.",
+    )
+    linkage: Literal["ward", "average"] | None = Field(
+        default=None, description="Of `agglomerative`: how far two groups are apart; `ward` unless given."
+    )
+    distance_threshold: float | None = Field(
+        default=None, gt=0, description="Of `agglomerative`: groups farther apart stay apart, instead of a number."
+    )
+    radius: float | None = Field(
+        default=None, gt=0, description="Of `dbscan`: neighbours are no farther away, in prepared units."
+    )
+    minimum_points: int | None = Field(
+        default=None, ge=2, description="Of `dbscan` and `hdbscan`: neighbours that make a place dense."
+    )
+    minimum_size: int | None = Field(default=None, ge=2, description="Of `hdbscan`: a smaller group is none.")
+    code: int | None = Field(
+        default=None, ge=1, le=20, description="Of `autoencoder`: numbers that a profile is squeezed into."
+    )
+
+
+def _named(written: Any) -> Any:
+    return {"method": written} if isinstance(written, str) else written
+
+
+class _OrName:
+    """In the JSON Schema a method may stand by its name."""
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "enum": list(get_args(MethodName))}, handler(core)]}
+
+
+class ClusterSearch(Definition):
+    """What is looked for where a method leaves something open, and how long."""
+
+    objective: Literal["silhouette", "davies_bouldin", "calinski_harabasz", "validity", "stability", "effect"] = Field(
+        default="silhouette",
+        description="By which the best method is taken; `effect` is of the project's KPI. Parameters within a method "
+        "are searched by it too, or by the silhouette where it is `stability` or `effect`.",
+    )
+    trials: int = Field(default=20, ge=1, le=1000, description="Parameters tried per method that has several.")
+    resamples: int = Field(default=20, ge=0, le=1000, description="Resamples per method that stability is judged by.")
+
+
+class ClustersModel(Learning):
+    """Groups of profiles that are alike, found by one method or by the best of several."""
+
+    kind: Literal["clusters"]
     features: tuple[DefinedName, ...] = Field(min_length=2)
+    methods: tuple[Annotated[ClusterMethod, BeforeValidator(_named), _OrName()], ...] = Field(
+        default=(ClusterMethod(method="kmeans"),),
+        min_length=1,
+        description="Each by its name, or with parameters; k-means unless given. All are fitted and compared.",
+    )
     minimum_clusters: int = Field(default=2, ge=2)
     maximum_clusters: int = Field(default=8, ge=2, le=50)
+    search: ClusterSearch = ClusterSearch()
     variance: float = Field(default=0.85, gt=0, le=1, description="Share of variance that PCA keeps at least.")
     sample: int = Field(default=50_000, ge=1000, description="At most this many profiles to fit on.")
     refit_days: int = Field(default=30, ge=1, description="Fit again when the published model is this old.")
@@ -131,7 +201,7 @@ class CompositeModel(Named):
     refit_days: int = Field(default=30, ge=1, description="Fit its scales again when they are this old.")
 
 
-Model = Annotated[KMeansModel | PropensityModel | MapModel | ValueModel | CompositeModel, Field(discriminator="kind")]
+Model = Annotated[ClustersModel | PropensityModel | MapModel | ValueModel | CompositeModel, Field(discriminator="kind")]
 
 FURTHER_OUTPUTS: dict[str, tuple[str, ...]] = {"value": ("purchases", "alive")}
 """Kind → what it gives besides the column of its name: columns ``<name>_<this>``."""

@@ -86,9 +86,9 @@ def _model_section(name: str, model: Mapping[str, Any]) -> str:
 
 
 def _title(name: str) -> str:
-    """``KMeansModel`` → ``K-means model``: class names in words."""
-    words = re.findall(r"[A-Z][a-z]+|[A-Z]+(?![a-z])", name.replace("KMeans", "Kmeans"))
-    return " ".join([words[0], *(word.lower() for word in words[1:])]).replace("Kmeans", "K-means")
+    """``PropensityModel`` → ``Propensity model``: class names in words."""
+    words = re.findall(r"[A-Z][a-z]+|[A-Z]+(?![a-z])", name)
+    return " ".join([words[0], *(word.lower() for word in words[1:])])
 
 
 def _type(item: Mapping[str, Any]) -> str:

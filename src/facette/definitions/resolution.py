@@ -28,8 +28,10 @@ from facette.definitions.language.vocabulary import Band, Event, Property, Segme
 from facette.definitions.model import BandDefinition, Feature, Named, Project, Segment, Threshold, Trend
 from facette.definitions.model_checks import check_parts, purchases
 from facette.definitions.models import (
+    METHODS_WITH,
+    ClusterMethod,
+    ClustersModel,
     CompositeModel,
-    KMeansModel,
     MapModel,
     Model,
     PropensityModel,
@@ -259,7 +261,7 @@ class Resolution:
         self._check_validation()
         for i, model in enumerate(self.project.models):
             if isinstance(model, MapModel) and model.colour is not None:
-                coloured = [item.name for item in self.project.models if isinstance(item, KMeansModel)]
+                coloured = [item.name for item in self.project.models if isinstance(item, ClustersModel)]
                 coloured += [item.name for item in self.project.segments]
                 if model.colour not in coloured:
                     self.findings.unknown(("models", i, "colour"), "clustering or segment", model.colour, coloured)
@@ -321,9 +323,33 @@ class Resolution:
             self._check_bands(model.bands, (*path, "bands"))
             self._resolve_target(model, path)
             self._check_learning(model, path)
-        elif isinstance(model, KMeansModel) and model.minimum_clusters > model.maximum_clusters:
+        elif isinstance(model, ClustersModel):
+            self._check_clusters(model, path)
+
+    def _check_clusters(self, model: ClustersModel, path: KeyPath) -> None:
+        if model.minimum_clusters > model.maximum_clusters:
             message = "minimum_clusters is above maximum_clusters"
             self.findings.error((*path, "minimum_clusters"), message, "exchange the two")
+        for i, method in enumerate(model.methods):
+            self._check_method(method, (*path, "methods", i))
+        if model.search.objective == "effect" and self.project.validation.kpi is None:
+            message = "the objective `effect` needs a KPI"
+            self.findings.error((*path, "search", "objective"), message, "name one in validation: kpi")
+        if model.search.objective == "stability" and not model.search.resamples:
+            message = "the objective `stability` needs resamples"
+            self.findings.error((*path, "search", "resamples"), message, "leave it out, for 20")
+
+    def _check_method(self, method: ClusterMethod, path: KeyPath) -> None:
+        for key, methods in METHODS_WITH.items():
+            if getattr(method, key) is not None and method.method not in methods:
+                message = f"the method `{method.method}` has no `{key}`"
+                self.findings.error((*path, key), message, f"take it off; it belongs to {', '.join(methods)}")
+        if method.choose == "bic" and method.method != "gaussian_mixture":
+            message = f"the method `{method.method}` has no BIC"
+            self.findings.error((*path, "choose"), message, "choose by silhouette, elbow or gap")
+        if method.clusters is not None and method.distance_threshold is not None:
+            message = "`clusters` and `distance_threshold` say the same thing twice"
+            self.findings.error((*path, "distance_threshold"), message, "take off one of them")
 
     def _check_learning(self, model: PropensityModel, path: KeyPath) -> None:
         for j, algorithm in enumerate(model.algorithms):

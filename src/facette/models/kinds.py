@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from facette.definitions.models import Model, outputs
-from facette.models.clusters import FittedKMeans
+from facette.models.clusters.fitted import FittedClusters
 from facette.models.composite import FittedComposite
 from facette.models.fitted import FittedModel
 from facette.models.maps import FittedMap
@@ -17,13 +17,13 @@ from facette.models.scores import FittedPropensity
 from facette.models.value import FittedValue
 
 FITTED: dict[str, type[FittedModel]] = {
-    "kmeans": FittedKMeans,
+    "clusters": FittedClusters,
     "propensity": FittedPropensity,
     "map": FittedMap,
     "value": FittedValue,
     "composite": FittedComposite,
 }
-OUTPUTS = {"kmeans": "int64"}
+OUTPUTS = {"clusters": "int64"}
 """Ibis type of what a kind says, where it is no float64."""
 
 

@@ -10,10 +10,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from facette.clock import Moment
-from facette.definitions.models import CompositeModel, KMeansModel, MapModel, Model, PropensityModel, ValueModel
+from facette.definitions.model import Validation
+from facette.definitions.models import ClustersModel, CompositeModel, MapModel, Model, PropensityModel, ValueModel
 from facette.definitions.preparing import Learning
 from facette.errors import ModelError
-from facette.models.clusters import FittedKMeans, fit_kmeans, match_labels
+from facette.models.clusters.fit import Kpi, fit_clusters
+from facette.models.clusters.fitted import FittedClusters
+from facette.models.clusters.matching import LARGE_SHIFT, match_numbers
 from facette.models.composite import FittedComposite, fit_composite
 from facette.models.drift import reference
 from facette.models.fitted import FittedModel
@@ -28,6 +31,7 @@ from facette.stages.drift import watch
 from facette.stages.gaps import gaps
 from facette.stages.versions import MODELS, chosen_now, stored_rows, version_row
 from facette.stages.work import Work
+from facette.validation.differences import effect_of_groups
 from facette.validation.gate import gate, policy_of
 from facette.warehouse.compiler import visible
 
@@ -131,11 +135,35 @@ def _fitted(
     return version_row(item, fitted, highest.get(item.name, 0) + 1, known.model_dump_json(), work)
 
 
-def _fit_clusters(item: KMeansModel, before: dict | None, table: ir.Table, work: Work) -> FittedKMeans:
-    fitted = fit_kmeans(item, table.select("profile_id", *item.features).to_pyarrow())
-    if before and before["kind"] == "kmeans":
-        fitted = match_labels(FittedKMeans.from_json(before["parameters"], before["metrics"]), fitted)
+def _fit_clusters(item: ClustersModel, before: dict | None, table: ir.Table, work: Work) -> FittedClusters:
+    previous = None
+    if before and before["kind"] == "clusters":
+        previous = FittedClusters.from_json(before["parameters"], before["metrics"])
+    kpi = _kpi(work.project.validation, table)
+    read = {*item.features, *(previous.preparation.features if previous else ()), *([kpi.name] if kpi else ())}
+    everybody = table.select("profile_id", *(name for name in table.columns if name in read)).to_pyarrow()
+    fitted = fit_clusters(item, everybody, kpi)
+    if previous is None:
+        return fitted
+    fitted = match_numbers(previous, fitted, everybody)
+    shift = fitted.metrics.shift
+    if shift is not None and shift.moved > LARGE_SHIFT:
+        work.warnings.append(
+            f"“{item.name}” was fitted again, and {shift.moved:.0%} of the profiles are in another group than by the "
+            "previous fit (rules that name a group may mean other people; `facette report` shows who went where)"
+        )
     return fitted
+
+
+def _kpi(validation: Validation, table: ir.Table) -> Kpi | None:
+    """The project's KPI, if it is a number that is known before the model is."""
+    name = validation.kpi
+    if name is None or name not in table.columns:
+        return None
+    kind = table[name].type()
+    if not (kind.is_numeric() or kind.is_boolean()):
+        return None
+    return Kpi(name, lambda values, numbers: effect_of_groups(values, numbers, validation.test))
 
 
 def _fit_score(item: PropensityModel, before: dict | None, table: ir.Table, work: Work) -> FittedPropensity:
@@ -214,7 +242,7 @@ def _reads_as_now(row: Mapping[str, Any] | None, others: Mapping[str, dict]) -> 
 
 
 FIT: dict[str, Callable[[Any, dict | None, ir.Table, Work], FittedModel]] = {
-    "kmeans": _fit_clusters,
+    "clusters": _fit_clusters,
     "propensity": _fit_score,
     "map": _fit_map,
     "value": _fit_value,

@@ -13,7 +13,7 @@ from facette.definitions.model import Label
 from facette.definitions.project import Definitions
 from facette.definitions.redefined import redefined, rule_version, same_features
 from facette.errors import FacetteError
-from facette.models.clusters import FittedKMeans
+from facette.models.clusters.fitted import FittedClusters
 from facette.plan import Step, as_published
 from facette.segments import membership
 from facette.segments.evaluation import Known, evaluated
@@ -201,11 +201,11 @@ def _everybody(work: Work) -> tuple[pa.Table, pa.Table]:
     return work.table("wide").to_pyarrow().sort_by("profile_id"), row
 
 
-def _clusterings(work: Work) -> list[FittedKMeans]:
+def _clusterings(work: Work) -> list[FittedClusters]:
     return [
-        FittedKMeans.from_json(fitted["parameters"], fitted["metrics"])
+        FittedClusters.from_json(fitted["parameters"], fitted["metrics"])
         for fitted in work.table("models").to_pyarrow().to_pylist()
-        if fitted["kind"] == "kmeans"
+        if fitted["kind"] == "clusters"
     ]
 
 

@@ -89,6 +89,17 @@ class Comparison:
         return Difference(float(statistic), float(fdtrc(groups - 1, freedom, statistic)), effect)
 
 
+def among_groups(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """The values of those who are in a group; unknown (NaN) where the number is 0, which is in none."""
+    return np.where(numbers == 0, np.nan, values)
+
+
+def effect_of_groups(values: np.ndarray, numbers: np.ndarray, test: Literal["kruskal", "anova"]) -> float | None:
+    """ε² or η² between the groups that the numbers tell apart, without number 0; None if nothing can be compared."""
+    difference = Comparison(among_groups(values, numbers), test).of_groups(numbers)
+    return None if difference is None else difference.effect_size
+
+
 def adjust(p_values: Sequence[float | None]) -> list[float | None]:
     """Benjamini–Hochberg over the p values that exist, in the order given: min over j ≥ i of p₍ⱼ₎ n / j, at most 1."""
     known = np.array([p for p in p_values if p is not None])

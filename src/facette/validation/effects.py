@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from facette.definitions.validation import Validation
 from facette.models.matrix import to_matrix
-from facette.validation.differences import Comparison, adjust
+from facette.validation.differences import Comparison, adjust, among_groups
 from facette.validation.masks import aligned, segments_of
 from facette.validation.pairs import Between, Dominance, Moments, Welch, dominance, welch
 
@@ -195,7 +195,10 @@ class _Side:
         names = [int(number) for number in np.unique(numbers) if number]
         groups = self._groups([(f"{clustering}:{number}", numbers == number) for number in names])
         whole = Effect(clustering, "clusters", None, self.kpi, sum(group.moments.n for group in groups), 0)
-        difference = self.comparison.of_groups(numbers)
+        comparison = self.comparison
+        if not numbers.all():  # who is in no group has no part in how groups differ
+            comparison = Comparison(among_groups(self.values, numbers), comparison.test)
+        difference = comparison.of_groups(numbers)
         if difference is not None:
             whole.statistic, whole.p_value = difference.statistic, difference.p_value
             whole.effect_size = difference.effect_size

@@ -12,7 +12,7 @@ from typing import Any
 
 from facette.definitions.model import Language, Validation
 from facette.definitions.validation import Policy
-from facette.models.clusters import FittedKMeans
+from facette.models.clusters.fitted import FittedClusters
 from facette.models.fitted import FittedModel
 from facette.models.scores import FittedPropensity
 from facette.validation.sentences import say
@@ -30,12 +30,12 @@ class Gate:
 
 
 def gate(fitted: FittedModel, validation: Validation) -> Gate:
-    """k-means: silhouette and Davies–Bouldin against the project's thresholds. Propensity: the AUC's 95 %
+    """Clusters: silhouette and Davies–Bouldin against the project's thresholds. Propensity: the AUC's 95 %
     interval, all of it above chance.
 
     Other kinds have no threshold: their gate is open.
     """
-    if isinstance(fitted, FittedKMeans):
+    if isinstance(fitted, FittedClusters):
         blurred = is_blurred(fitted, validation)
         return Gate(not blurred, say_shape("blurred" if blurred else "distinct", fitted, validation))
     if not isinstance(fitted, FittedPropensity):
@@ -55,4 +55,4 @@ def segment_gate(verdict: Mapping[str, Any]) -> Gate:
 
 def policy_of(fitted: FittedModel, validation: Validation) -> Policy:
     """What the project declares for models of this kind."""
-    return validation.gate.clusters if isinstance(fitted, FittedKMeans) else validation.gate.scores
+    return validation.gate.clusters if isinstance(fitted, FittedClusters) else validation.gate.scores

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from facette.definitions.model import Label, Language, Validation
-from facette.models.clusters import FittedKMeans
+from facette.models.clusters.fitted import NOBODY, FittedClusters
 from facette.validation.effects import effects
 from facette.validation.masks import aligned, segments_of
 from facette.validation.sentences import CENTRES, Probability, Quantity, Said, certainty, say, strength
@@ -68,14 +68,14 @@ def segment_verdicts(
     validation: Validation,
     *,
     found: pa.Table | None = None,
-    clusterings: Sequence[FittedKMeans] = (),
+    clusterings: Sequence[FittedClusters] = (),
     labels: Mapping[str, Label] | None = None,
 ) -> pa.Table:
     """One row per segment, then one per clustering.
 
     wide        : ``profile_id`` and one boolean column per segment
-    features    : ``profile_id``, every KPI, and per clustering a column of its name with the clusters' numbers (the
-                  features joined with the scored); the same profiles, in any order
+    features    : ``profile_id``, every KPI, and per clustering a column of its name with the clusters' numbers, 0 for
+                  none (the features joined with the scored); the same profiles, in any order
     found       : the effects, if they are known (see :func:`facette.validation.effects.effects`)
     labels      : what the sentences call the KPIs
     returns     :
@@ -106,7 +106,8 @@ def segment_verdicts(
         judged.append((row, *_judge_segment(row, validation, _label(row.kpi, labels or {}))))
     for fitted in clusterings:
         numbers = features[fitted.name].to_numpy()
-        row = _row("clustering", fitted.name, len(numbers), len(numbers), compared.get(fitted.name))
+        members = int((numbers != NOBODY).sum())
+        row = _row("clustering", fitted.name, members, len(numbers), compared.get(fitted.name))
         row.silhouette, row.davies_bouldin = fitted.metrics.silhouette, fitted.metrics.davies_bouldin
         smallest = min(int((numbers == number).sum()) for number in fitted.numbers)
         judged.append((row, *_judge_clustering(row, fitted, smallest, validation, _label(row.kpi, labels or {}))))
@@ -175,7 +176,7 @@ def _judge_segment(
 
 
 def _judge_clustering(
-    row: _Row, fitted: FittedKMeans, smallest: int, validation: Validation, kpi: Label
+    row: _Row, fitted: FittedClusters, smallest: int, validation: Validation, kpi: Label
 ) -> tuple[Judgement, dict[Language, str]]:
     if is_blurred(fitted, validation):
         return "weak", say_shape("blurred", fitted, validation)
@@ -224,7 +225,7 @@ def _versus(row: _Row, validation: Validation, kpi: Label, unit: str, is_chance:
     return Label(**say(case, kpi=kpi, centre=CENTRES[validation.test], **sides))
 
 
-def is_blurred(fitted: FittedKMeans, validation: Validation) -> bool:
+def is_blurred(fitted: FittedClusters, validation: Validation) -> bool:
     """Whether the clusters' silhouette or Davies–Bouldin index misses what the project asks for."""
     metrics = fitted.metrics
     return (
@@ -232,7 +233,7 @@ def is_blurred(fitted: FittedKMeans, validation: Validation) -> bool:
     )
 
 
-def say_shape(case: str, fitted: FittedKMeans, validation: Validation) -> dict[Language, str]:
+def say_shape(case: str, fitted: FittedClusters, validation: Validation) -> dict[Language, str]:
     return say(
         case,
         silhouette=fitted.metrics.silhouette,

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from facette.definitions.model import Feature
-from facette.definitions.models import KMeansModel
-from facette.models.clusters import FittedKMeans, KMeansMetrics
+from facette.definitions.models import ClustersModel
+from facette.models.clusters.fitted import NOBODY, ClustersMetrics, FittedClusters
+from facette.web.report.compared import comparison, dendrogram, method_name, shift
 from facette.web.report.people import badge, traits
-from facette.web.report.pictures import PALETTE, Cells, Picture, Scale, choice, cloud, heat_map
+from facette.web.report.pictures import GREY, PALETTE, Cells, Picture, Scale, choice, cloud, heat_map
+from facette.web.report.portrait import portrait
 from facette.web.report.reading import Reading, Row
 
 
 def clusterings(reading: Reading) -> list[Row]:
-    """Per k-means model: what it was made from, its map, how the number was chosen, its groups and its verdict."""
-    models = [item for item in reading.definitions.project.models if item.kind == "kmeans"]
+    """Per clustering: what it was made from, its map, how the number was chosen, its groups and its verdict."""
+    models = [item for item in reading.definitions.project.models if item.kind == "clusters"]
     return [_clustering(reading, model) for model in models]
 
 
-def _clustering(reading: Reading, model: KMeansModel) -> Row:
+def _clustering(reading: Reading, model: ClustersModel) -> Row:
     words, fitted = reading.words, reading.clustering(model.name)
     section: Row = {
         "label": reading.column(model.name),
@@ -32,23 +34,29 @@ def _clustering(reading: Reading, model: KMeansModel) -> Row:
         "facts": words.say(
             "clustering_facts",
             groups=words.count(metrics.clusters, "group"),
+            method=method_name(reading, metrics.method),
             features=words.listed([reading.column(name) for name in fitted.preparation.features]),
             rows=words.count(metrics.rows, "profile"),
         ),
         "verdict": badge(reading, "clustering", model.name),
         "map": _map(reading, metrics),
-        "choice": _choice(reading, metrics),
+        "choice": _choice(reading, model, metrics),
+        "hierarchy": dendrogram(reading, metrics),
+        "comparison": comparison(reading, metrics),
+        "shift": shift(reading, metrics.shift),
         "groups": _groups(reading, model.name, fitted),
     }
 
 
-def _map(reading: Reading, metrics: KMeansMetrics) -> Picture:
+def _map(reading: Reading, metrics: ClustersMetrics) -> Picture:
     words = reading.words
     groups = []
     for cluster in metrics.profile:
         places = [place for place in metrics.map if place.number == cluster.number]
         name = words.say("group", number=cluster.number)
         groups.append((name, [place.x for place in places], [place.y for place in places]))
+    if strangers := [place for place in metrics.map if place.number == NOBODY]:
+        groups.append((words.say("no_group"), [place.x for place in strangers], [place.y for place in strangers]))
     return Picture(
         title=words.say("map"),
         caption=words.say("map_caption", explained=words.percent(sum(metrics.explained_variance[:2]))),
@@ -58,33 +66,39 @@ def _map(reading: Reading, metrics: KMeansMetrics) -> Picture:
     )
 
 
-def _choice(reading: Reading, metrics: KMeansMetrics) -> Picture | None:
-    """How the number of groups was chosen; None if only one was tried."""
+def _choice(reading: Reading, model: ClustersModel, metrics: ClustersMetrics) -> Picture | None:
+    """How the number of groups was chosen; None if it was not chosen among several."""
     words, trials = reading.words, metrics.trials
-    if len(trials) < 2:
+    if len(trials) < 2 or not metrics.suggested:
         return None
     counts = [trial.clusters for trial in trials]
-    widths = [words.fixed(trial.silhouette, 2) for trial in trials]
-    elbow = ""
-    if metrics.elbow is not None:
-        key = "choice_elbow_same" if metrics.elbow == metrics.clusters else "choice_elbow"
-        elbow = words.say(key, elbow=metrics.elbow)
+    widths = [words.fixed(trial.silhouette or 0.0, 2) for trial in trials]
+    by = next((item.choose for item in model.methods if item.method == metrics.method), None)
+    by = by or ("bic" if metrics.method == "gaussian_mixture" else "silhouette")
+    why, bend = words.say(f"choice_by_{by}"), metrics.suggested.get("elbow")
+    if by != "elbow" and bend is not None:
+        why += words.say("choice_elbow_same" if bend == metrics.clusters else "choice_elbow", elbow=bend)
+    if metrics.suggested.get("gap") == 1:
+        why += words.say("choice_no_gap")
     curves = [
         (
             words.say("silhouette"),
-            [trial.silhouette for trial in trials],
+            [trial.silhouette or 0.0 for trial in trials],
             [words.labelled(words.count(n, "group"), width) for n, width in zip(counts, widths, strict=True)],
         ),
         (
             words.say("inertia"),
-            [trial.inertia for trial in trials],
-            [words.labelled(words.count(trial.clusters, "group"), words.number(trial.inertia)) for trial in trials],
+            [trial.inertia or 0.0 for trial in trials],
+            [
+                words.labelled(words.count(trial.clusters, "group"), words.number(trial.inertia or 0.0))
+                for trial in trials
+            ],
         ),
     ]
     listed = ", ".join(words.labelled(n, width) for n, width in zip(counts, widths, strict=True))
     return Picture(
         title=words.say("choice"),
-        caption=words.say("choice_caption", chosen=words.count(metrics.clusters, "group").capitalize(), elbow=elbow),
+        caption=words.say("choice_caption", chosen=words.count(metrics.clusters, "group").capitalize(), why=why),
         alt=words.say("choice_alt", listed=listed),
         height=300,
         narrow_height=480,
@@ -92,7 +106,7 @@ def _choice(reading: Reading, metrics: KMeansMetrics) -> Picture | None:
     )
 
 
-def _groups(reading: Reading, model: str, fitted: FittedKMeans) -> list[Row]:
+def _groups(reading: Reading, model: str, fitted: FittedClusters) -> list[Row]:
     """The clusters as they are now, with their sizes, means at the fit, and distinguishing traits."""
     words, sizes = reading.words, _sizes_now(reading, model)
     everybody = sum(sizes.values())
@@ -107,6 +121,8 @@ def _groups(reading: Reading, model: str, fitted: FittedKMeans) -> list[Row]:
         found.append(
             {
                 "label": words.say("group", number=cluster.number),
+                "portrait": portrait(reading, f"{model}:{cluster.number}"),
+                "stability": _steadiness(reading, cluster.stability),
                 "colour": PALETTE[place % len(PALETTE)],
                 "members": words.count(members, "profile"),
                 "share": words.percent(members / everybody if everybody else None),
@@ -114,7 +130,32 @@ def _groups(reading: Reading, model: str, fitted: FittedKMeans) -> list[Row]:
                 "traits": traits(reading, f"{model}:{cluster.number}"),
             }
         )
+    if sizes.get(NOBODY):
+        found.append(_strangers(reading, model, sizes[NOBODY], everybody))
     return found
+
+
+def _strangers(reading: Reading, model: str, members: int, everybody: int) -> Row:
+    """Those in no group, as if they were one."""
+    words = reading.words
+    return {
+        "label": words.say("no_group"),
+        "portrait": portrait(reading, f"{model}:{NOBODY}"),
+        "stability": "",
+        "colour": GREY,
+        "members": words.count(members, "profile"),
+        "share": words.percent(members / everybody),
+        "means": words.say("no_group_note"),
+        "traits": traits(reading, f"{model}:{NOBODY}"),
+    }
+
+
+def _steadiness(reading: Reading, stability: float | None) -> str:
+    """How surely a group comes again from other people; the bounds are those of Hennig (2007)."""
+    if stability is None:
+        return ""
+    word = "steady" if stability >= 0.75 else "shaky" if stability >= 0.5 else "dissolved"
+    return reading.words.say(f"group_{word}", jaccard=reading.words.fixed(stability, 2))
 
 
 def _sizes_now(reading: Reading, model: str) -> dict[int, int]:

@@ -138,7 +138,7 @@ def _picture(
 def _colours(reading: Reading, model: MapModel, profiles: Sequence[int]) -> tuple[dict[str, list[int]], str]:
     """Group → places of its members among the profiles drawn; and what the colours are. Who is gone has none."""
     words = reading.words
-    clusterings = [item.name for item in reading.definitions.project.models if item.kind == "kmeans"]
+    clusterings = [item.name for item in reading.definitions.project.models if item.kind == "clusters"]
     chosen = model.colour or (clusterings[0] if clusterings else None)
     if chosen is None:
         return {words.say("map_everybody"): [*range(len(profiles))]}, ""
@@ -148,7 +148,7 @@ def _colours(reading: Reading, model: MapModel, profiles: Sequence[int]) -> tupl
     found: dict[str, list[int]] = {}
     for value in sorted({value for value in value_of.values() if value is not None}, reverse=chosen not in clusterings):
         if chosen in clusterings:
-            name = words.say("group", number=value)
+            name = words.say("group", number=value) if value else words.say("no_group")
         else:
             name = words.say("map_member" if value else "map_other")
         found[name] = [place for place, profile in enumerate(profiles) if value_of.get(profile) == value]

@@ -189,12 +189,10 @@ def traits(reading: Reading, group: str) -> list[Trait]:
 
 def _trait(reading: Reading, row: Row) -> Trait:
     words, feature, effect = reading.words, row["feature"], row["effect"]
-    if row["level"] is None:
-        name = reading.column(feature)
-        inside, outside = reading.words.quantities(row["inside"], row["outside"], reading.unit(feature))
-    else:
-        name = words.labelled(reading.column(feature), _level(reading, feature, row["level"]))
-        inside, outside = words.percent(row["inside"]), words.percent(row["outside"])
+    name = reading.column(feature)
+    if row["level"] is not None:
+        name = words.labelled(name, level_of(reading, feature, row["level"]))
+    inside, outside = sides(reading, row)
     versus = words.say("versus", inside=inside, outside=outside)
     if min(row["known_inside"], row["known_outside"]) < NEARLY_ALL:
         known = {side: words.percent(row[f"known_{side}"]) for side in ("inside", "outside")}
@@ -211,13 +209,20 @@ def _trait(reading: Reading, row: Row) -> Trait:
     )
 
 
+def sides(reading: Reading, row: Row) -> tuple[str, str]:
+    """A trait's value inside and outside, in words."""
+    if row["level"] is None:
+        return reading.words.quantities(row["inside"], row["outside"], reading.unit(row["feature"]))
+    return reading.words.percent(row["inside"]), reading.words.percent(row["outside"])
+
+
 def diverging(value: float, widest: float) -> tuple[float, float]:
     """Where a bar from the middle starts, and how wide it is, both in per cent of its row."""
     width = 50 * min(1.0, abs(value) / widest)
     return (50.0 if value > 0 else 50 - width), width
 
 
-def _level(reading: Reading, feature: str, level: str) -> str:
+def level_of(reading: Reading, feature: str, level: str) -> str:
     column = reading.definitions.vocabulary.columns.get(feature)
     kind: ValueType = column.type if column else "text"
     return reading.words.say(BOOLEANS[level]) if kind == "boolean" and level in BOOLEANS else level

@@ -14,7 +14,7 @@ from facette.definitions.language.tree import Rule
 from facette.definitions.model import Definition, Feature, Label, Language, Named, Source
 from facette.definitions.models import Model
 from facette.definitions.project import Definitions
-from facette.models.clusters import FittedKMeans
+from facette.models.clusters.fitted import FittedClusters
 from facette.models.maps import FittedMap
 from facette.models.scores import FittedPropensity
 from facette.plan import changed_parts
@@ -111,9 +111,9 @@ class Reading:
     def models(self) -> dict[str, Row]:
         return {row["name"]: row for row in self.rows("models")}
 
-    def clustering(self, name: str) -> FittedKMeans | None:
+    def clustering(self, name: str) -> FittedClusters | None:
         row = self.models.get(name)
-        return FittedKMeans.from_json(row["parameters"], row["metrics"]) if row else None
+        return FittedClusters.from_json(row["parameters"], row["metrics"]) if row else None
 
     def propensity(self, name: str) -> FittedPropensity | None:
         row = self.models.get(name)

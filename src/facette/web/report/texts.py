@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from facette.definitions.model import Language
 from facette.web.report.choices_texts import CHOICES
+from facette.web.report.group_texts import GROUP_TEXTS
 from facette.web.report.model_texts import MODEL_TEXTS
 
 REASONS = {
@@ -268,8 +269,8 @@ TEXTS: dict[str, dict[Language, str]] = {
     "clusterings": {"fr": "Groupes trouvés dans les données", "en": "Groups found in the data"},
     "group": {"fr": "Groupe {number}", "en": "Group {number}"},
     "clustering_facts": {
-        "fr": "{groups} trouvés d'après {features}, sur {rows}.",
-        "en": "{groups} found from {features}, among {rows}.",
+        "fr": "{groups} trouvés d'après {features}, sur {rows} ({method}).",
+        "en": "{groups} found from {features}, among {rows} ({method}).",
     },
     "map": {"fr": "Carte des profils", "en": "Map of the profiles"},
     "map_caption": {
@@ -318,9 +319,9 @@ TEXTS: dict[str, dict[Language, str]] = {
     "choice": {"fr": "Combien de groupes", "en": "How many groups"},
     "choice_caption": {
         "fr": "À gauche, la netteté des groupes (silhouette, plus haut est mieux) ; à droite, la dispersion qui reste "
-        "à l'intérieur. {chosen} ont été retenus, là où la silhouette est la plus haute{elbow}.",
+        "à l'intérieur. {chosen} ont été retenus, {why}.",
         "en": "On the left, how distinct the groups are (silhouette, higher is better); on the right, the spread that "
-        "remains within. {chosen} were taken, where the silhouette is highest{elbow}.",
+        "remains within. {chosen} were taken, {why}.",
     },
     "choice_elbow_same": {"fr": " ; le coude de la dispersion dit de même", "en": "; the elbow of the spread agrees"},
     "choice_elbow": {
@@ -569,4 +570,4 @@ TEXTS: dict[str, dict[Language, str]] = {
     "stage_segments": {"fr": "Segments", "en": "Segments"},
     "stage_validation": {"fr": "Validation", "en": "Validation"},
 }
-TEXTS |= MODEL_TEXTS | CHOICES
+TEXTS |= MODEL_TEXTS | CHOICES | GROUP_TEXTS
