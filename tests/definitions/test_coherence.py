@@ -294,6 +294,30 @@ BROKEN = {
         "models:\n  - name: m\n    kind: clusters\n    features: [spend, orders_90d]\n    log: [children]",
         [":5 `children` is not among the features of the model"],
     ),
+    "parameter of another method": (
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, orders_90d]\n    methods:\n"
+        "      - kmeans\n      - {method: kmeans, linkage: ward}",
+        [":7 the method `kmeans` has no `linkage`", "it belongs to agglomerative"],
+    ),
+    "BIC without a mixture": (
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, orders_90d]\n    methods:\n"
+        "      - {method: kmeans, choose: bic}",
+        [":6 the method `kmeans` has no BIC"],
+    ),
+    "number and threshold": (
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, orders_90d]\n    methods:\n"
+        "      - {method: agglomerative, clusters: 3, distance_threshold: 2}",
+        [":6 `clusters` and `distance_threshold` say the same thing twice"],
+    ),
+    "effect on nothing": (
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, orders_90d]\n    search: {objective: effect}",
+        [":5 the objective `effect` needs a KPI"],
+    ),
+    "stability without resamples": (
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, orders_90d]\n"
+        "    search: {objective: stability, resamples: 0}",
+        [":5 the objective `stability` needs resamples"],
+    ),
     "clusters": (
         "models:\n  - name: m\n    kind: clusters\n    features: [spend, orders_90d]\n    minimum_clusters: 9",
         [":5 minimum_clusters is above maximum_clusters"],

@@ -100,6 +100,20 @@ BROKEN = {
         "models:\n  - name: m\n    kind: clusters\n    features:\n      - spend\n      - 3",
         [":6 entry 2 of `features` must be text", '"3"'],
     ),
+    "unknown method": (
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, city]\n    methods:\n"
+        "      - kmeans\n      - dbscna",
+        [":7 `method` cannot be `dbscna`", "did you mean `dbscan` or `hdbscan`?"],
+    ),
+    "unknown key of a method": (
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, city]\n    methods:\n"
+        "      - {method: dbscan, radus: 2}",
+        [":6 unknown key `radus`", "did you mean `radius`?"],
+    ),
+    "no method": (
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, city]\n    methods:\n      - {radius: 2}",
+        [":6 `method` is missing in model `m`"],
+    ),
     "pattern": ("country: fr", [":1 `country` cannot be `fr`", "[A-Z]{2}"]),
     "as_of": ("as_of: hello", [":1 `as_of` must be a date"]),
 }
