@@ -113,6 +113,10 @@ def test_nobody_ever_stops_or_nearly_all_do() -> None:
     assert (fit.r, fit.alpha) == pytest.approx((2.0, 40.0), rel=0.1) and fit.a / (fit.a + fit.b) < 0.01
     expected = fit.expected(Frequencies(repeats, last, age), 100)
     assert expected.mean() == pytest.approx(((fit.r + repeats) / (fit.alpha + age) * 100).mean(), rel=0.02)
+    alike = np.random.default_rng(7).poisson(5.0, 3000).astype(float)
+    last = np.where(alike > 0, age * np.random.default_rng(8).beta(np.maximum(alike, 1), 1.0), 0.0)
+    fit = fit_purchasing(Frequencies(alike, last, age))
+    assert fit.expected(Frequencies(alike, last, age), 100).mean() == pytest.approx(2.5, rel=0.05)
     for a, b in ((1000.0, 0.01), (1000.0, 1000.0), (1e-6, 1000.0)):
         extreme = Purchasing(1.0, 10.0, a, b, 0.0).expected(Frequencies(repeats, last, age), 1000)
         assert np.isfinite(extreme).all() and (extreme >= 0).all()

@@ -23,7 +23,7 @@ STEEPEST = 1e-4
 WIDEST = 15.0
 """Logarithms of parameters stay within this: beyond it the likelihood is flat."""
 MOST_ALIKE = 7.0
-"""Those of a and b stay below this: customers whose chances of stopping are any more alike cannot be told from that."""
+"""Those of r, a and b stay below this: customers any more alike cannot be told from that."""
 
 
 class NotFittedError(ValueError):
@@ -114,7 +114,7 @@ def fit_purchasing(customers: Frequencies) -> Purchasing:
     scaled = Frequencies(customers.repeats.astype(float), customers.recency / unit, customers.age / unit)
     rows, counts = _alike(np.column_stack([scaled.repeats, scaled.recency, scaled.age]))
     alike = Frequencies(rows[:, 0], rows[:, 1], rows[:, 2])
-    highest = (WIDEST, WIDEST, MOST_ALIKE, MOST_ALIKE)
+    highest = (MOST_ALIKE, WIDEST, MOST_ALIKE, MOST_ALIKE)
     best = _maximum(lambda logs: purchasing_likelihood(logs, alike, counts), highest)
     r, alpha, a, b = np.exp(best)
     value, _ = purchasing_likelihood(best, alike, counts)

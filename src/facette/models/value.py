@@ -264,7 +264,11 @@ def _fit(model: definitions.ValueModel, matrix: np.ndarray) -> tuple[Purchasing,
             remedy="Load a longer history, loosen the condition on the event, or check that the amount is read.",
         )
     try:
-        return fit_purchasing(_frequencies(matrix)), fit_spending(matrix[payers, 0], matrix[payers, 3])
+        purchasing = fit_purchasing(_frequencies(matrix))
+        spending = fit_spending(matrix[payers, 0], matrix[payers, 3])
+        if not np.isfinite(purchasing.expected(_frequencies(matrix), model.horizon_days)).all():
+            raise NotFittedError("what it expects is no number")
+        return purchasing, spending
     except NotFittedError as error:
         raise ModelError(
             f"“{model.name}” cannot be fitted: {error}.",
