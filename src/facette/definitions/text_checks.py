@@ -130,7 +130,7 @@ def values_of(project: Project, field: SourceField) -> tuple[Band, ...]:
     if reading is None:
         return ()
     classes = classes_of(reading)
-    if field.type == "number":
+    if field.type == "number" and isinstance(reading, SentimentText):
         negative, neutral, positive = classes
         low, high = -NEUTRAL_WITHIN, NEUTRAL_WITHIN
         return _band(negative, None, low), _band(neutral, low, high), _band(positive, high, None)

@@ -52,7 +52,7 @@ def fit_text(
     if method == "found":
         assert isinstance(reading, ThemesText) and reading.discover
         texts = _drawn([text for text, _ in samples], reading.seed)
-        topics = find_topics(texts, reading.discover.themes, seed=reading.seed)
+        topics = find_topics(reading.name, texts, reading.discover.themes, seed=reading.seed)
         metrics = TextMetrics(n_texts=len(texts))
         return FittedText(name=reading.name, fingerprint=fingerprint, topics=topics, metrics=metrics)
     texts, classes = _labelled(reading, samples) if reading.learn else examples_of(reading)

@@ -58,7 +58,7 @@ def _small_words() -> frozenset[str]:
     return frozenset(word for words in built_in_texts().small_words.values() for word in words)
 
 
-def find_topics(texts: Sequence[str], n: int, *, seed: int) -> Topics:
+def find_topics(name: str, texts: Sequence[str], n: int, *, seed: int) -> Topics:
     """Find so many themes among texts. ModelError if these are too few or too much alike."""
     from sklearn.decomposition import NMF  # noqa: PLC0415
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
@@ -67,7 +67,7 @@ def find_topics(texts: Sequence[str], n: int, *, seed: int) -> Topics:
     least = 2 if len(texts) < 1000 else 5
     if sum(n_texts >= least for n_texts in counts.values()) < n * NAMED_BY:
         raise ModelError(
-            f"{len(texts)} texts have too few words in common for {n} themes.",
+            f"“{name}” finds no {n} themes: {len(texts)} texts have too few words in common.",
             remedy="Give more texts, or fewer themes.",
         )
     vectorizer = TfidfVectorizer(analyzer=content_words, sublinear_tf=True, min_df=least)

@@ -16,7 +16,7 @@ from facette.errors import FacetteError
 from facette.queries import Published
 from facette.validation.sentences import LANGUAGES
 from facette.warehouse.connect import put_in_place, unwritable
-from facette.web.report import chances, facts, gaps, groups, maps, people, quality
+from facette.web.report import chances, facts, gaps, groups, maps, people, quality, said
 from facette.web.report.reading import Reading
 from facette.web.report.words import Words
 
@@ -85,6 +85,7 @@ def render(published: Published, language: Language) -> str:
         maps=maps.maps(reading),
         gaps=gaps.gaps(reading),
         scores=chances.scores(reading),
+        texts=said.said(reading),
         overlaps=people.overlaps(reading),
         quality=quality.quality(reading),
         facts=facts.facts(reading),
