@@ -263,7 +263,7 @@ def test_segments_are_those_of_the_raw_files(
     own = f"SELECT true_person FROM wide JOIN perfect USING (profile_id) WHERE {segment}"
     members = people_of(found, own)
     assert members == boutique.members(raw, segment, SATURDAY, scores)
-    assert (10 if segment in RARE else 50) < len(members) < 1200
+    assert (5 if segment in RARE else 50) < len(members) < 1200
 
 
 RARE = ("unhappy_with_delivery",)

@@ -20,10 +20,15 @@ from facette.stream import Stream
 from facette.text import encoders
 from facette.text.readers import TextReader
 from facette.warehouse.connect import connect
+from facette.web.report import render
+from facette.web.report.reading import Reading
+from facette.web.report.said import said as said_in_report
+from facette.web.report.words import Words
 from tests.live.projects import append
 from tests.live.test_cleaning import _all, _rows
-from tests.run.projects import actions, edit, rows, run
+from tests.run.projects import actions, edit, published, rows, run
 from tests.text.conftest import reader_of
+from tests.web.pages import spaced
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -130,6 +135,15 @@ def test_a_run_reads_texts_and_live_goes_on(project: Path) -> None:
     members = {row["profile_id"]: row for row in rows(project, "wide")}
     assert [members[first[event]["profile_id"]]["upset"] for event in ("m1", "m2", "m3", "m4")] == [True, *[False] * 3]
     assert [row["name"] for row in rows(project, "text_models")] == ["found", "mood"]
+
+    topics, themes = said_in_report(Reading(published(project), Words("fr", "Europe/Paris")))
+    assert (topics["label"], themes["label"]) == ("avis · sujet", "avis · found")
+    told = spaced(topics["picture"].alt)
+    assert told == "Textes : livraison : 1, prix : 1, sans thème reconnu : 1."
+    (negative, neutral, positive) = topics["picture"].figure["data"]
+    assert [trace["x"] for trace in (negative, neutral, positive)] == [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
+    html = render(published(project), "en")
+    assert "What texts say" in html and "Colis perdu" not in html
 
     with Stream(load(project), earlier) as stream:
         append(project, [review(5, "bob", " colis  PERDU, nul !"), review(6, "ann", "super prix, merci")])

@@ -145,4 +145,4 @@ def _metrics(texts: Sequence[str], classes: Sequence[str], learn: Learn, reader:
 
 
 def _best(probabilities: Mapping[str, float]) -> str:
-    return max(probabilities, key=lambda name: probabilities[name])
+    return max(probabilities, key=lambda name: probabilities[name], default="")

@@ -88,8 +88,11 @@ class Linear(BaseModel):
     tfidf: TfIdf | None = None
 
     def probabilities(self, text: str, encode: Encode | None = None) -> dict[str, float]:
+        """Class → probability; none for a text of which no term is known."""
         if self.tfidf is not None:
             vector = self.tfidf.vector_of(terms_of(text))
+            if not vector:
+                return {}
             rows = self.weights.weights
             return self.weights.probabilities(
                 [math.fsum(row[place] * value for place, value in vector.items()) for row in rows]

@@ -101,14 +101,19 @@ class TextReader:
         return lambda text: self.value(text, kind)
 
     def _sentiment(self, text: str) -> float:
-        """From -1 to 1; negative and positive begin a third from 0, where they are the most probable."""
+        """From -1 to 1; negative and positive begin a third from 0.
+
+        Where there is a neutral class they do so where they become more probable than that, else at two thirds.
+        """
         linear = self.fitted.linear if self.fitted else None
         if linear is None:
             return sentiment_words().sentiment(text)
         found = linear.probabilities(text, self.features)
         positive, negative = found.get("positive", 0.0), found.get("negative", 0.0)
         leaning = positive - negative
-        if max(positive, negative) < found.get("neutral", 0.0):
+        if "neutral" not in found:
+            return leaning
+        if max(positive, negative) < found["neutral"]:
             return leaning * NEUTRAL_WITHIN
         return float(np.sign(leaning)) * (NEUTRAL_WITHIN + (1 - NEUTRAL_WITHIN) * abs(leaning))
 
@@ -116,8 +121,8 @@ class TextReader:
         linear = self.fitted.linear if self.fitted else None
         if linear is not None:
             found = linear.probabilities(text, self.features)
-            best = max(found, key=lambda name: found[name])
-            return best if found[best] >= SURE else None
+            best = max(found, key=lambda name: found[name], default=None)
+            return best if best is not None and found[best] >= SURE else None
         counts = self._words.counts(text, heeds_negation=self._heeds_negation)
         return max(self._words.classes, key=lambda name: counts.get(name, 0)) if counts else None
 
