@@ -135,6 +135,9 @@ def test_a_run_reads_texts_and_live_goes_on(project: Path) -> None:
     members = {row["profile_id"]: row for row in rows(project, "wide")}
     assert [members[first[event]["profile_id"]]["upset"] for event in ("m1", "m2", "m3", "m4")] == [True, *[False] * 3]
     assert [row["name"] for row in rows(project, "text_models")] == ["found", "mood"]
+    averages = {row["profile_id"]: row["average_mood"] for row in rows(project, "features")}
+    assert averages[first["m1"]["profile_id"]] == first["m1"]["mood"]
+    assert averages[first["m3"]["profile_id"]] is None
 
     topics, themes = said_in_report(Reading(published(project), Words("fr", "Europe/Paris")))
     assert (topics["label"], themes["label"]) == ("avis · sujet", "avis · found")

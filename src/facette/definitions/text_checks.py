@@ -126,7 +126,7 @@ def tables_read(project: Project) -> list[str]:
 
 def values_of(project: Project, field: SourceField) -> tuple[Band, ...]:
     """What rules may call the values of a field that is read of a text; none of any other field."""
-    reading = readings(project.texts).get(field.read or "")
+    reading = readings(project.texts).get(field.read) if field.read else None
     if reading is None:
         return ()
     classes = classes_of(reading)

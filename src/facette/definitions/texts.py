@@ -50,8 +50,8 @@ class Sample(Definition):
 class _Read(Named):
     method: Method | None = Field(
         default=None,
-        description="`words` that tell it; TF-IDF or embeddings with logistic regression, from `examples` or `learn`. "
-        "`tfidf` where there is `learn`, else `embedding` unless given.",
+        description="`words` that tell it, `tfidf` (with `learn`), or `embedding`, which is meant unless given: both "
+        "with logistic regression, from `learn` or else from `examples`.",
     )
     encoder: str = Field(
         default="use",
