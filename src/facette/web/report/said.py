@@ -23,7 +23,7 @@ from facette.web.report.reading import Reading, Row
 COLOURS = {"negative": ORANGE, "neutral": GREY, "positive": GREEN}
 MOST_BARS = 15
 """So many classes are shown; those of fewer texts are added up."""
-OTHERS, NONE = "others", "none"
+OTHERS, NONE = "said_others", "said_none"
 
 
 def said(reading: Reading) -> list[Row]:
@@ -126,7 +126,7 @@ def _mood(score: ir.Value) -> ir.Value:
 def _label(reading: Reading, field: SourceField, kind: str) -> str:
     """What people call a class; a theme that was found is called by its words."""
     if kind in (OTHERS, NONE):
-        return reading.words.say(f"said_{kind}")
+        return reading.words.say(kind)
     known = {
         item.name: item.label for item in classes_of(readings(reading.definitions.project.texts)[field.read or ""])
     }
