@@ -7,7 +7,7 @@ know of negations, which encoders of sentences hardly do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -97,13 +97,10 @@ class TextReader:
             return self.fitted.topics.topic(text)
         return self._class(text)
 
-    def of_kind(self, kind: FieldType) -> Callable[[str], Value]:
-        return lambda text: self.value(text, kind)
-
     def _sentiment(self, text: str) -> float:
         """From -1 to 1; negative and positive begin a third from 0.
 
-        Where there is a neutral class they do so where they become more probable than that, else at two thirds.
+        They do so where they become more probable than neutral; where nothing neutral was learned, at two thirds.
         """
         linear = self.fitted.linear if self.fitted else None
         if linear is None:
