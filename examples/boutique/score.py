@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--project", type=Path, default=Path(__file__).parent)
     db = connect(parser.parse_args().project)
-    who, behaviour, score = identity(db), clusters(db), propensity(db)
+    who, behaviour, score, said = identity(db), clusters(db), propensity(db), comments(db)
     print(f"identity     pairs of identifiers: precision {who.precision:.4f}, recall {who.recall:.4f}")
     print(f"             B-cubed: precision {who.bcubed_precision:.4f}, recall {who.bcubed_recall:.4f}")
     print(f"             {who.mixed} of {who.profiles} profiles are several people, {who.split} people are several")
@@ -33,12 +33,13 @@ def main() -> None:
     print(f"             mean distance from the planted probability {score.distance:.3f}")
     for number, group in enumerate(score.groups, 1):
         print(f"             fifth {number}: predicted {group.predicted:.3f}, happened {group.happened:.3f}")
+    print(f"comments     {said.n}: theme right of {said.theme:.1%}, feeling right of {said.feeling:.1%}")
 
 
 def connect(project: Path) -> duckdb.DuckDBPyConnection:
     """The published tables of a project, and besides:
 
-    true_identities, true_people : the truth
+    true_identities, true_people, true_survey : the truth
     whose    : kind, value, profile_id, true_person     identifiers found; without those that two people share
     resolved : profile_id, true_person                  profiles that hold the identifiers of one person only
     perfect  : profile_id, true_person                  of these, the ones that hold all that was found of the person
@@ -50,6 +51,7 @@ def connect(project: Path) -> duckdb.DuckDBPyConnection:
         db.read_parquet([str(store.folder / file) for file in files]).create_view(table)
     for table in ("identities", "people"):
         db.read_parquet(str(project / f"data/truth/{table}.parquet")).create_view(f"true_{table}")
+    db.read_parquet(str(project / "data/truth/survey/*.parquet")).create_view("true_survey")
     db.sql("""
         CREATE TABLE whose AS
         SELECT kind, value, any_value(profile_id) AS profile_id, any_value(true_person) AS true_person
@@ -157,6 +159,30 @@ def propensity(db: duckdb.DuckDBPyConnection) -> PropensityScore:
         float(np.abs(found["score"] - found["planted"]).mean()),
         tuple(ScoreGroup(float(found["score"][rows].mean()), float(found["buys"][rows].mean())) for rows in groups),
     )
+
+
+class CommentScore(NamedTuple):
+    """Comments, and the shares whose theme and whose feeling (negative, neutral, positive) were read right."""
+
+    n: int
+    theme: float
+    feeling: float
+
+
+def comments(db: duckdb.DuckDBPyConnection) -> CommentScore:
+    """How well the comments of the survey were read."""
+    [figures] = db.sql("""
+        WITH said AS (
+            SELECT theme, event_id[length('survey_answers:') + 1 :] AS answer_id,
+                   CASE WHEN feeling < -1 / 3 THEN 'négatif' WHEN feeling < 1 / 3 THEN 'neutre' ELSE 'positif' END
+                   AS feeling
+            FROM events_survey WHERE comment IS NOT NULL
+        )
+        SELECT count(*), avg((said.theme IS NOT DISTINCT FROM strip_accents(true_survey.theme))::INT),
+               avg((feeling = sentiment)::INT)
+        FROM said JOIN true_survey USING (answer_id)
+    """).fetchall()
+    return CommentScore(*figures)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ FILES = """
     CREATE VIEW web AS FROM read_parquet($data || '/web/*.parquet');
     CREATE VIEW ads AS FROM read_parquet($data || '/ads/*.parquet');
     CREATE VIEW products AS FROM read_csv($data || '/products.csv', header = true);
+    CREATE VIEW comments AS FROM read_parquet($data || '/truth/survey/*.parquet');
     CREATE VIEW people AS FROM read_parquet($data || '/truth/people.parquet');
     CREATE VIEW owners AS SELECT kind, value, any_value(true_person) AS true_person
         FROM read_parquet($data || '/truth/identities.parquet') GROUP BY ALL HAVING count(*) = 1;
@@ -61,8 +62,10 @@ EVENTS = """
     FROM (SELECT DISTINCT * FROM mail WHERE "at" < $until) AS mail JOIN owners ON kind = 'email' AND value = mail.email;
 
     CREATE TABLE answers AS
-    SELECT true_person, answered_at AS at, satisfaction::DOUBLE AS satisfaction, motive
-    FROM survey JOIN owners ON kind = 'email' AND value = survey.email WHERE answered_at < $until;
+    SELECT true_person, answered_at AS at, local_day(answered_at) AS day, satisfaction::DOUBLE AS satisfaction, motive,
+           comment, theme, sentiment
+    FROM survey JOIN comments USING (answer_id) JOIN owners ON kind = 'email' AND value = survey.email
+    WHERE answered_at < $until;
 
     CREATE TABLE clicks AS
     SELECT true_person, local_day(clicked_at) AS day, cost
@@ -182,6 +185,12 @@ SEGMENTS = {
     "silent_readers": "opens_60d > 0 AND clicks_60d = 0",
     "at_risk_detractors": "satisfaction < 7 AND spend_365d > 200",
     "price_driven": "motive = 'prix' OR (discount_share >= 0.25 AND n_orders >= 2)",
+    "unhappy_with_delivery": """
+        true_person IN (
+            SELECT true_person FROM answers
+            WHERE comment IS NOT NULL AND theme = 'livraison' AND sentiment = 'négatif' AND day >= $today - 365
+        )
+    """,
     "paris": "postcode LIKE '75%'",
     "reachable_by_ads": "ads_consent AND unsubscribed IS NOT TRUE AND score >= 40",
 }

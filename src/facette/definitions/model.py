@@ -25,6 +25,7 @@ from facette.definitions.base import (
     ValueText,
 )
 from facette.definitions.models import Model
+from facette.definitions.texts import TextReading
 from facette.definitions.validation import Validation
 
 
@@ -76,6 +77,10 @@ class SourceField(Definition):
     maximum: float | None = Field(default=None, description="A number above it is absurd and becomes unknown.")
     outliers: Outliers | None = None
     required: bool = Field(default=False, description="A row without a valid value is refused.")
+    read: DefinedName | None = Field(
+        default=None,
+        description="Not the text itself but what it says: `sentiment`, `intent`, `language`, or one of the `texts`.",
+    )
 
 
 class Lookup(Definition):
@@ -414,6 +419,7 @@ class Project(Definition):
     )
     identifiers: tuple[Identifier, ...] = Field(default=(), description="Most trusted first.")
     sources: tuple[Source, ...] = Field(default=(), description="Most trusted first.")
+    texts: tuple[TextReading, ...] = Field(default=(), description="How texts are read: themes, sentiment, intents.")
     features: tuple[Feature, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     models: tuple[Model, ...] = ()

@@ -22,6 +22,8 @@ from facette.definitions.resolution import Resolution
 from facette.definitions.shape import validate
 from facette.definitions.sink_checks import check_sinks
 from facette.definitions.source_checks import check_settings, check_sources, events_of, traits_of
+from facette.definitions.text_checks import check_texts, reads_of, tables_read
+from facette.definitions.texts import AnyReading, readings
 from facette.errors import DefinitionError, Problem
 
 ONLY_WORDS = ("label", "description", "unit", "live")
@@ -114,7 +116,15 @@ class Definitions:
         project = self.project
         settings = (project.time_zone, project.country, project.population, project.survivorship)
         per_trait = sorted(project.trait_survivorship.items())
-        return _fingerprint(settings, per_trait, *map(_meaning, (*project.identifiers, *project.sources)))
+        texts = [self.text_fingerprint(name) for name in reads_of(project)]
+        return _fingerprint(settings, per_trait, texts, *map(_meaning, (*project.identifiers, *project.sources)))
+
+    def text_reading(self, name: str) -> AnyReading:
+        return readings(self.project.texts)[name]
+
+    def text_fingerprint(self, name: str) -> str:
+        """Of how one text is read; not of the texts that it learns from."""
+        return _fingerprint(_meaning(self.text_reading(name)))
 
     @property
     def features_fingerprint(self) -> str:
@@ -196,6 +206,7 @@ def _checked(project: Project, folder: Path, findings: Findings) -> Definitions:
     check_settings(project, findings)
     check_names(project, findings)
     check_sources(project, findings)
+    check_texts(project, findings)
     check_sinks(project, findings)
     identifiers = {item.name: Property(item.name, "text", labels(item.label)) for item in project.identifiers}
     traits = traits_of(project, findings)
@@ -239,6 +250,7 @@ def _warn(project: Project, findings: Findings) -> None:
             findings.warning(("segments", i), message, "give one, for those who read the report")
     read = {lookup.source for source in project.sources for event in source.events for lookup in event.lookups}
     read |= {lookup.source for source in project.sources if source.people for lookup in source.people.lookups}
+    read |= set(tables_read(project))
     for i, source in enumerate(project.sources):
         if source.table and source.name not in read:
             message = f"nothing looks anything up in `{source.name}`"

@@ -62,7 +62,7 @@ def _path(details: ErrorDetails) -> KeyPath:
         if path[place] == "description" and path[place + 1] in ("str", "Label"):
             del path[place + 1]
             break
-    if path[0] in ("sources", "models", "sinks") and len(path) > 2:
+    if path[0] in ("sources", "texts", "models", "sinks") and len(path) > 2:
         del path[2]
     if path[0] == "sources" and path[2:3] == ["log"] and len(path) > 3:
         del path[3]

@@ -23,6 +23,7 @@ from facette.definitions.model import (
 )
 from facette.definitions.naming import each_event, each_trait, labels
 from facette.definitions.records import check_log
+from facette.definitions.text_checks import check_read, values_of
 
 NO_ZONES = {"Factory", "localtime"}
 """Names in the machine's list of time zones that name none: what they mean changes from one machine to the next."""
@@ -127,6 +128,8 @@ def _check_reader(project: Project, reader: People | Events, path: KeyPath, find
             findings.error((*path, "lookups", i), message, "keep one of the two")
     for name, field in reader.fields.items():
         _check_field(name, field, (*path, "fields", name), findings)
+        if field.read is not None:
+            check_read(project, name, field, (*path, "fields", name), findings)
 
 
 def _check_lookup(project: Project, lookup: Lookup, path: KeyPath, findings: Findings) -> None:
@@ -169,7 +172,7 @@ def traits_of(project: Project, findings: Findings) -> dict[str, Property]:
     """The traits of all sources; one that two sources give must have one type in both."""
     traits: dict[str, Property] = {}
     for path, name, field in each_trait(project):
-        given = Property(name, field.type, labels(field.label), unit=field.unit)
+        given = Property(name, field.type, labels(field.label), values_of(project, field), field.unit)
         traits[name] = _merged(traits.get(name, given), given, path, findings)
     return traits
 
@@ -182,7 +185,7 @@ def events_of(project: Project, findings: Findings) -> dict[str, Event]:
         properties = dict(known.properties)
         for name, field in event.fields.items():
             if name not in BUILT_IN_PROPERTIES:  # found by check_names
-                given = Property(name, field.type, labels(field.label), unit=field.unit)
+                given = Property(name, field.type, labels(field.label), values_of(project, field), field.unit)
                 properties[name] = _merged(properties.get(name, given), given, (*path, "fields", name), findings)
         events[event.name] = Event(event.name, {**labels(event.label), **known.labels}, properties)
     return events

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import ibis
@@ -19,9 +19,9 @@ from facette.definitions.records import columns_named
 from facette.live.plain import Plain, column_of
 from facette.live.records import columns_read
 from facette.live.seen import Seen
-from facette.live.texts import Texts
+from facette.live.texts import Said, Texts
 from facette.profiles.clean import fields_of, rows_that_stay
-from facette.profiles.values import LookupTable, uniform
+from facette.profiles.values import LookupTable, ReadText, read_key, uniform
 
 RAW = "raw_now"
 
@@ -36,7 +36,7 @@ def read_phone(text):  # type: ignore[no-untyped-def]
     """A phone number made uniform, null if it is none."""
 
 
-READS = {"email": read_email, "phone": read_phone}
+READS: dict[str, ReadText] = {"email": read_email, "phone": read_phone}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Query:
 class Cleaner:
     """Cleans the rows of one reader of a log: people, or the events of a kind.
 
-    settings : as :func:`facette.profiles.clean.clean_people` takes them
+    settings : as :func:`facette.profiles.clean.rows_that_stay` takes them
+    reads    : likewise
     schema   : of what comes out
     seen     : by what its rows are known again
     """
@@ -63,6 +64,7 @@ class Cleaner:
     source: model.LogSource
     reader: model.People | model.Events
     settings: Mapping[str, Any]
+    reads: Mapping[str, ReadText]
     texts: Texts
     seen: Seen = field(default_factory=Seen)
 
@@ -155,7 +157,7 @@ class Cleaner:
         return np.flatnonzero(is_wanted)
 
     def _stays(self, raw: ir.Table) -> ir.Table:
-        return rows_that_stay(raw, self.source.name, self.reader, reads=READS, **self.settings)
+        return rows_that_stay(raw, self.source.name, self.reader, reads=self.reads, **self.settings)
 
     def _by_query(self, raw: pa.Table, query: Query) -> pa.Table:
         con = self.con.con
@@ -173,17 +175,50 @@ def cleaners(con: ibis.BaseBackend, sources: Iterable[model.LogSource], settings
 
     settings : by the names that :func:`readers` gives
     """
+    sources = list(sources)
     one = next(iter(settings.values()))
-    texts = Texts(con, one["zone"], one["country"])
-    for kind, read in READS.items():
-        con.con.create_function(read.__name__, texts.reader(kind), ["VARCHAR"], "VARCHAR", null_handling="special")
+    said = _said(sources, settings)
+    texts = Texts(con, one["zone"], one["country"], {key: read for key, (_, read) in said.items()})
+    reads = {**READS, **{key: _function(key, type_) for key, (type_, _) in said.items()}}
+    for key in reads:
+        type_ = said[key][0] if key in said else "string"
+        con.con.create_function(f"read_{key}", texts.reader(key), ["VARCHAR"], SQL[type_], null_handling="special")
     kept: dict[str, LookupTable] = {}
     made = []
     for source in sources:
         for key, reader in readers(source):
             lookups = {name: _in_memory(con, name, table, kept) for name, table in settings[key]["lookups"].items()}
-            made.append(Cleaner(con, source, reader, {**settings[key], "lookups": lookups}, texts))
+            own = {name: each for name, each in settings[key].items() if name != "readers"}
+            made.append(Cleaner(con, source, reader, {**own, "lookups": lookups}, reads, texts))
     return made
+
+
+SQL = {"string": "VARCHAR", "float64": "DOUBLE"}
+"""Type of what is read, in Ibis → in DuckDB."""
+
+
+def _said(
+    sources: Iterable[model.LogSource], settings: Mapping[str, Any]
+) -> dict[str, tuple[str, Callable[[str], Said]]]:
+    """By :func:`read_key`, the type of what a text says, and how it is found out."""
+    found: dict[str, tuple[str, Callable[[str], Said]]] = {}
+    for source in sources:
+        for key, reader in readers(source):
+            for each in reader.fields.values():
+                if each.read is not None:
+                    read = partial(settings[key]["readers"][each.read].value, kind=each.type)
+                    found[read_key(each)] = ("float64" if each.type == "number" else "string", read)
+    return found
+
+
+def _function(key: str, type_: str) -> ReadText:
+    """What a text says, as a function that the warehouse knows."""
+
+    def read(text):  # type: ignore[no-untyped-def]
+        """What a text says."""
+
+    function: ReadText = ibis.udf.scalar.builtin(read, name=f"read_{key}", signature=((dt.string,), dt.dtype(type_)))
+    return function
 
 
 def readers(source: model.LogSource) -> Iterator[tuple[str, model.People | model.Events]]:

@@ -18,7 +18,7 @@ from facette.definitions import model
 from facette.live.texts import Texts
 from facette.profiles import formats
 from facette.profiles.clean import CLOCK_TOLERANCE, blocked_of, fields_of
-from facette.profiles.values import Bounds, uniform
+from facette.profiles.values import Bounds, read_key, uniform
 
 Array = np.ndarray
 
@@ -58,7 +58,10 @@ class Plain:
         """Whether any of these rows could be plain."""
         fields = fields_of(self.reader, self.kinds).values()
         has_ids = isinstance(self.reader, model.People) or bool(self.reader.id)
-        is_read = all(field.type == "text" or not (field.format or field.values or field.missing) for field in fields)
+        is_read = all(
+            field.type == "text" or field.read or not (field.format or field.values or field.missing)
+            for field in fields
+        )
         return has_ids and is_read and not self.reader.lookups
 
     def read(self, raw: pa.Table) -> tuple[pa.Table, Array, Array]:
@@ -95,6 +98,9 @@ class Plain:
         """The values of a column, and where they are plain."""
         if column.null_count == len(column):
             return column.cast(_TYPES.get(field.type, pa.string())), np.ones(len(column), bool)
+        if field.read is not None:
+            text, is_plain = self._texts(field, column)
+            return self.texts.read(read_key(field), text, _TYPES.get(field.type)), is_plain
         match field.type:
             case "number":
                 return self._numbers(key, field, column)
@@ -107,13 +113,17 @@ class Plain:
                 return _parsed(column, DATE, pa.date32())
             case "instant":
                 return _parsed(column, INSTANT, INSTANTS)
-        text = self.texts.tidy(column)
-        is_plain = np.ones(len(column), bool)
-        replaced = [*field.missing, *field.values]
-        if replaced:
-            special = pa.array([uniform(each) for each in replaced], pa.string())
-            is_plain = ~_truth(pc.is_in(self.texts.fold(text), special)) | ~_is_valid(text)
+        text, is_plain = self._texts(field, column)
         return (self.texts.read(field.format, text) if field.format else text), is_plain
+
+    def _texts(self, field: model.SourceField, column: pa.Array) -> tuple[pa.Array, Array]:
+        """The texts of a column made uniform; plain are those that mean themselves."""
+        text = self.texts.tidy(column)
+        replaced = [*field.missing, *field.values]
+        if not replaced:
+            return text, np.ones(len(column), bool)
+        special = pa.array([uniform(each) for each in replaced], pa.string())
+        return text, ~_truth(pc.is_in(self.texts.fold(text), special)) | ~_is_valid(text)
 
     def _numbers(self, key: str, field: model.SourceField, column: pa.Array) -> tuple[pa.Array, Array]:
         value, is_plain = _parsed(column, NUMBER, pa.float64())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import ibis
 import ibis.expr.types as ir
@@ -15,6 +15,9 @@ from facette.warehouse.connect import wall_clock
 
 UNIFORM = "^[!-~¡-ʯ]+( [!-~¡-ʯ]+)*$"
 """Texts that are tidy as they are, beyond doubt: letters of Latin scripts, composed, and single spaces between them."""
+
+Said = str | float | None
+"""What comes of a text."""
 
 MOST = 100_000
 """So many texts are remembered, for each thing that is asked of them."""
@@ -54,11 +57,15 @@ class Asked:
 class Texts:
     """How texts are made uniform, folded and read, and what clocks on the wall show, as cleaning has it."""
 
-    def __init__(self, con: ibis.BaseBackend, zone: str, country: str) -> None:
+    def __init__(
+        self, con: ibis.BaseBackend, zone: str, country: str, said: Mapping[str, Callable[[str], Said]] | None = None
+    ) -> None:
+        """``said`` : by :func:`facette.profiles.values.read_key`, how what a text says is found out."""
         self._tidy = Asked(con, "tidy", "string", formats.tidy)
         self._fold = Asked(con, "fold", "string", lambda text: formats.tidy(text).lower())
         self._wall = Asked(con, "wall", "int64", lambda slot: _wall(slot, zone))
-        self._reads = {"email": _remembered(formats.email), "phone": _remembered(formats.phone_in(country))}
+        reads = {"email": formats.email, "phone": formats.phone_in(country), **(said or {})}
+        self._reads = {kind: _remembered(read) for kind, read in reads.items()}
 
     def tidy(self, texts: pa.Array) -> pa.Array:
         """Each text as cleaning makes it uniform; null where nothing is left."""
@@ -76,12 +83,12 @@ class Texts:
         coded = texts.dictionary_encode()
         return pa.array(self._fold(coded.dictionary), pa.string()).take(coded.indices)
 
-    def read(self, kind: str, uniform: pa.Array) -> pa.Array:
-        """Uniform texts as e-mail addresses or phone numbers; null where they are none."""
+    def read(self, kind: str, uniform: pa.Array, type_: pa.DataType | None = None) -> pa.Array:
+        """Uniform texts as e-mail addresses, as phone numbers, or what they say; null where they are none of that."""
         read = self._reads[kind]
-        return pa.array([read(text) for text in uniform.to_pylist()], pa.string())
+        return pa.array([read(text) for text in uniform.to_pylist()], type_ or pa.string())
 
-    def reader(self, kind: str) -> Callable[[str | None], str | None]:
+    def reader(self, kind: str) -> Callable[[str | None], Said]:
         """The same for single texts."""
         return self._reads[kind]
 
@@ -109,10 +116,10 @@ def _are_plain(texts: pa.Array) -> bool:
     return not len(characters) or bool(characters.min() > ord(" ") and characters.max() < 127)
 
 
-def _remembered(read: Callable[[str], str | None]) -> Callable[[str | None], str | None]:
-    known: dict[str, str | None] = {}
+def _remembered(read: Callable[[str], Said]) -> Callable[[str | None], Said]:
+    known: dict[str, Said] = {}
 
-    def found(text: str | None) -> str | None:
+    def found(text: str | None) -> Said:
         if text is None:
             return None
         if text not in known:

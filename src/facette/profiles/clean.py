@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from facette.definitions import model
 from facette.profiles import formats
-from facette.profiles.values import Bounds, LookupTable, Reading, ReadText, column_of, look_up, only
+from facette.profiles.values import Bounds, LookupTable, Reading, ReadText, TextReaders, column_of, look_up, only
 from facette.sources.source import PROVENANCE
 from facette.warehouse.connect import local_day, local_hour, local_weekday
 
@@ -98,7 +98,7 @@ class Cleaned:
             _NAMES.give_back(name)
 
 
-def clean_people(
+def clean_people(  # noqa: PLR0913 - what a run knows, each by its name
     raw: ir.Table,
     source_name: str,
     people: model.People,
@@ -110,6 +110,7 @@ def clean_people(
     fits: Bounds | None = None,
     existing: ir.Table | None = None,
     order: Sequence[str] = (),
+    readers: TextReaders | None = None,
 ) -> Cleaned:
     """Rows that describe people, as ``record``, ``id_<kind>``…, one column per trait, ``known_at``.
 
@@ -120,10 +121,13 @@ def clean_people(
               gives any, and the landings before that one are not judged
     existing : the source's records cleaned before, which are not taken twice
     order    : the landings in the order in which they came; that of their ids unless given
+    readers  : name → how what a text says is found out, for the fields that ``read``
 
     Of rows that are the same in every cleaned column the first stays. SourceError if a declared column is missing.
     """
-    reading = Reading(source_name, fields_of(people, identifiers), zone, country, frozenset(raw.columns))
+    reading = Reading(
+        source_name, fields_of(people, identifiers), zone, country, frozenset(raw.columns), None, readers or {}
+    )
     work = _Work(raw, reading, people, identifiers, lookups, order)
     judged = _judged_people(work, people, fits or {})
     described = list(work.reading.fields)
@@ -134,7 +138,7 @@ def clean_people(
     return work.cleaned(kept.select(**_people_columns(kept, source_name, people)), wide, duplicates)
 
 
-def clean_events(
+def clean_events(  # noqa: PLR0913
     raw: ir.Table,
     source_name: str,
     events: model.Events,
@@ -146,6 +150,7 @@ def clean_events(
     fits: Bounds | None = None,
     existing: ir.Table | None = None,
     order: Sequence[str] = (),
+    readers: TextReaders | None = None,
 ) -> Cleaned:
     """Rows that are events, as ``event_id``, ``id_<kind>``…, ``at``, ``known_at``, ``day``, ``hour``, ``weekday``,
     ``source``, one column per property.
@@ -156,7 +161,9 @@ def clean_events(
     The id of an event is its source and its declared ``id`` columns, else a hash of all its raw values; of rows with
     one id the first stays.
     """
-    reading = Reading(source_name, fields_of(events, identifiers), zone, country, frozenset(raw.columns))
+    reading = Reading(
+        source_name, fields_of(events, identifiers), zone, country, frozenset(raw.columns), None, readers or {}
+    )
     work = _Work(raw, reading, events, identifiers, lookups, order)
     wide = work.keep(_judged_events(work, events, fits or {}))
     duplicates = work.duplicates(wide, "_event_id", None if existing is None else existing.select(_event_id="event_id"))
@@ -180,7 +187,8 @@ def rows_that_stay(
 
     It is one query, and nothing is computed while it is made: it may be made once and asked again whenever there are
     other rows in ``raw``. So nothing is fitted (fields without bounds have no outliers), nothing is accounted for, and
-    ``reads`` says how e-mail addresses and phone numbers are read by an expression: format → function of a text.
+    ``reads`` says how e-mail addresses, phone numbers and what texts say are read by an expression: format → function
+    of a text.
     """
     reading = Reading(source_name, fields_of(reader, identifiers), zone, country, frozenset(raw.columns), reads)
     work = _Work(raw, reading, reader, identifiers, lookups, ())

@@ -11,6 +11,8 @@ import difflib
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import duckdb
 import ibis
@@ -18,6 +20,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from facette.definitions import model
+from facette.definitions.base import FieldType
 from facette.errors import SourceError
 from facette.profiles import formats
 
@@ -28,8 +31,19 @@ Bounds = Mapping[str, Sequence[float]]
 """Key → lowest and highest value that is no outlier."""
 
 
-ReadText = Callable[[ir.StringValue], ir.StringValue]
+ReadText = Callable[[ir.StringValue], ir.Value]
 """Reads a column of uniform texts, e.g. as e-mail addresses."""
+
+
+class TextReader(Protocol):
+    """Reads what a text says."""
+
+    def value(self, text: str, kind: FieldType) -> str | float | None:
+        """As a value of a type of field; the same text always gives the same."""
+
+
+TextReaders = Mapping[str, TextReader]
+"""Name of a reading → how it is done."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +108,10 @@ class Reading:
     fields        : key → the column and what is declared of it
     zone, country : for instants without offset, for phone numbers without country code
     own           : the source's own columns; all others come from lookups and are uniform text already
-    reads         : format (email, phone) → how a column is read by an expression; unless given, each distinct text is
-                    read in Python. With it nothing is computed while expressions are made, and nothing is fitted.
+    reads         : format (email, phone) or :func:`read_key` → how a column is read by an expression; unless given,
+                    each distinct text is read in Python. With it nothing is computed while expressions are made, and
+                    nothing is fitted.
+    readers       : reading → how what a text says is found out, in Python
     """
 
     source: str
@@ -104,6 +120,7 @@ class Reading:
     country: str
     own: frozenset[str]
     reads: Mapping[str, ReadText] | None = None
+    readers: TextReaders | None = None
 
     def texts(self, rows: ir.Table) -> ir.Table:
         """``s_<key>``: the column as it is where its type is the declared one, else uniform text, after ``missing``
@@ -118,7 +135,7 @@ class Reading:
             text = formats.text_of(column)
             is_uniform = not column.type().is_string() or column.get_name() not in self.own
             spelled[f"s_{key}"] = _replaced(text if is_uniform else formats.tidy(text), field)
-            if not is_uniform or field.missing or field.values:
+            if field.read is None and (not is_uniform or field.missing or field.values):
                 found[f"r_{key}"] = text
         added = [name for name in rows.columns if name in ADDED or name.startswith("found_")]
         return rows.select(*added, **found, **spelled)
@@ -137,6 +154,7 @@ class Reading:
                 texts = _join_read(texts, keys, read, temporary)
             elif keys:
                 texts = texts.mutate(**{f"e_{key}": self.reads[kind](texts[f"s_{key}"]) for key in keys})
+        texts = self._with_read(texts, temporary)
         n_tidied: ir.IntegerValue = ibis.literal(0, "int64")
         for key in self.fields:
             if f"r_{key}" in texts.columns:
@@ -145,6 +163,23 @@ class Reading:
         values = {f"v_{key}": self._value(texts, key, field) for key, field in self.fields.items()}
         kept = [name for name in texts.columns if not name.startswith("r_")]
         return self._in_range(_with_bad(texts.select(*kept, n_tidied=n_tidied, **values), self.fields))
+
+    def _with_read(self, texts: ir.Table, temporary: list[ir.Table]) -> ir.Table:
+        """``e_<key>`` of the fields that say what a text says; each distinct text of a column is looked at once."""
+        by_column: dict[str, dict[str, model.SourceField]] = {}
+        for key, field in self.fields.items():
+            if field.read is not None:
+                by_column.setdefault(field.column or key, {})[key] = field
+        for fields in by_column.values():
+            if self.reads is None:
+                known = self.readers or {}
+                readers = {key: partial(known[each.read or ""].value, kind=each.type) for key, each in fields.items()}
+                types = {key: pa.float64() if each.type == "number" else pa.string() for key, each in fields.items()}
+                texts = _join_said(texts, readers, types, temporary)
+            else:
+                said = {f"e_{key}": self.reads[read_key(each)](texts[f"s_{key}"]) for key, each in fields.items()}
+                texts = texts.mutate(**said)
+        return texts
 
     def _check_patterns(self, connection: ibis.BaseBackend) -> None:
         """SourceError if a strptime pattern makes no sense."""
@@ -160,6 +195,8 @@ class Reading:
 
     def _value(self, texts: ir.Table, key: str, field: model.SourceField) -> ir.Value:
         form = texts[f"s_{key}"]
+        if field.read is not None:
+            return texts[f"e_{key}"]
         match field.type:
             case "number":
                 return formats.number(form)
@@ -251,7 +288,7 @@ class Reading:
 def _is_native(column: ir.Value, field: model.SourceField) -> bool:
     """Whether the column has the declared type already, and nothing is declared of its text."""
     kind = column.type()
-    if field.missing or field.values:
+    if field.missing or field.values or field.read is not None:
         return False
     match field.type:
         case "number":
@@ -282,7 +319,8 @@ def _with_bad(rows: ir.Table, fields: Mapping[str, model.SourceField]) -> ir.Tab
     bad = {}
     for key in fields:
         form = rows[f"s_{key}"]
-        if form.type().is_string() and not (fields[key].type == "text" and fields[key].format is None):
+        is_any_text = fields[key].read is not None or (fields[key].type == "text" and fields[key].format is None)
+        if form.type().is_string() and not is_any_text:
             bad[f"bad_{key}"] = ibis.ifelse(rows[f"v_{key}"].isnull(), form, None)
     kept = [name for name in rows.columns if not name.startswith(("s_", "e_"))]
     return rows.select(*kept, **bad)
@@ -305,3 +343,31 @@ def _join_read(
         entries = known.select(**{f"k_{key}": known.text, f"e_{key}": known.made})
         texts = texts.left_join(entries, texts[f"s_{key}"] == entries[f"k_{key}"]).drop(f"k_{key}")
     return texts
+
+
+def _join_said(
+    texts: ir.Table,
+    readers: Mapping[str, Callable[[str], str | float | None]],
+    types: Mapping[str, pa.DataType],
+    temporary: list[ir.Table],
+) -> ir.Table:
+    """``e_<key>``: what each key's reader makes of ``s_<key>``, with all readers called for a text before the next."""
+    columns = [texts.select(text=texts[f"s_{key}"]) for key in readers]
+    union = ibis.union(*columns, distinct=True) if len(columns) > 1 else columns[0].distinct()
+    distinct = union.filter(union.text.notnull()).to_pyarrow()["text"]
+    made: dict[str, list[str | float | None]] = {key: [] for key in readers}
+    for text in distinct.to_pylist():
+        for key, read in readers.items():
+            made[key].append(read(text))
+    table = pa.table({"text": distinct, **{key: pa.array(made[key], types[key]) for key in readers}})
+    known = ibis.get_backend(texts).create_table(ibis.util.gen_name("read"), table, temp=True)
+    temporary.append(known)
+    for key in readers:
+        entries = known.select(**{f"k_{key}": known.text, f"e_{key}": known[key]})
+        texts = texts.left_join(entries, texts[f"s_{key}"] == entries[f"k_{key}"]).drop(f"k_{key}")
+    return texts
+
+
+def read_key(field: model.SourceField) -> str:
+    """By what the reading of a field is known among others: as a number and as a text it is two."""
+    return f"{field.read}_{field.type}"

@@ -13,6 +13,7 @@ from facette.profiles.events import resolve_events
 from facette.profiles.identity import news, observations, resolve
 from facette.sources.landing import Landing
 from facette.stages.landing import refused_file
+from facette.stages.texts import learn_texts
 from facette.stages.work import Work
 from facette.warehouse.connect import read_parquet
 
@@ -28,6 +29,7 @@ def clean(step: Step, work: Work) -> int:
             if name.startswith(MADE_FROM_RAW):
                 work.draft.drop(name)
         work.draft.note(consumed={}, fits={})
+    learn_texts(work)
     consumed = dict(work.draft.snapshot.consumed)
     rows = 0
     for source in work.project.sources:
@@ -41,7 +43,7 @@ def clean(step: Step, work: Work) -> int:
     return rows
 
 
-MADE_FROM_RAW = ("records_", "events_", "refused", "quality", "links", "merged", "partials_")
+MADE_FROM_RAW = ("records_", "events_", "refused", "quality", "links", "merged", "partials_", "text_models")
 PORTION = 10_000_000
 """Raw rows cleaned at once: bounds memory and the disk that sorting out duplicates spills to."""
 

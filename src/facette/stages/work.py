@@ -23,6 +23,8 @@ from facette.profiles.clean import LookupTable
 from facette.profiles.events import remap
 from facette.sources.landing import Landing
 from facette.stages.landing import RAW
+from facette.text.readers import TextReader
+from facette.text.stored import stored_readers
 from facette.validation.gate import Gate
 from facette.warehouse.connect import read_parquet
 from facette.warehouse.ledger import Ledger
@@ -117,7 +119,15 @@ class Work:
             "zone": self.project.time_zone,
             "country": self.project.country,
             "fits": self.draft.snapshot.fits.get(key),
+            "readers": {
+                each.read: self.text_readers[each.read] for each in rows.fields.values() if each.read is not None
+            },
         }
+
+    @cached_property
+    def text_readers(self) -> dict[str, TextReader]:
+        """How what texts say is found out, by name; once what has to be learned for it is in ``text_models``."""
+        return stored_readers(self.definitions, self.optional("text_models"))
 
     def records(self) -> dict[str, ir.Table]:
         """The cleaned records of every source of people."""

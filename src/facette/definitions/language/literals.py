@@ -89,9 +89,12 @@ def _in_band(subject: Subject, operator: Comparison, name: Text, span: Span) -> 
     found = [band for band in subject.bands if fold(name.value) in {fold(band.name), *map(fold, band.labels)}]
     if len(found) != 1:
         bands = tuple(" / ".join(dict.fromkeys((*band.labels, band.name))) for band in found or subject.bands)
-        raise Refused("no_such_band", name.span, found=name.value, name=column, bands=bands)
+        complaint = "no_such_value" if column.type == "text" else "no_such_band"
+        raise Refused(complaint, name.span, found=name.value, name=column, bands=bands)
     if operator != "=":
         raise Refused("band_order", span, operator=operator, found=name.value)
+    if column.type == "text":
+        return Compare(column, "=", Text(found[0].name, span=name.span), span=span)
     ends: list[tuple[Comparison, float | None]] = [(">=", found[0].low), ("<", found[0].high)]
     items = tuple(
         Compare(column, sign, Number(end, span=name.span), span=span) for sign, end in ends if end is not None

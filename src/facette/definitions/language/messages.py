@@ -310,6 +310,10 @@ MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
         "fr": ("« {found} » n'est pas un niveau de « {name} ».", "Ses niveaux : {bands} ; ou comparez avec un nombre."),
         "en": ("“{found}” is not a band of “{name}”.", "Its bands: {bands}; or compare with a number."),
     },
+    "no_such_value": {
+        "fr": ("« {name} » ne vaut jamais « {found} ».", "Ses valeurs : {bands}."),
+        "en": ("“{name}” is never “{found}”.", "Its values: {bands}."),
+    },
     "band_order": {
         "fr": ("{operator} ne va pas avec le niveau « {found} ».", "Employez = ou !=, ou comparez avec un nombre."),
         "en": ("{operator} does not go with the band “{found}”.", "Use = or !=, or compare with a number."),

@@ -15,7 +15,7 @@ from facette.definitions.language.tree import ValueType
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A named part of a number's range: ``low <= value < high``; an open end is None."""
+    """A named part of a number's range: ``low <= value < high``; an open end is None. Of a text, one of its values."""
 
     name: str
     low: float | None

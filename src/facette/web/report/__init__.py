@@ -16,7 +16,7 @@ from facette.errors import FacetteError
 from facette.queries import Published
 from facette.validation.sentences import LANGUAGES
 from facette.warehouse.connect import put_in_place, unwritable
-from facette.web.report import chances, customers, facts, gaps, groups, maps, people, quality, standing, worth
+from facette.web.report import chances, customers, facts, gaps, groups, maps, people, quality, said, standing, worth
 from facette.web.report.reading import Reading
 from facette.web.report.words import Words
 
@@ -88,6 +88,7 @@ def render(published: Published, language: Language) -> str:
         scores=chances.scores(reading),
         values=customers.values(reading),
         composites=customers.composites(reading),
+        texts=said.said(reading),
         overlaps=people.overlaps(reading),
         quality=quality.quality(reading),
         versions=standing.versions(reading),

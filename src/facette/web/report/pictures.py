@@ -155,6 +155,40 @@ def bars(items: Sequence[Bar], axis: str) -> dict[str, Any]:
     return {"data": traces, "layout": layout, "narrow": narrow}
 
 
+@dataclass(frozen=True)
+class Part:
+    """One kind's part of each of several bars: its lengths from the first bar on, and what to say of them."""
+
+    kind: str
+    colour: str
+    lengths: Sequence[float]
+    told: Sequence[str]
+
+
+def parts(names: Sequence[str], items: Sequence[Part], axis: str) -> dict[str, Any]:
+    """Horizontal bars made of parts, the first bar on top; one legend entry per kind."""
+    whole = [Bar(name, 0, "", "", "") for name in names]
+    figure = bars(whole, axis)
+    figure["data"] = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": plain(item.kind),
+            "y": list(range(len(names))),
+            "x": list(item.lengths),
+            "customdata": [plain(text) for text in item.told],
+            "text": [plain(f"{length:.0f}") if length else "" for length in item.lengths],
+            "textposition": "inside",
+            "insidetextanchor": "middle",
+            "hovertemplate": HOVER,
+            "marker": {"color": item.colour},
+        }
+        for item in items
+    ]
+    figure["layout"] |= {"barmode": "stack", "legend": figure["layout"]["legend"] | {"traceorder": "normal"}}
+    return figure
+
+
 def lines(items: Sequence[Line], ticks: Sequence[tuple[datetime, str]], axis: str) -> dict[str, Any]:
     """Curves over time, with a legend that shows and hides them."""
     traces = [

@@ -337,6 +337,28 @@ TEXTS: dict[str, dict[Language, str]] = {
     "number_of_groups": {"fr": "Nombre de groupes", "en": "Number of groups"},
     "average": {"fr": "Moyennes : {listed}", "en": "Averages: {listed}"},
     # ── scores ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    "said": {"fr": "Ce que disent les textes", "en": "What texts say"},
+    "nav_said": {"fr": "Textes", "en": "Texts"},
+    "said_intro": {
+        "fr": "Thèmes et ressenti lus dans ce que les gens écrivent. Leurs mots ne sont pas montrés : ce sont des "
+        "données personnelles.",
+        "en": "Themes and feelings read from what people write. Their words are not shown: they are personal data.",
+    },
+    "said_caption": {
+        "fr": "Chaque barre compte les textes, {n} en tout.",
+        "en": "Each bar counts texts, {n} in all.",
+    },
+    "said_caption_mood": {
+        "fr": "Chaque barre compte les textes, {n} en tout, selon leur ressenti.",
+        "en": "Each bar counts texts, {n} in all, by how they sound.",
+    },
+    "said_alt": {"fr": "Textes : {listed}.", "en": "Texts: {listed}."},
+    "said_others": {"fr": "autres", "en": "others"},
+    "said_none": {"fr": "sans thème reconnu", "en": "nothing recognised"},
+    "texts_said": {"fr": "Textes", "en": "Texts"},
+    "mood_negative": {"fr": "négatif", "en": "negative"},
+    "mood_neutral": {"fr": "neutre", "en": "neutral"},
+    "mood_positive": {"fr": "positif", "en": "positive"},
     "scores": {"fr": "Scores", "en": "Scores"},
     "score_facts": {
         "fr": "Probabilité, sur 100, de faire « {event} » dans les {horizon}.",
