@@ -15,6 +15,7 @@ from facette.console import show
 from facette.models.kinds import stored
 from facette.models.scores import FittedPropensity, score_rows
 from facette.run import Outcome
+from facette.web.report import render
 
 from .projects import edit, published, rows, run
 
@@ -127,6 +128,27 @@ def test_a_score_is_explained(shop: tuple[Path, Outcome], capsys: pytest.Capture
     assert "Commandes du mois = " in said
     show("profile", profile)
     assert "ce qui le pousse vers le haut (+) et vers le bas (−)" in capsys.readouterr().out
+
+
+def test_the_report_tells_how_it_was_chosen(shop: tuple[Path, Outcome]) -> None:
+    folder, _ = shop
+    told = {
+        "fr": (
+            "Les algorithmes comparés",
+            "Les caractéristiques retenues",
+            "réglages essayés par Optuna",
+            "Commandes du",
+        ),
+        "en": (
+            "The algorithms compared",
+            "The features kept",
+            "settings tried by Optuna",
+            "Found against false alarms",
+        ),
+    }
+    for language, texts in told.items():
+        html = render(published(folder), language)
+        assert [text for text in texts if text not in html] == []
 
 
 def test_a_leak_leaves_the_version_before_and_is_told(shop: tuple[Path, Outcome]) -> None:
