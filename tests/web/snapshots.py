@@ -276,16 +276,9 @@ def _models(project: Definitions, features: pa.Table, tables: dict[str, pa.Table
             fitted = fit_propensity(model, _training(features))
             output = pa.array(random.uniform(0, 100, PEOPLE))
         tables["scored"] = tables["scored"].append_column(model.name, output)
-        parts = (
-            model.name,
-            model.kind,
-            2,
-            AS_OF - timedelta(days=3),
-            "f",
-            fitted.metrics_json(),
-            fitted.parameters_json(),
-        )
-        rows.append(dict(zip(MODELS.names, parts, strict=True)))
+        told = {"name": model.name, "kind": model.kind, "version": 2, "fitted_at": AS_OF - timedelta(days=3)}
+        texts = {"metrics": fitted.metrics_json(), "parameters": fitted.parameters_json()}
+        rows.append({**told, "fingerprint": "f", **texts})
     tables["models"] = pa.Table.from_pylist(rows, schema=MODELS)
 
 
