@@ -125,6 +125,6 @@ def test_every_text_is_used() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in parts)
     put_together = ("verdict_", "strength_", "stage_", "step_", "kpi_", "was_")
     put_together += ("choice_by_", "map_", "method_", "objective_", "parameter_", "linkage_", "group_")
-    put_together += ("count_", "recency_", "number_", "often_", "mood_")
+    put_together += ("count_", "recency_", "number_", "often_", "mood_", "drift_", "input_")
     unused = [key for key in texts.TEXTS if not re.search(rf"[\"']{key}[\"']", sources)]
     assert [key for key in unused if not key.startswith(put_together)] == []

@@ -50,6 +50,7 @@ REASONS = {
     "features changed": "les caractéristiques ont changé",
     "models changed": "les modèles ont changé",
     "another version was chosen": "une autre version a été choisie",
+    "what was held back is judged again": "ce qui était retenu est jugé à nouveau",
     "segments changed": "les segments ont changé",
     "validation or labels changed": "la validation ou les libellés ont changé",
     "new links took a profile apart": "de nouveaux liens ont séparé un profil",
