@@ -23,6 +23,7 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The starter project, by DBSCAN, with a segment of those in no group."""
     folder = projects.starter(tmp_path_factory.mktemp("dense") / "shop")
     projects.edit(folder / FACETTE, "    kind: clusters\n", DENSE)
+    projects.edit(folder / FACETTE, "  kpi: spend_1y\n", "  kpi: spend_1y\n  gate: publish\n")
     with (folder / "more.yml").open("w", encoding="utf-8") as file:
         file.write("segments:\n  - {name: alone, rule: styles = 0}\n  - {name: first, rule: styles = 1}\n")
     assert projects.run(folder).is_published

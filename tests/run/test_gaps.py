@@ -25,6 +25,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = starter(tmp_path_factory.mktemp("gaps") / "shop")
     learned = "    features: [recency_days, n_orders_1y, spend_1y]\n    log: [spend_1y]\n"
     edit(folder / "facette.yml", learned, PREPARED.lstrip("\n"))
+    edit(folder / "facette.yml", "  kpi: spend_1y\n", "  kpi: spend_1y\n  gate: publish\n")
     (folder / "segments.yml").write_text("segments:\n  - {name: first, rule: styles = 1}\n")
     assert run(folder).warnings == []
     return folder
