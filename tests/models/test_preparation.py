@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import ibis
@@ -13,11 +14,15 @@ from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import OneHotEncoder, PowerTransformer, RobustScaler, StandardScaler
 
+from facette.definitions.models import ClustersModel, MapModel, PropensityModel
 from facette.definitions.preparing import Learning
 from facette.errors import ModelError
+from facette.models.clusters.fit import fit_clusters
+from facette.models.maps import fit_map
 from facette.models.matrix import levels_of, to_matrix
 from facette.models.preparation import Preparation, fit_preparation, training_matrix, yeo_johnson
 from facette.models.representation import cramers_v, missingness, rake, representation
+from facette.models.scores import fit_propensity
 
 CITIES = ("Nantes", "Paris", "Rennes")
 
@@ -245,6 +250,30 @@ def test_gaps_are_counted_by_group(people: pa.Table) -> None:
     expected = stats.contingency.association(counts.round().astype(int), method="cramer")
     assert cities[0]["cramers_v"] == pytest.approx(expected, abs=1e-9)
     assert cramers_v(np.array([[5, 0], [7, 0]])) is None
+
+
+@pytest.mark.parametrize("kind", ["clusters", "map", "propensity"])
+def test_models_learn_from_the_population_they_are_to_stand_for(kind: str) -> None:
+    """Half of the people live in each city; the reference has nine in ten in Paris, where spends are higher by 10."""
+    random = np.random.default_rng(11)
+    is_paris = np.arange(1600) % 2 == 0
+    spend, age = random.normal(np.where(is_paris, 20, 10)), random.normal(40, 9, 1600)
+    cities = np.where(is_paris, "Paris", "Nantes")
+    table = pa.table({"profile_id": np.arange(1600), "spend": spend, "age": age, "city": cities})
+    about = {"name": "m", "features": ["spend", "age"], "weights": {"city": {"Paris": 0.9, "Nantes": 0.1}}}
+    if kind == "clusters":
+        fitted: Any = fit_clusters(ClustersModel(kind="clusters", maximum_clusters=3, **about), table)
+    elif kind == "map":
+        fitted = fit_map(MapModel(kind="map", methods=["pca"], sample=100, **about), table)
+    else:
+        did = random.random(1600) < np.where(is_paris, 0.8, 0.2)
+        months = [datetime(2026, month, 1, tzinfo=UTC) for month in (1, 3, 5, 7)]
+        past = [table.append_column("instant", pa.array([at] * 1600)).append_column("target", [did]) for at in months]
+        model = PropensityModel(kind="propensity", target="order", horizon_days=30, **about)
+        fitted = fit_propensity(model, pa.concat_tables(past))
+        assert fitted.metrics.fit_positives / fitted.metrics.fit_rows == pytest.approx(0.9 * 0.8 + 0.1 * 0.2, abs=0.03)
+        assert fitted.metrics.base_rate == pytest.approx(0.5, abs=0.03)
+    assert fitted.preparation.columns[0].centre == pytest.approx(0.9 * 20 + 0.1 * 10, abs=0.4)
 
 
 def test_weights_give_the_shares_of_the_reference(people: pa.Table) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, timedelta
@@ -166,3 +167,14 @@ def test_each_version_is_logged_once_and_a_dead_server_fails_no_run(
     assert stored["versions"][-1]["mlflow"] == first.info.run_id
     assert model["parameters"]["parts"][0]["of"] == "age"
     assert published(tracked).snapshot.applied == {"priority": 2, "above": 2}
+
+
+def test_what_another_facette_wrote_is_fitted_anew(folder: Path) -> None:
+    run(folder, FIRST)
+    with sqlite3.connect(folder / ".facette" / "ledger.db") as ledger:
+        ledger.execute("UPDATE model_versions SET record = replace(record, 'knots', 'nodes') WHERE name = 'priority'")
+    ledger.close()
+    people(folder, *range(30, 70))
+    outcome = run(folder, FIRST + timedelta(days=1))
+    assert [warning for warning in outcome.warnings if "another version of Facette" in warning]
+    assert applied(folder)["priority"] == 2

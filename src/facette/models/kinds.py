@@ -7,8 +7,10 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+from pydantic import ValidationError
 
 from facette.definitions.models import Model, outputs
+from facette.errors import ModelError
 from facette.models.clusters.fitted import FittedClusters
 from facette.models.composite import FittedComposite
 from facette.models.fitted import FittedModel
@@ -28,8 +30,17 @@ OUTPUTS = {"clusters": "int64"}
 
 
 def stored(row: Mapping[str, Any]) -> FittedModel:
-    """The fitted model of a row of the table ``models``."""
-    return FITTED[row["kind"]].from_json(row["parameters"], row["metrics"])
+    """The fitted model of a row of the table ``models``.
+
+    Raises ModelError for one that another version of Facette wrote, which this one cannot read.
+    """
+    try:
+        return FITTED[row["kind"]].from_json(row["parameters"], row["metrics"])
+    except (KeyError, ValidationError) as error:
+        raise ModelError(
+            f"“{row['name']}” was fitted by another version of Facette, and cannot be read.",
+            remedy="Run `facette run`, which fits it anew.",
+        ) from error
 
 
 def model_outputs(item: Model, row: Mapping[str, Any] | None, table: ir.Table) -> dict[str, ir.Value]:

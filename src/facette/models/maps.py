@@ -27,6 +27,7 @@ from facette.errors import ModelError
 from facette.models.fitted import Fitted, fingerprint
 from facette.models.matrix import in_order, levels_of, to_matrix
 from facette.models.preparation import affine, fit_preparation
+from facette.models.representation import drawn, rake
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -127,7 +128,7 @@ class FittedMap(Fitted):
 def fit_map(model: MapModel, features: pa.Table, *, progress: Callable[[str], None] | None = None) -> FittedMap:
     """Find the axes of profiles, and draw pictures of a sample of them.
 
-    features : one row per profile: profile_id, the model's features (number, boolean or text)
+    features : one row per profile: profile_id, the model's features (number, boolean or text), columns of its weights
     progress : told what is drawn next
     Raises ModelError if the features do not vary, if there are too few profiles, or if a library is missing.
     """
@@ -140,6 +141,8 @@ def fit_map(model: MapModel, features: pa.Table, *, progress: Callable[[str], No
         )
     random = np.random.default_rng(model.seed)
     rows = _lot(len(raw), ROWS, random)
+    if model.weights:
+        rows = drawn(rows, rake(features, model)[rows], random)
     preparation = fit_preparation(raw[rows], model, levels=levels, seed=model.seed)
     prepared = preparation.transform(raw[rows])
 

@@ -133,13 +133,12 @@ def rake(table: pa.Table, model: Learning) -> np.ndarray:
     return weights / weights.mean()
 
 
-def drawn(rows: np.ndarray, weights: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
-    """As many of the rows, drawn with replacement by their weights, ascending; the rows themselves without weights.
+def drawn(rows: np.ndarray, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """As many of the rows, drawn with replacement by their weights, ascending: what every method can learn from, also
+    one that knows no weights.
 
     rows, weights : indices, and a weight for each of them
     """
-    if weights is None:
-        return rows
     return np.sort(random.choice(rows, len(rows), p=weights / weights.sum()))
 
 

@@ -55,7 +55,8 @@ def training_set(
 
     events  : all events of the target's kind
     row_at  : the feature table at a moment, from what was known then
-    returns : profile_id, instant, the model's features, target (did it in the ``horizon_days`` days after)
+    returns : profile_id, instant, the model's features, the columns of its weights, target (did it in the
+              ``horizon_days`` days after)
     """
     parts = []
     seen = events.filter(visible(events, now))
@@ -66,12 +67,13 @@ def training_set(
         if where is not None:
             horizon = horizon.filter(compile_rule(where, horizon, moment))
         did = horizon.select(_did="profile_id").distinct()
-        row = row_at(moment).select("profile_id", *model.features)
+        columns = tuple(dict.fromkeys((*model.features, *model.weights)))
+        row = row_at(moment).select("profile_id", *columns)
         joined = row.left_join(did, row.profile_id == did._did)
         parts.append(
             joined.select(
                 "profile_id",
-                *model.features,
+                *columns,
                 instant=ibis.literal(moment.as_of, type="timestamp('UTC', 6)"),
                 target=joined._did.notnull(),
             )

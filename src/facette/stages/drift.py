@@ -102,7 +102,7 @@ def _promise(name: str, row: Mapping[str, Any], before: ir.Table | None, work: W
 
 def _kept_promise(item: PropensityModel, fitted: FittedPropensity, at: Moment, work: Work) -> list[dict[str, Any]]:
     def row_at(moment: Moment) -> ir.Table:
-        return work.features_at(moment, work.definitions.inputs[item.name])
+        return work.features_at(moment, (*work.definitions.inputs[item.name], *item.weights))
 
     events = work.events(item.target)
     rows = training_set(item, work.definitions.targets[item.name], events, row_at, (at,), work.moment)

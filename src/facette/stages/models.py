@@ -140,7 +140,12 @@ def _fit_clusters(item: ClustersModel, before: dict | None, table: ir.Table, wor
     if before and before["kind"] == "clusters":
         previous = FittedClusters.from_json(before["parameters"], before["metrics"])
     kpi = _kpi(work.project.validation, table)
-    read = {*item.features, *(previous.preparation.features if previous else ()), *([kpi.name] if kpi else ())}
+    read = {
+        *item.features,
+        *item.weights,
+        *(previous.preparation.features if previous else ()),
+        *([kpi.name] if kpi else ()),
+    }
     everybody = table.select("profile_id", *(name for name in table.columns if name in read)).to_pyarrow()
     fitted = fit_clusters(item, everybody, kpi)
     if previous is None:
@@ -184,13 +189,13 @@ def training_of(item: PropensityModel, work: Work) -> pa.Table:
     where = work.definitions.targets[item.name]
 
     def row_at(moment: Moment) -> ir.Table:
-        return work.features_at(moment, item.features)
+        return work.features_at(moment, (*item.features, *item.weights))
 
     return training_set(item, where, target, row_at, moments, work.moment).to_pyarrow()
 
 
 def _fit_map(item: MapModel, before: dict | None, table: ir.Table, work: Work) -> FittedMap:
-    return fit_map(item, table.select("profile_id", *item.features).to_pyarrow())
+    return fit_map(item, table.select("profile_id", *dict.fromkeys((*item.features, *item.weights))).to_pyarrow())
 
 
 def _fit_value(item: ValueModel, before: dict | None, table: ir.Table, work: Work) -> FittedValue:

@@ -19,7 +19,9 @@ import pyarrow as pa
 
 from facette.definitions.models import Model
 from facette.definitions.project import Definitions
+from facette.errors import ModelError
 from facette.models.fitted import FittedModel
+from facette.models.kinds import stored
 from facette.stages.work import Work
 from facette.warehouse.ledger import Ledger
 
@@ -90,14 +92,24 @@ def stored_rows(work: Work) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
     for name, number in work.draft.snapshot.chosen.items():
         (row,) = [row for row in versions if (row["name"], row["version"]) == (name, number)]
         before[name] = {field: row.get(field) for field in MODELS.names}
-    return before, highest
+    return {name: row for name, row in before.items() if _is_readable(row, work)}, highest
+
+
+def _is_readable(row: Mapping[str, Any], work: Work) -> bool:
+    """Whether this version of Facette can apply a stored model; if not, it is as if there were none."""
+    try:
+        stored(row)
+    except ModelError as error:
+        work.warnings.append(str(error))
+        return False
+    return True
 
 
 def chosen_now(before: Mapping[str, Mapping[str, Any]], work: Work) -> set[str]:
     """The models whose row is the version that somebody chose; a choice ends where the definition has changed since."""
     chosen, standing = work.draft.snapshot.chosen, {}
     for name, number in chosen.items():
-        if before[name]["fingerprint"] == work.definitions.model_fingerprint(name):
+        if name in before and before[name]["fingerprint"] == work.definitions.model_fingerprint(name):
             standing[name] = number
             continue
         work.choices_ended.append(name)

@@ -22,6 +22,7 @@ from facette.models.clusters.stability import stability
 from facette.models.fitted import fingerprint
 from facette.models.matrix import Levels, in_order, levels_of, to_matrix
 from facette.models.preparation import fit_preparation
+from facette.models.representation import drawn, rake
 
 MAP_ROWS = 3_000
 
@@ -47,8 +48,8 @@ class Kpi:
 def fit_clusters(model: ClustersModel, features: pa.Table, kpi: Kpi | None = None) -> FittedClusters:
     """Find groups by every method of the model, and keep those that its objective likes best.
 
-    features : one row per profile, the model's features, the KPI, and ``profile_id`` if there is
-               one, by which the rows are put in order so that the same profiles always give the same groups
+    features : one row per profile, the model's features, the columns of its weights, the KPI, and ``profile_id`` if
+               there is one, by which the rows are put in order so that the same profiles always give the same groups
     numbers  : 1 … k, the largest group first
     Raises ModelError if the features do not vary, if there are not enough different profiles, or if no method finds
     groups.
@@ -62,6 +63,8 @@ def fit_clusters(model: ClustersModel, features: pa.Table, kpi: Kpi | None = Non
             f"“{model.name}” cannot find {model.minimum_clusters} clusters among {len(rows)} profiles.",
             remedy="Wait for more profiles, or widen the population.",
         )
+    if model.weights:
+        rows = drawn(rows, rake(features, model)[rows], np.random.default_rng(model.seed))
     preparation = fit_preparation(raw[rows], model, levels=levels, seed=model.seed)
     space = space_of(preparation.transform(raw[rows]), model.variance)
     values = to_matrix(features, [kpi.name])[rows, 0] if kpi else None

@@ -14,6 +14,7 @@ from facette.definitions import models as definitions
 from facette.models.fitted import fingerprint
 from facette.models.matrix import in_order
 from facette.models.preparation import Preparation, fit_preparation, training_matrix
+from facette.models.representation import rake
 from facette.models.scores.algorithms import ALGORITHMS
 from facette.models.scores.algorithms.algorithm import Algorithm, Lesson, Predictor
 from facette.models.scores.algorithms.linear import Linear
@@ -25,7 +26,7 @@ from facette.models.scores.judging import figures, judge
 from facette.models.scores.leaks import refuse_leaks
 from facette.models.scores.metrics import Coefficient, Compared, PropensityMetrics, Selection, Tuned
 from facette.models.scores.selection import select
-from facette.models.scores.split import Rows, Split, instants_of, rows_of, split
+from facette.models.scores.split import Rows, Split, instants_of, reweighted, rows_of, split
 from facette.models.scores.tuning import tune
 
 
@@ -46,6 +47,8 @@ def fit_propensity(
     rows = rows_of(model, training)
     parts = split(model, rows)
     refuse_leaks(model, rows, parts)
+    if model.weights:
+        rows, parts = reweighted(rows, parts, rake(training, model), model.seed)
     task = _Task.of(model, rows, parts, folder)
     candidates = [_candidate(task, name) for name in model.algorithms]
     best = min(candidates, key=lambda item: item.loss if item.loss is not None else 0.0)

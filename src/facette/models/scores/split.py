@@ -7,7 +7,7 @@ Time runs from left to right. Whatever overlaps the judged future is left out (p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from facette.definitions import models as definitions
 from facette.errors import ModelError
 from facette.models.matrix import Levels, levels_of, to_matrix
+from facette.models.representation import drawn
 
 TEST_SHARE = 0.2  # of the instants, the newest ones; at least one
 FEWEST_TO_FIT = 100  # of each outcome
@@ -107,6 +108,18 @@ def instants_of(microseconds: np.ndarray) -> tuple[datetime, ...]:
 
 def _has(target: np.ndarray, fewest: int) -> bool:
     return min(int(target.sum()), int((~target).sum())) >= fewest
+
+
+def reweighted(rows: Rows, parts: Split, weights: np.ndarray, seed: int) -> tuple[Rows, Split]:
+    """As many rows to learn from and to calibrate by, drawn by their weights; those of the test stay as they are."""
+    random = np.random.default_rng(seed)
+    learned = [
+        drawn(np.flatnonzero(part), weights[part], random) for part in (parts.fit, parts.calibrate) if part.any()
+    ]
+    places = np.concatenate([*learned, np.flatnonzero(parts.test | parts.purged)])
+    chosen = {name: getattr(rows, name)[places] for name in ("raw", "instants", "target", "people")}
+    masks = {name: getattr(parts, name)[places] for name in ("fit", "calibrate", "test", "purged")}
+    return replace(rows, **chosen), replace(parts, **masks)
 
 
 def _need(model: definitions.PropensityModel, target: np.ndarray, fewest: int, what_for: str) -> None:
