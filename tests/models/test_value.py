@@ -155,10 +155,10 @@ def test_the_report_says_what_is_expected_and_how_the_past_was_foretold(folder: 
     assert holdout is not None
     said = {"fr": "annonçait {:.0f} $ par client pour les 273 jours suivants ; il en est venu {:.0f} $"}
     said["en"] = "foretold ${:.0f} per customer for the 273 days that followed; ${:.0f} came"
-    assert said[language].format(holdout.predicted_value, holdout.value) in spaced(page.texts["worth"])
-    assert ("7 ou plus" if language == "fr" else "7 or more") in spaced(page.texts["worth"])
+    assert said[language].format(holdout.predicted_value, holdout.value) in spaced(page.texts["values"])
+    assert ("7 ou plus" if language == "fr" else "7 or more") in spaced(page.texts["values"])
     band = {"fr": "moins de 20", "en": "less than"}[language]
-    assert band in spaced(page.texts["worth"])
+    assert band in spaced(page.texts["values"])
     assert ("Rang" if language == "fr" else "rank").casefold() in page.texts["composites"].casefold()
     assert ("appliquée" if language == "fr" else "applied") in page.texts["versions"]
     assert ("Siddiqi" in page.texts["drift"]) and ("stable" in page.texts["drift"])

@@ -115,7 +115,6 @@ MODELS_OF_ALL_KINDS = [
         "variance": 1,
         "methods": ["pca"],
         "sample": 100,
-        "colour": "active",
     },
 ]
 

@@ -12,7 +12,7 @@ from facette.web.report.maps import maps
 from facette.web.report.reading import Reading
 from facette.web.report.words import Words
 from tests.web.pages import Page, spaced
-from tests.web.snapshots import ZONE, World, publish
+from tests.web.snapshots import MODELS_OF_ALL_KINDS, ZONE, World, publish
 
 ABOUT = {"model": "styles", "feature": "spend"}
 GAPS = [
@@ -33,7 +33,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         "missingness": pa.Table.from_pylist(GAPS, schema=MISSINGNESS),
         "representation": pa.Table.from_pylist(SHARES, schema=REPRESENTATION),
     }
-    return publish(tmp_path_factory.mktemp("shop"), instead=instead)
+    coloured = [item | {"colour": "active"} if item["kind"] == "map" else item for item in MODELS_OF_ALL_KINDS]
+    return publish(tmp_path_factory.mktemp("shop"), instead=instead, models=coloured)
 
 
 @pytest.fixture(scope="module")
