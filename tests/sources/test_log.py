@@ -111,8 +111,8 @@ def test_wherever_one_stopped_one_goes_on(place: Place) -> None:
     reader = place.log.reader("g")
     kept: dict[int, str] = {}
     n = 0
-    for size in (1, 998, 1, 1, 3, 500, 6):
-        records = reader.read(size, wait=SOON)
+    for size in (1, 998, 1, 1, 3, 500, *(6,) * 9):  # a reading may hand out less than there is
+        records = reader.read(size, wait=SOON if n < 1_510 else 0)
         n += len(records.bodies)
         kept[n] = json.dumps(dict(records.after))
     reader.close()
