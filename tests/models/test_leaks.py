@@ -51,7 +51,8 @@ def test_an_honest_strong_feature_is_no_leak(strength: float) -> None:
 
 def test_a_feature_known_of_few_is_no_leak() -> None:
     unknown = RANDOM.random(len(TARGET)) < np.where(TARGET, 0.2, 0.9)  # two in three who have it did it
-    fit_propensity(a_model(), with_column(TABLE, "c", masked(RANDOM.normal(size=len(TARGET)), unknown)))
+    fitted = fit_propensity(a_model(), with_column(TABLE, "c", masked(RANDOM.normal(size=len(TARGET)), unknown)))
+    assert "c" in {column.feature for column in fitted.preparation.columns}
 
 
 def test_a_trusted_feature_may_be_as_strong_as_it_is() -> None:
