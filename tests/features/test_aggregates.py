@@ -146,6 +146,16 @@ def test_the_most_frequent_value_is_of_several_the_latest_and_then_the_smallest(
     assert values(asked[:1], early) == ["B"]
 
 
+def test_the_most_frequent_value_names_its_state_no_more_often_than_it_must() -> None:
+    """An engine computes whatever else a lambda names anew for every element: minutes for a few thousand people."""
+    aggregates = dict(check_value("MODE(label) OF buy", NAMES).aggregates)
+    con = connect()
+    kept = con.create_table("kept", prepare(events([{"label": "a"}]), aggregates, MOMENT), temp=True)
+    sql = str(ibis.to_sql(kept.select(**finalize(kept, aggregates, MOMENT))))
+    assert sql.count("__state") <= 4  # three times to find the different values, once for the events of each
+    con.disconnect()
+
+
 @pytest.mark.parametrize("n_texts", [1, 63, 64])
 def test_few_texts_are_counted_by_bits_and_many_by_a_set(n_texts: int) -> None:
     rows = [{"label": text, "profile_id": 1} for n in range(n_texts) for text in (f"É{n}", f"é{n}", None)]

@@ -205,10 +205,14 @@ def _days_in_window(states: States, window: tree.InTheLast, before: Moment, now:
 def _opening(days: ir.Column, values: ir.Column) -> ir.Scalar:
     """The sum of the values of the first of the days."""
     found = ibis.ifelse(days.notnull(), ibis.struct({"day": days, "value": values}), ibis.null(_dated(days, values)))
-    all_of_them = found.collect()
-    first = all_of_them.map(lambda one: one["day"]).mins()
-    total = all_of_them.filter(lambda one: one["day"] == first).map(lambda one: one["value"]).sums()
+    first = _once(found.collect(), _of_the_first_day)
+    total = first.map(lambda one: one["value"]).sums()
     return total.cast("int64" if values.type().is_integer() else "decimal(38, 6)")
+
+
+def _of_the_first_day(found: ir.ArrayValue) -> ir.ArrayValue:
+    days = found.map(lambda one: one["day"])
+    return _once(days.mins(), lambda first: found.filter(lambda one: one["day"] == first))
 
 
 def _dated(days: ir.Column, values: ir.Column) -> dt.Struct:
@@ -218,18 +222,32 @@ def _dated(days: ir.Column, values: ir.Column) -> dt.Struct:
 def _most_frequent(found: ir.ArrayColumn) -> ir.Value:
     """Of the values of all events that are meant: the most frequent, of several the latest, of those the smallest."""
     kinds = found.map(lambda one: _comparable(one["value"])).unique()
-
-    def of(kind: ir.Value) -> ir.ArrayValue:
-        return found.filter(lambda one: _comparable(one["value"]) == kind)
-
     counted = kinds.map(
-        lambda kind: ibis.struct(
-            {"n": of(kind).length(), "at": of(kind).map(lambda one: one["at"]).maxs(), "kind": kind}
-        )
+        lambda kind: _once(found.filter(lambda one: _comparable(one["value"]) == kind), lambda of: _counted(kind, of))
     )
+    return _once(counted, _winner)
+
+
+def _counted(kind: ir.Value, found: ir.ArrayValue) -> ir.StructValue:
+    return ibis.struct(
+        {
+            "n": found.length(),
+            "at": found.map(lambda one: one["at"]).maxs(),
+            "kind": kind,
+            "value": found.map(lambda one: one["value"]).mins(),
+        }
+    )
+
+
+def _winner(counted: ir.ArrayValue) -> ir.Value:
     most = counted.map(lambda one: ibis.struct({"n": one["n"], "at": one["at"]})).maxs()
-    chosen = counted.filter(lambda one: (one["n"] == most["n"]) & (one["at"] == most["at"]))
-    return of(chosen.map(lambda one: one["kind"]).mins()).map(lambda one: one["value"]).mins()
+    best = _once(most, lambda most: counted.filter(lambda one: (one["n"] == most["n"]) & (one["at"] == most["at"])))
+    return best.map(lambda one: ibis.struct({"kind": one["kind"], "value": one["value"]})).mins()["value"]
+
+
+def _once(value: ir.Value, use: Callable[[Any], ir.Value]) -> ir.Value:
+    """What is made of a value that is computed once: in a lambda, engines compute it again for every element."""
+    return ibis.array([value]).map(use)[0]
 
 
 ALGEBRAS: dict[tree.Measure, Algebra] = {
