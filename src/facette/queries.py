@@ -32,7 +32,6 @@ from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.features.thresholds import cuts_at
 from facette.plan import changed_parts
 from facette.profiles.events import remap
-from facette.segments.contributions import pushes
 from facette.segments.evaluation import Known, columns_of, events_scanned, rule_row, rules_below
 from facette.segments.explain import explain_person, flips_as_dict
 from facette.segments.membership import CAUSES, wide_memberships, wide_row
@@ -377,10 +376,12 @@ class Published:
     def _pushes(
         self, models: Iterable[str], person: ir.Table, language: Language | None = None
     ) -> list[dict[str, Any]]:
-        """What the scores among some models are made of: see :func:`pushes`.
+        """What the scores among some models are made of: see :func:`facette.segments.contributions.pushes`.
 
         person : one row with what the models read
         """
+        from facette.segments.contributions import pushes  # noqa: PLC0415
+
         spoken = language or self.definitions.project.language
         fitted = [self.fitted[name] for name in models if name in self.fitted]
         scores = [row for row in fitted if row["kind"] == "propensity"]

@@ -33,7 +33,7 @@ from tests.oracles.rules import aggregate_value, did, same
 from tests.warehouses import Engine
 
 NAMES = vocabulary()
-N_AGGREGATES = 40
+N_AGGREGATES = 24
 ALWAYS = [
     parse_value(f"{what} OF purchase {window}")
     for what in ("DISTINCT(day)", "RECENCY", "COUNT", "SUM(amount)", "AVG(quantity)", "MAX(amount)")

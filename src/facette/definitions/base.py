@@ -37,9 +37,9 @@ FieldType = Literal["text", "number", "boolean", "date", "instant"]
 
 
 class Definition(BaseModel):
-    """Base of all definitions."""
+    """Base of all definitions. Validators are built when they are asked for: a project's has those of its parts."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 class Label(Definition):
