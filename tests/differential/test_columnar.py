@@ -119,7 +119,7 @@ def published(one: Told, events: list[Row]) -> tuple[dict[str, pa.Table], dict[s
     moment, con = one.live.moment, one.batch.con
     tables = {name: one.batch.put(name, table) for name, table in World(moment, [], events).tables(NAMES).items()}
     plan, _, _ = plan_of(one.made)
-    wanted = {name: item for name, item in plan.aggregates.items() if name not in one.live.unkept}
+    wanted = {name: plan.aggregates[name] for state in one.live.states.values() for name in state.loaded}
     partials = {
         event: con.to_pyarrow(prepare(tables[event], group, moment)) for event, group in by_event(wanted).items()
     }

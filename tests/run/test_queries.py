@@ -315,7 +315,7 @@ def test_what_an_explanation_foretells_is_what_happens(timely: Path, tmp_path: P
     }
     changing = sorted({answer["changes_at"] for answer in foretold.values() if answer["changes_at"]})
     assert len(changing) >= 20
-    chosen = changing[::6]
+    chosen = changing[:: len(changing) // 5]
     instants = [NOW + after for after in LATER] + chosen + [at - timedelta(microseconds=1) for at in chosen]
     later = copied(timely, tmp_path / "later", has_store=True)
     wrong = []
