@@ -118,3 +118,12 @@ def test_composites_read_composites_but_not_in_a_circle(tmp_path: Path) -> None:
     assert any("circle: above → beside → above" in each for each in told), told
     score = "  - {name: score, kind: propensity, target: purchase, horizon_days: 30, features: [worth]}\nsegments:"
     assert any("unknown feature or trait `worth`" in each for each in problems(tmp_path / "s", "segments:", score))
+
+
+def test_few_round_points_stay_numbers_of_floating_point() -> None:
+    """SQL reads 50.0 as a decimal, and 50.0 × 0.666… overflowed: of steps, and of a part that never varies."""
+    rows = pa.table({"profile_id": [1, 2, 3], "visits": [1.0, 2.0, 3.0], "same": [1.0] * 3, "is_in": [True] * 3})
+    steps = composite(Part(of="visits", scale="cuts", at=(1, 2), weight=2), Part(of="is_in"))
+    assert points(fit_composite(steps, rows), rows) == pytest.approx([50 / 3, 50.0, 250 / 3])
+    same = composite(Part(of="same", weight=2), Part(of="is_in"))
+    assert points(fit_composite(same, rows), rows) == pytest.approx([50.0] * 3)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from facette.definitions import models as definitions
 from facette.errors import ModelError
 from facette.models.fitted import FittedModel, fingerprint
-from facette.models.matrix import in_order, is_usable, number_of, to_matrix
+from facette.models.matrix import as_double, in_order, is_usable, number_of, to_matrix
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -58,11 +58,11 @@ class FittedPart(BaseModel):
         """The points of each row, 0 to 100."""
         value = number_of(features[self.of])
         scaled = self._steps(value) if self.is_steps else self._line(value)
-        return ibis.ifelse(is_usable(value).fill_null(False), scaled, self.unknown)
+        return as_double(ibis.ifelse(is_usable(value).fill_null(False), scaled, self.unknown))
 
     def _steps(self, value: ir.FloatingValue) -> ir.FloatingValue:
         above = [(value > knot.value, knot.points) for knot in reversed(self.knots)]
-        return ibis.cases(*above, else_=self.lowest).cast("float64")
+        return ibis.cases(*above, else_=self.lowest)
 
     def _line(self, value: ir.FloatingValue) -> ir.FloatingValue:
         first, last = self.knots[0], self.knots[-1]
@@ -70,7 +70,7 @@ class FittedPart(BaseModel):
         for low, high in zip(self.knots, self.knots[1:], strict=False):
             slope = (high.points - low.points) / (high.value - low.value)
             pieces.append((value <= high.value, (value - low.value) * slope + low.points))
-        return ibis.cases(*pieces, else_=last.points).cast("float64")
+        return ibis.cases(*pieces, else_=last.points)
 
 
 class CompositeMetrics(BaseModel):

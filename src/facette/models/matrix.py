@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import ibis
+import ibis.expr.operations as ops
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -80,9 +81,17 @@ def number_of(value: ir.Value, levels: Sequence[str] = ()) -> ir.FloatingValue:
     if kind.is_string():
         places = [(value == level, float(place)) for place, level in enumerate(levels)]
         unknown = (value.isnull(), ibis.null("float64"))
-        return ibis.cases(unknown, *places, else_=float(len(levels))).cast("float64")
-    number = ibis.cases((value, 1.0), (~value, 0.0)) if kind.is_boolean() else value
-    return number.cast("float64")
+        return as_double(ibis.cases(unknown, *places, else_=float(len(levels))))
+    return as_double(ibis.cases((value, 1.0), (~value, 0.0))) if kind.is_boolean() else value.cast("float64")
+
+
+def as_double(value: ir.Value) -> ir.FloatingValue:
+    """A value that may be made of written numbers alone, as float64.
+
+    SQL reads 50.0 as a decimal, whose products overflow; Ibis takes it for float64 already, so that its own ``cast``
+    does nothing.
+    """
+    return ops.Cast(value, to="float64").to_expr()
 
 
 def is_usable(number: ir.FloatingValue) -> ir.BooleanValue:

@@ -21,7 +21,7 @@ from facette.definitions.preparing import Learning
 from facette.errors import ModelError
 from facette.models.categories import embedding, out_of_fold_codes, target_codes
 from facette.models.imputation import Fill, fit_fill
-from facette.models.matrix import Levels, is_usable, number_of, to_matrix
+from facette.models.matrix import Levels, as_double, is_usable, number_of, to_matrix
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -227,7 +227,7 @@ def _expression(numbers: Mapping[str, ir.FloatingValue], column: PreparedColumn)
         case "code":
             assert column.codes is not None
             pairs = [(number == float(place), code) for place, code in enumerate(column.codes[:-1])]
-            return ibis.cases(*pairs, else_=column.codes[-1]).cast("float64")
+            return as_double(ibis.cases(*pairs, else_=column.codes[-1]))
     bounds = column.bounds
     if bounds is not None:
         is_far = (number < bounds.low) | (number > bounds.high)
