@@ -19,7 +19,8 @@ from facette.errors import ModelError
 from facette.models.clusters import dendrogram, density
 from facette.models.clusters.assigners import Mixture, Neighbours
 from facette.models.clusters.counts import first_gap
-from facette.models.clusters.fit import Kpi, fit_clusters
+from facette.models.clusters.family import Chosen, Family
+from facette.models.clusters.fit import FAMILIES, Kpi, fit_clusters
 from facette.models.clusters.fitted import FittedClusters
 from facette.models.clusters.matching import match_numbers
 from facette.models.clusters.quality import measures, spanning_tree, validity
@@ -290,3 +291,40 @@ def test_numbers_are_kept_from_one_method_to_another(blobs: tuple[np.ndarray, np
     is_in = later.rows(fewer) != 0
     assert (later.rows(fewer) == fitted.rows(fewer))[is_in].mean() > 0.98
     assert later.metrics.shift is not None and later.metrics.shift.moved == pytest.approx(1 - is_in.mean(), abs=0.02)
+
+
+# ── few profiles ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("method", ["kmeans", "gaussian_mixture", "agglomerative", "autoencoder"])
+def test_a_resample_may_hold_fewer_profiles_than_there_are_groups(method: str) -> None:
+    points = np.random.default_rng(0).normal(size=(12, 2))
+    fitted = fit_clusters(a_model(2, {"method": method, "clusters": 10}, search={"resamples": 4}), table_of(points))
+    assert fitted.metrics.clusters == 10
+
+
+def test_profiles_that_are_all_apart_are_not_each_a_group() -> None:
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    with pytest.raises(ModelError, match="finds 40 groups") as refused:
+        fit_clusters(a_model(2, {"method": "agglomerative", "distance_threshold": 1e-9}), table_of(points))
+    assert "leaves 2 to 39" in str(refused.value)
+
+
+def test_profiles_of_a_few_kinds_are_dense() -> None:
+    """Whoever has enough copies has no distance to his neighbours: the radius is that between the kinds."""
+    points = np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], 50, axis=0)
+    assert density.knee_distance(points, 4) == 1
+    fitted = fit_clusters(a_model(2, "dbscan"), table_of(points))
+    assert [item.size for item in fitted.metrics.profile] == [50, 50, 50]
+
+
+def test_a_group_that_nobody_is_in_has_a_number_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may come who belongs to it, and queries are made of every group."""
+    far = Mixture.of(np.array([0.5, 0.5, 1e-9]), np.array([[-1.0], [1.0], [50.0]]), np.full((3, 1), 0.1))
+    monkeypatch.setitem(FAMILIES, "kmeans", Family(lambda *_: Chosen({}, assigner=far), lambda *_: far))
+    values = np.repeat([0.0, 1.0], [60, 40])[:, None]
+    model = a_model(2, "kmeans").model_copy(update={"features": ("f0",)})
+    fitted = fit_clusters(model, table_of(values))
+    assert [(item.number, item.size) for item in fitted.metrics.profile] == [(1, 60), (2, 40), (3, 0)]
+    later = table_of(np.array([[0.0], [1.0], [30.0]]))
+    assert in_duckdb(fitted, later).tolist() == fitted.rows(later).tolist() == [1, 2, 3]

@@ -41,6 +41,11 @@ DIGITS = 6
 class _Assigner(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many groups there are, those that nobody is in included."""
+
     @abstractmethod
     def groups(self, prepared: np.ndarray) -> np.ndarray:
         """Place of each row's group (0 …), or NONE; int64."""
@@ -63,6 +68,10 @@ class Centres(_Assigner):
         weights = -2 * centres @ space.components
         intercepts = (centres**2).sum(axis=1) - 2 * centres @ space.offsets
         return cls(weights=matrix(weights), intercepts=tuple(intercepts.tolist()))
+
+    @property
+    def size(self) -> int:
+        return len(self.weights)
 
     def groups(self, prepared: np.ndarray) -> np.ndarray:
         return np.argmin(affine_rows(prepared, np.array(self.weights), np.array(self.intercepts)), axis=1)
@@ -92,6 +101,10 @@ class Mixture(_Assigner):
             linear=matrix(-2 * means / variances),
             constants=tuple(constants.tolist()),
         )
+
+    @property
+    def size(self) -> int:
+        return len(self.constants)
 
     def groups(self, prepared: np.ndarray) -> np.ndarray:
         scores = np.tile(np.array(self.constants), (len(prepared), 1))
@@ -123,6 +136,10 @@ class Neighbours(_Assigner):
     groups_kept: tuple[int, ...]
     radii: Row
 
+    @property
+    def size(self) -> int:
+        return len(self.radii)
+
     def groups(self, prepared: np.ndarray) -> np.ndarray:
         points = affine_rows(prepared, np.array(self.components), np.array(self.offsets))
         distances, places = self._tree.query(points)
@@ -146,6 +163,10 @@ class Network(_Assigner):
     kind: Literal["network"] = "network"
     layers: tuple[tuple[Matrix, Row], ...]
     centres: Matrix
+
+    @property
+    def size(self) -> int:
+        return len(self.centres)
 
     def groups(self, prepared: np.ndarray) -> np.ndarray:
         return nearest(encoded(prepared, self.layers), np.array(self.centres))

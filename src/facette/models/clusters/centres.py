@@ -36,9 +36,10 @@ def fit(space: Space, parameters: Parameters, seed: int) -> Centres:
 
 
 def kmeans(points: np.ndarray, clusters: int, seed: int, *, starts: int = STARTS) -> Any:
-    """scikit-learn's, fitted."""
+    """scikit-learn's, fitted; of no more groups than there are different points."""
     from sklearn.cluster import KMeans  # noqa: PLC0415
 
+    clusters = min(clusters, len(np.unique(points, axis=0)))
     return KMeans(clusters, n_init=starts, random_state=seed).fit(np.ascontiguousarray(points))
 
 

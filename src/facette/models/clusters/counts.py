@@ -51,7 +51,9 @@ def choose_count(
     bic       : per count;  refit : labels of points for a count, for the gap
     """
     trials = _trials(counts, labelings, points, seed)
-    suggested = {"silhouette": max(trials, key=lambda trial: trial.silhouette or -1.0).clusters}
+    suggested = {
+        "silhouette": max(trials, key=lambda trial: -1.0 if trial.silhouette is None else trial.silhouette).clusters
+    }
     bend = elbow(counts, [trial.inertia or 0.0 for trial in trials])
     if bend is not None:
         suggested["elbow"] = bend

@@ -23,14 +23,12 @@ def choose(space: Space, method: ClusterMethod, model: ClustersModel) -> Chosen:
     linkage = method.linkage or "ward"
     merges = _linkage(space.points, linkage)
     if method.distance_threshold is not None:
-        count = int((merges[:, 2] > method.distance_threshold).sum()) + 1
-        if not 1 < count <= MOST:
+        count, most = int((merges[:, 2] > method.distance_threshold).sum()) + 1, min(MOST, len(merges))
+        if not 1 < count <= most:
             raise ModelError(
                 f"“{model.name}” finds {count} groups that are farther apart than {method.distance_threshold:g}.",
-                remedy=f"Choose a distance_threshold that leaves 2 to {MOST}: between {merges[-MOST, 2]:.3g} and "
-                f"{merges[-1, 2]:.3g}."
-                if len(merges) >= MOST
-                else "Choose another distance_threshold.",
+                remedy=f"Choose a distance_threshold that leaves 2 to {most}: between {merges[-most, 2]:.3g} and "
+                f"{merges[-1, 2]:.3g}.",
             )
         counts = range(count, count + 1)
     else:
@@ -65,8 +63,9 @@ def _linkage(points: np.ndarray, linkage: str) -> np.ndarray:
 
 
 def _cut(merges: np.ndarray, count: int) -> np.ndarray:
-    """0 … k − 1 per point, for the k groups that the last k − 1 merges join."""
+    """0 … k − 1 per point, for the k groups that the last k − 1 merges join; no more than there are points."""
     n = len(merges) + 1
+    count = min(count, n)
     group = np.full(2 * n - 1, -1)
     tops = _tops(merges, count)
     group[tops] = np.arange(len(tops))

@@ -47,14 +47,17 @@ def fit_dbscan(space: Space, parameters: Parameters, seed: int) -> Neighbours:
 
 def knee_distance(points: np.ndarray, neighbours: int) -> float:
     """Where the sorted distances to the so-many-th neighbour bend: farthest below the line from the least to the
-    largest (Satopää et al. 2011, Kneedle). Above 0."""
+    largest (Satopää et al. 2011, Kneedle). Above 0: where all have as many copies, the least distance of two points."""
     from scipy.spatial import KDTree  # noqa: PLC0415
 
     count = min(neighbours, len(points))
     distances = np.sort(KDTree(points).query(points, count)[0].reshape(len(points), -1)[:, -1])
     positive = distances[distances > 0]
     if not len(positive):
-        raise ModelError("All profiles are the same.", remedy="Choose features that vary.")
+        different = np.unique(points, axis=0)
+        if len(different) < 2:
+            raise ModelError("All profiles are the same.", remedy="Choose features that vary.")
+        return float(KDTree(different).query(different, 2)[0][:, 1].min())
     chord = np.linspace(distances[0], distances[-1], len(distances))
     return float(max(distances[int(np.argmax(chord - distances))], positive[0]))
 

@@ -75,7 +75,7 @@ def fit_clusters(model: ClustersModel, features: pa.Table, kpi: Kpi | None = Non
         raise next(item.error for item in tried if item.error is not None)
 
     labels = best.assigner.groups(preparation.transform(raw))
-    order = np.argsort(-np.bincount(labels[labels != NONE], minlength=best.row.clusters), kind="stable")
+    order = np.argsort(-np.bincount(labels[labels != NONE], minlength=best.assigner.size), kind="stable")
     number_of = np.append(np.argsort(order) + 1, 0)
     shown = sample(len(rows), MAP_ROWS, np.random.default_rng(model.seed))
     return FittedClusters(
@@ -160,7 +160,7 @@ def _try(
         min(model.search.resamples, family.resamples),
         random,
     )
-    sizes = np.bincount(labels[labels != NONE])
+    sizes = np.bincount(labels[labels != NONE], minlength=assigner.size)
     row = Compared(
         method=method.method,
         parameters=chosen.parameters,

@@ -50,6 +50,7 @@ def _mixture(points: np.ndarray, clusters: int, seed: int, *, starts: int = STAR
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
     from sklearn.mixture import GaussianMixture  # noqa: PLC0415
 
+    clusters = min(clusters, len(points))
     with warnings.catch_warnings():  # what is nearly converged is as good for groups
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = GaussianMixture(clusters, covariance_type="diag", n_init=starts, reg_covar=FLOOR, random_state=seed)
