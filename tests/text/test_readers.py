@@ -95,6 +95,36 @@ def test_labels_are_the_classes_where_none_are_declared() -> None:
     assert reader_of(reading, samples).value("une remise", "text") == "prix"  # type: ignore[arg-type]
 
 
+def test_a_text_without_a_word_teaches_nothing() -> None:
+    reading = SentimentText.model_validate(
+        {"name": "mood", "kind": "sentiment", "method": "tfidf", "learn": LEARN.model_dump()}
+    )
+    empty: list[tuple[str, str | None]] = [("...", "5"), ("!!!", "5"), ("??", "1"), ("…", "1")]
+    with pytest.raises(ModelError, match="too little to learn from: 0 texts"):
+        fit_text(reading, "now", Path(), empty)
+    full = [("zork aa", "5"), ("zork bb", "5"), ("blip aa", "1"), ("blip bb", "1")]
+    fitted = fit_text(reading, "now", Path(), [*full, *empty])
+    assert fitted is not None and fitted.metrics.n_texts == 4
+
+
+def test_a_rating_that_is_no_number_is_an_error() -> None:
+    reading = SentimentText.model_validate(
+        {"name": "mood", "kind": "sentiment", "method": "tfidf", "learn": LEARN.model_dump()}
+    )
+    with pytest.raises(ModelError, match="a label “NaN”, which names none"):
+        fit_text(reading, "now", Path(), [("zork", "NaN"), ("blip", "1")])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in sqrt:RuntimeWarning")
+def test_texts_that_say_the_same_have_no_themes() -> None:
+    reading = ThemesText(name="topic", kind="themes", discover=Sample(source="all", text="text", themes=2))
+    same = "colis abîmé, livraison rapide, produit cassé"
+    with pytest.raises(ModelError, match="finds no 2 themes"):
+        fit_text(reading, "now", Path(), [(same, None)] * 20)
+    with pytest.raises(ModelError, match="20 texts are too much alike"):
+        fit_text(reading, "now", Path(), [(same, None)] * 10 + [(f"{same} !", None)] * 10)
+
+
 def test_themes_are_found_and_named_by_their_words() -> None:
     reading = ThemesText(name="topic", kind="themes", discover=Sample(source="all", text="text", themes=2))
     samples = [(text, None) for text in DELIVERY * 3 + PRICE * 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from facette.definitions.naming import labels
 from facette.definitions.texts import AnyReading, LanguageText, SentimentText, ThemesText, classes_of
 from facette.errors import ModelError
 from facette.text.encoders import encoder
-from facette.text.linear import Linear, fit_embedding, fit_tfidf
+from facette.text.linear import Linear, fit_embedding, fit_tfidf, terms_of
 from facette.text.readers import FittedText, TextMetrics, TextReader, examples_of
 from facette.text.topics import find_topics
 
@@ -56,6 +57,8 @@ def fit_text(
         metrics = TextMetrics(n_texts=len(texts))
         return FittedText(name=reading.name, fingerprint=fingerprint, topics=topics, metrics=metrics)
     texts, classes = _labelled(reading, samples) if reading.learn else examples_of(reading)
+    if method == "tfidf":  # a text without a word, such as “…”, teaches nothing
+        texts, classes = _with_words(texts, classes)
     if min((classes.count(name) for name in set(classes)), default=0) < 2 or len(set(classes)) < 2:
         raise ModelError(
             f"“{reading.name}” has too little to learn from: {len(texts)} texts of {len(set(classes))} classes.",
@@ -80,6 +83,11 @@ def _labelled(reading: AnyReading, samples: Sequence[tuple[str, str | None]]) ->
     pairs = {text: class_of(label) for text, label in samples if text and label}
     texts = _drawn(sorted(pairs), reading.seed)
     return texts, [pairs[text] for text in texts]
+
+
+def _with_words(texts: Sequence[str], classes: Sequence[str]) -> tuple[list[str], list[str]]:
+    kept = [(text, name) for text, name in zip(texts, classes, strict=True) if terms_of(text)]
+    return [text for text, _ in kept], [name for _, name in kept]
 
 
 def _classes(reading: AnyReading) -> Callable[[str], str]:
@@ -112,9 +120,10 @@ def _mood(reading: SentimentText, number: float) -> str:
 
 def _number(label: str) -> float | None:
     try:
-        return float(label.replace(",", "."))
+        number = float(label.replace(",", "."))
     except ValueError:
         return None
+    return number if isfinite(number) else None
 
 
 def _drawn(texts: Sequence[str], seed: int) -> list[str]:

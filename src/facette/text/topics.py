@@ -65,11 +65,8 @@ def find_topics(name: str, texts: Sequence[str], n: int, *, seed: int) -> Topics
 
     counts = Counter(word for text in texts for word in set(content_words(text)))
     least = 2 if len(texts) < 1000 else 5
-    if sum(n_texts >= least for n_texts in counts.values()) < n * NAMED_BY:
-        raise ModelError(
-            f"“{name}” finds no {n} themes: {len(texts)} texts have too few words in common.",
-            remedy="Give more texts, or fewer themes.",
-        )
+    if sum(n_texts >= least for n_texts in counts.values()) < n * NAMED_BY or len(set(texts)) < n:
+        raise _too_few(name, n, f"{len(texts)} texts have too few words in common")
     vectorizer = TfidfVectorizer(analyzer=content_words, sublinear_tf=True, min_df=least)
     matrix = vectorizer.fit_transform(texts)
     tfidf = TfIdf(terms=tuple(vectorizer.get_feature_names_out().tolist()), idf=tuple(vectorizer.idf_.tolist()))
@@ -77,9 +74,14 @@ def find_topics(name: str, texts: Sequence[str], n: int, *, seed: int) -> Topics
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     kept = np.sort(rows, axis=1)[:, -min(KEPT, rows.shape[1])]
     rows = np.where(rows >= kept[:, None], rows, 0)
-    return Topics(
-        names=_names(rows, tfidf.terms, texts), tfidf=tfidf, rows=tuple(map(tuple, np.round(rows, 6).tolist()))
-    )
+    names = _names(rows, tfidf.terms, texts)
+    if len(set(names)) < n:
+        raise _too_few(name, n, f"{len(texts)} texts are too much alike")
+    return Topics(names=names, tfidf=tfidf, rows=tuple(map(tuple, np.round(rows, 6).tolist())))
+
+
+def _too_few(name: str, n: int, why: str) -> ModelError:
+    return ModelError(f"“{name}” finds no {n} themes: {why}.", remedy="Give more texts, or fewer themes.")
 
 
 def _names(rows: np.ndarray, terms: Sequence[str], texts: Sequence[str]) -> tuple[str, ...]:
