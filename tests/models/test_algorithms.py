@@ -269,3 +269,14 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_library_that_is_missing_is_named_with_the_remedy(name: str, table: pa.Table) -> None:
     with pytest.raises(ModelError, match=rf'{name} is not installed.\n.*pip install "facette\[models\]"'):
         fit_propensity(a_model(algorithms=(name,)), table)
+
+
+@pytest.mark.parametrize("name", ["random_forest", "xgboost"])
+def test_a_number_too_large_for_float32_is_only_large(name: str) -> None:
+    table = history(1, profiles=200)[0]
+    values = table["c"].to_numpy().copy()
+    values[7] = 1e60
+    table = with_column(table, "c", values)
+    fitted = fit_propensity(a_model(algorithms=(name,), scale="robust"), table)
+    assert np.isfinite(score_rows(fitted, table)).all()
+    assert np.isfinite(contributions(fitted, table.slice(0, 10)).values).all()

@@ -61,3 +61,17 @@ def test_without_selection_everything_stays(table: pa.Table) -> None:
     fitted = fit(table, None)
     assert fitted.metrics.selection is None
     assert fitted.preparation.features == ("a", "b", "c", *NOISE, "same")
+
+
+def test_what_was_imputed_from_others_is_so_by_its_median_once_these_are_gone() -> None:
+    table, _ = history(1, profiles=700)
+    random = np.random.default_rng(3)
+    table = table.select(["profile_id", "instant", "target", "a"]).append_column(
+        "noise", pa.array(random.normal(size=table.num_rows))
+    )
+    values = pa.array(table["a"].to_numpy(), mask=random.random(table.num_rows) < 0.1)
+    model = a_model(select="rfe", impute={"a": {"method": "regression"}}).model_copy(
+        update={"features": ("a", "noise")}
+    )
+    fitted = fit_propensity(model, table.set_column(3, "a", values))
+    assert fitted.preparation.features == ("a",)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 KNOTS = 20
 """Groups of equal number between whose medians interpolation runs."""
+FROM_OTHERS = ("regression", "neighbours")
+"""Methods that look at the model's other numbers."""
 NEIGHBOUR_ROWS = 2_000
 """Rows, at most, among which neighbours are looked for."""
 

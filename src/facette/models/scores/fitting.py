@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from facette.definitions import models as definitions
 from facette.models.fitted import fingerprint
+from facette.models.imputation import FROM_OTHERS
 from facette.models.matrix import in_order
 from facette.models.preparation import Preparation, fit_preparation, training_matrix
 from facette.models.representation import rake
@@ -129,7 +130,10 @@ def _prepared(model: definitions.PropensityModel, rows: Rows, learned: np.ndarra
 def _reduced(
     model: definitions.PropensityModel, rows: Rows, kept: set[str]
 ) -> tuple[definitions.PropensityModel, Rows]:
-    """The model of the features kept, and of those by which their unknown values are imputed; its columns."""
+    """The model of the features kept, and of those by which their unknown values are imputed; its columns.
+
+    What was to be imputed from other numbers is so by its median where none of these was kept.
+    """
     kept = kept | {item.by for feature, item in model.impute.items() if feature in kept and item.by}
     names = tuple(name for name in model.features if name in kept)
     changes: dict[str, Any] = {"features": names}
@@ -137,6 +141,8 @@ def _reduced(
         changes[key] = tuple(name for name in getattr(model, key) if name in kept)
     for key in ("outliers", "impute", "categories"):
         changes[key] = {name: item for name, item in getattr(model, key).items() if name in kept}
+    if sum(name not in rows.levels for name in names) < 2:
+        changes["impute"] = {name: item for name, item in changes["impute"].items() if item.method not in FROM_OTHERS}
     levels = {name: values for name, values in rows.levels.items() if name in kept}
     raw = rows.raw[:, [name in kept for name in model.features]]
     return model.model_copy(update=changes), replace(rows, raw=raw, levels=levels)

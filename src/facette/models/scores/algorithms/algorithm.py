@@ -101,6 +101,14 @@ def logit(probability: np.ndarray) -> np.ndarray:
     return np.log(kept / (1 - kept))
 
 
+LARGEST_SINGLE = 1e37
+
+
+def single(prepared: np.ndarray) -> np.ndarray:
+    """Prepared rows as float32, in which trees compare; what is too large for it as the largest that is not."""
+    return np.clip(prepared, -LARGEST_SINGLE, LARGEST_SINGLE).astype(np.float32)
+
+
 def by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Rows × columns added up to rows × groups."""
     totals = np.zeros((len(values), int(groups.max()) + 1))

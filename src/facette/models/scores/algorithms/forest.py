@@ -18,6 +18,7 @@ from facette.models.scores.algorithms.algorithm import (
     by_group,
     library,
     logit,
+    single,
     threads,
 )
 
@@ -56,9 +57,9 @@ class Forest(Predictor):
         def share(prepared: np.ndarray) -> np.ndarray:
             node = np.repeat(self.roots[None, :], len(prepared), axis=0)
             across = np.arange(len(prepared))[:, None]
-            single = prepared.astype(np.float32)
+            rows = single(prepared)
             for _ in range(self.depth):
-                node = children[(single[across, column[node]] > self.thresholds[node]).astype(np.int8), node]
+                node = children[(rows[across, column[node]] > self.thresholds[node]).astype(np.int8), node]
             return self.shares[node].mean(axis=1)
 
         def logits(prepared: np.ndarray) -> np.ndarray:
@@ -72,7 +73,7 @@ class Forest(Predictor):
         times the slope of the secant from the base to the row (the rescale rule of Shrikumar and others 2017)."""
         explainer = library("shap").TreeExplainer({"trees": self._trees(), "input_dtype": np.float32})
         base = float(np.ravel(explainer.expected_value)[0])
-        found = np.asarray(explainer.shap_values(prepared, check_additivity=False)).reshape(len(prepared), -1)
+        found = np.asarray(explainer.shap_values(single(prepared), check_additivity=False)).reshape(len(prepared), -1)
         gap = found.sum(axis=1)
         step = logit(base + gap) - logit(np.array(base))
         is_flat = np.abs(gap) < 1e-9
@@ -111,7 +112,7 @@ def fit(lesson: Lesson, parameters: Parameters) -> Forest:
             max_features=float(parameters["column_share"]),
             random_state=lesson.seed,
             n_jobs=threads(lesson) or -1,
-        ).fit(lesson.prepared, lesson.target)
+        ).fit(single(lesson.prepared), lesson.target)
     )
 
 

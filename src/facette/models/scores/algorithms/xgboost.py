@@ -15,6 +15,7 @@ from facette.models.scores.algorithms.algorithm import (
     Range,
     by_group,
     library,
+    single,
     threads,
 )
 
@@ -36,7 +37,7 @@ class XGBoost(Predictor):
         def logits(prepared: np.ndarray) -> np.ndarray:
             if not len(prepared):
                 return np.empty(0)
-            return booster.predict(matrix(prepared), output_margin=True).astype(float)
+            return booster.predict(matrix(single(prepared)), output_margin=True).astype(float)
 
         return logits
 
@@ -45,7 +46,7 @@ class XGBoost(Predictor):
 
         What rounding leaves between the sum and the logit, some millionths, is shared out among the columns.
         """
-        found = self.booster().predict(library("xgboost").DMatrix(prepared), pred_contribs=True).astype(float)
+        found = self.booster().predict(library("xgboost").DMatrix(single(prepared)), pred_contribs=True).astype(float)
         base = float(found[0, -1])
         rest = self.ready()(prepared) - base - found[:, :-1].sum(axis=1)
         return by_group(found[:, :-1] + rest[:, None] / prepared.shape[1], groups), base
@@ -66,7 +67,7 @@ def fit(lesson: Lesson, parameters: Parameters) -> XGBoost:
         "nthread": threads(lesson),
         "verbosity": 0,
     }
-    data = xgboost.DMatrix(lesson.prepared, lesson.target.astype(float))
+    data = xgboost.DMatrix(single(lesson.prepared), lesson.target.astype(float))
     fitted = xgboost.train(settings, data, num_boost_round=int(parameters["trees"]))
     return XGBoost(text=fitted.save_raw(raw_format="json").decode("utf-8"))
 
