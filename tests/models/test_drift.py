@@ -78,6 +78,17 @@ def test_a_bin_that_was_empty_counts() -> None:
     assert stability(then, now, 10**6, 10**6) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("then", "now"), [(0.0, 7.0), (0.0, -7.0), (3.0, 0.0), (True, False), (False, True)])
+def test_who_leaves_what_was_the_same_of_everybody_is_found(then: float | bool, now: float | bool) -> None:
+    con = connect()
+    before = con.create_table("before", pa.table({"x": [then] * 500}))
+    after = con.create_table("after", pa.table({"x": [then] * 300 + [now] * 200}))
+    bins = reference({"x": before.x}, {}, before).inputs["x"]
+    for people, level in ((before, "stable"), (after, "moved")):
+        index = stability(bins.shares, shares_of({"x": people.x}, {"x": bins}, people)["x"], 500, 500)
+        assert level_of(index, bins, 500, 500) == level
+
+
 @pytest.mark.parametrize(
     ("foretold", "observed", "n", "level"),
     [

@@ -23,6 +23,8 @@ LEAST_SHARE = 1e-4
 BINS = 10
 FEW_VALUES = 10
 """A number with no more different values than this has a bin for each."""
+NEAR = 1e-9
+"""By this share of itself a number is below another one."""
 SHOWN_TEXTS = 20
 CONFIDENCE = 0.95
 OFF_BY, FAR_OFF_BY = 0.1, 0.25
@@ -164,6 +166,9 @@ def _bins(rows: ir.Table, name: str) -> Bins:
     if len(different) > FEW_VALUES:
         deciles = {f"q{n}": known.it.quantile(n / BINS) for n in range(1, BINS)}
         different = sorted(set(known.aggregate(**deciles).to_pyarrow().to_pylist()[0].values()))
+    elif len(different) == 1:  # what was the same of everybody has three bins: below it, itself, above it
+        (same,) = different
+        different = [same - NEAR * max(abs(same), 1.0), same]
     else:
         different = different[:-1]
     return Bins(edges=tuple(different), shares=(0.0,) * (len(different) + 2))
