@@ -10,8 +10,9 @@ from statsmodels.stats.power import normal_sample_size_one_tail
 from statsmodels.stats.proportion import samplesize_proportions_2indep_onetail
 
 from facette.definitions.validation import Experiment
+from facette.stages.worth import _needed
 from facette.validation import experiment as module
-from facette.validation.experiment import needed_for_means, needed_for_shares, readable
+from facette.validation.experiment import is_too_large, needed_for_means, needed_for_shares, readable
 
 
 @pytest.fixture
@@ -67,5 +68,11 @@ def test_never_is_said_honestly() -> None:
     assert needed_for_shares(0.0, asked) == inf
     assert needed_for_means(0, 4, asked) == needed_for_means(5, 0, asked) == needed_for_means(5, np.nan, asked) == inf
     assert readable(inf, 10**6, 100, asked).state == "never"
+    assert is_too_large(0.6, asked) and not is_too_large(0.5, asked)
+    assert not is_too_large(0, asked) and not is_too_large(1, asked)
+    assert _needed(np.array([1.0, 1, 1, 0, 0]), Experiment(event="visit", minimum_effect=0.8)) == (inf, "large")
+    assert _needed(np.zeros(5), Experiment(event="visit", minimum_effect=0.8)) == (inf, "constant")
+    assert _needed(np.array([]), asked) == (inf, "large")
+    assert readable(inf, 10**6, 100, asked, why_never="large").why == "large"
     assert (readable(1000, 10, 0, asked).state, readable(1000, 10, 0, asked).why) == ("never", "nobody")
     assert readable(1000, 10, None, asked).state == "unknown"

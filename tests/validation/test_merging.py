@@ -79,6 +79,17 @@ def test_what_goes_into_another_that_goes_elsewhere_goes_there_at_once() -> None
     assert {name: item.into for name, item in found.items()} == {"best": "top", "deep": "top"}
 
 
+def test_of_two_that_would_go_into_each_other_the_larger_stays() -> None:
+    pair = (verdict("top", 500, "weak"), verdict("other", 400, "weak"))
+    near = (*overlap("top", "other", 0.6),)
+    assert proposed(*pair, overlaps=near) == {"other": Merge("other", "top", "weak")}
+    child = verdict("best", 20, "small")
+    assert proposed(*pair, child, overlaps=near) == {
+        "other": Merge("other", "top", "weak"),
+        "best": Merge("best", "top", "small"),
+    }
+
+
 def test_a_parent_of_its_own_is_nobody() -> None:
     assert ancestors("deep", PARENTS) == ["best", "top"]
     assert ancestors("a", {"a": "b", "b": "a"}) == ["b", "a"]

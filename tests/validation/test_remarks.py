@@ -87,7 +87,8 @@ def test_in_words(found: dict[str, dict[str, Any]]) -> None:
     )
     assert "modèle (KINDS)" in of_stability(twin, "fr", str.upper)[0]
     assert (
-        of_stability(few, "en", str)[1] == "From one run to the next 80% of the profiles stay (80% to 80%, over one)."
+        of_stability(few, "en", str)[1]
+        == "From one run to the next 80% of the profiles stay (80% to 80%, over one step)."
     )
     assert of_stability(echo, "fr", str)[0].startswith("Règle fixe")
     assert of_place(echo, "en", str.upper, "rich")[0].startswith("It adds nothing to “RICH”")

@@ -32,6 +32,8 @@ PARTS = Path(texts.__file__).parent
         (3, "days", "3\u00a0jours", "3\u00a0days"),
         (2.125, "kg", "2,12\u00a0kg", "2.12\u00a0kg"),
         (12.34, "", "12,3", "12.3"),
+        (999.7, "", "1\u202f000", "1,000"),
+        (-0.256, "0–1", "−26\u202f%", "−26%"),
         (None, "EUR", "–", "–"),
     ],
 )
@@ -49,6 +51,8 @@ def test_quantities(value: float | None, unit: str, fr: str, en: str) -> None:
         (0.0999, "10\u202f%"),
         (0.0512, "5,1\u202f%"),
         (1e-5, "<\u00a00,1\u202f%"),
+        (-1e-5, "0\u202f%"),
+        (-0.0512, "−5,1\u202f%"),
     ],
 )
 def test_shares(share: float, fr: str) -> None:

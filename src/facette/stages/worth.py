@@ -18,7 +18,7 @@ from facette.features.thresholds import is_fitted
 from facette.models.matrix import to_matrix
 from facette.segments.membership import wide_row
 from facette.stages.work import Work
-from facette.validation.experiment import Readable, needed_for_means, needed_for_shares, readable
+from facette.validation.experiment import Readable, is_too_large, needed_for_means, needed_for_shares, readable
 from facette.validation.masks import segments_of
 from facette.validation.stability import Stability, drawn_cuts, drawn_memberships, followed, over_draws
 from facette.validation.worth import worth
@@ -106,8 +106,8 @@ def _experiments(
     measure = _measure(work, row, asked)
     found = {}
     for name, mask in segments_of(wide):
-        needed = _needed(measure[mask], asked)
-        found[name] = readable(needed, int(mask.sum()), per_day.get(name), asked)
+        needed, why_never = _needed(measure[mask], asked)
+        found[name] = readable(needed, int(mask.sum()), per_day.get(name), asked, why_never=why_never)
     return found
 
 
@@ -124,13 +124,15 @@ def _measure(work: Work, row: pa.Table, asked: Experiment) -> np.ndarray:
     return is_in.to_numpy(zero_copy_only=False).astype(float)
 
 
-def _needed(values: np.ndarray, asked: Experiment) -> float:
+def _needed(values: np.ndarray, asked: Experiment) -> tuple[float, str]:
+    """How many people it takes, and why it is so if infinitely many."""
     known = values[~np.isnan(values)]
-    if len(known) < 2:
-        return inf if asked.rate is None else needed_for_shares(asked.rate, asked)
+    if len(known) < 2 and asked.rate is None:
+        return inf, "constant"
     if asked.kpi is not None:
-        return needed_for_means(float(known.mean()), float(known.var(ddof=1)), asked)
-    return needed_for_shares(asked.rate if asked.rate is not None else float(known.mean()), asked)
+        return needed_for_means(float(known.mean()), float(known.var(ddof=1)), asked), "constant"
+    share = asked.rate if asked.rate is not None else float(known.mean())
+    return needed_for_shares(share, asked), "large" if is_too_large(share, asked) else "constant"
 
 
 def entries_per_day(changes: ir.Table | None, sizes: list[dict[str, Any]], now: datetime) -> dict[str, float]:

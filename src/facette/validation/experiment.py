@@ -66,13 +66,21 @@ def needed_for_shares(share: float, experiment: Experiment) -> float:
     return _both(old, ratio)
 
 
-def readable(needed: float, members: int, per_day: float | None, experiment: Experiment) -> Readable:
+def is_too_large(share: float, experiment: Experiment) -> bool:
+    """Whether the least effect would lead a share that varies beyond 1."""
+    return 0 < share < 1 <= share * (1 + experiment.minimum_effect)
+
+
+def readable(
+    needed: float, members: int, per_day: float | None, experiment: Experiment, *, why_never: str = "constant"
+) -> Readable:
     """In how many days so many people are there and observed.
 
-    members : who is in the segment today;  per_day: who enters for the first time (None: nothing tells)
+    members   : who is in the segment today;  per_day: who enters for the first time (None: nothing tells)
+    why_never : what it is if infinitely many are needed
     """
     if needed == inf:
-        return Readable("never", "constant", None, per_day)
+        return Readable("never", why_never, None, per_day)
     people = ceil(needed)
     if members >= people:
         return _within(people, per_day, experiment.days, experiment)

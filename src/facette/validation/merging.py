@@ -44,7 +44,8 @@ def proposals(
     2. It is too small, or makes no difference: into its parent; without one, into a segment that is near.
     3. It makes no difference among the members of its parent: into the parent.
     4. It makes none beside a sibling (both have a parent): the smaller into the larger.
-    What would go into a segment that itself goes into another goes there at once.
+    What would go into a segment that itself goes into another goes there at once; of those that would go into each
+    other the largest stays.
     """
     rows = {row["name"]: row for row in verdicts if row["kind"] == "segment"}
     shared = [row for row in overlaps if row["segment_a"] in rows and row["segment_b"] in rows]
@@ -58,13 +59,26 @@ def proposals(
         )
         if proposed:
             found[name] = proposed
+    found = _without_circles(found, rows)
     return {name: replace(item, into=_end(item, found)) for name, item in found.items()}
 
 
+def _without_circles(found: Mapping[str, Merge], rows: Mapping[str, Row]) -> dict[str, Merge]:
+    """Of segments that would go into each other the largest stays."""
+    left = dict(found)
+    for name in sorted(found, key=lambda name: _rank(rows[name]), reverse=True):
+        into, seen = name, set[str]()
+        while into in left and into not in seen:
+            seen.add(into)
+            into = left[into].into
+        if into == name:
+            del left[name]
+    return left
+
+
 def _end(merge: Merge, found: Mapping[str, Merge]) -> str:
-    into, seen = merge.into, {merge.name}
-    while into in found and into not in seen and found[into].into not in seen:
-        seen.add(into)
+    into = merge.into
+    while into in found:
         into = found[into].into
     return into
 

@@ -31,7 +31,7 @@ def number(value: float | None, language: Language) -> str:
     """1234 → « 1 234 » / “1,234”; 0.03456 → « 0,0346 » / “0.0346”: three significant digits, whole from 1,000 on."""
     if value is None:
         return "–"
-    is_whole = isinstance(value, int) or abs(value) >= 1000
+    is_whole = isinstance(value, int) or abs(value) >= 999.5
     return _written(f"{value:,.0f}" if is_whole else _significant(value), language)
 
 
@@ -45,10 +45,11 @@ def percent(share: float | None, language: Language) -> str:
     if share is None:
         return "–"
     hundredths = 100 * share if abs(share) >= LEAST else 0.0
-    if 0 < hundredths < 0.05:
-        text = "<" + NO_BREAK + fixed(0.1, 1, language)
+    size = abs(hundredths)
+    if 0 < size < 0.05:
+        text = "<" + NO_BREAK + fixed(0.1, 1, language) if hundredths > 0 else fixed(0, 0, language)
     else:
-        text = fixed(hundredths, 0 if hundredths >= 9.95 or hundredths == 0 else 1, language)
+        text = fixed(hundredths, 0 if size >= 9.95 or size == 0 else 1, language)
     return f"{text}{NARROW}%" if language == "fr" else f"{text}%"
 
 

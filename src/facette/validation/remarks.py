@@ -68,6 +68,10 @@ REMARKS: dict[str, dict[Language, str]] = {
         "fr": "Un test A/B ne s'y lirait jamais : ce qu'il mesure y est nul, ou ne varie pas.",
         "en": "An A/B test could never be read in it: what it measures is 0 there, or does not vary.",
     },
+    "test_large": {
+        "fr": "Un test A/B ne s'y lirait jamais : l'effet attendu mènerait au-delà de 100 %.",
+        "en": "An A/B test could never be read in it: the effect asked for would lead beyond 100%.",
+    },
     "test_nobody": {
         "fr": "Un test A/B ne s'y lirait jamais : il faut {needed} profils, et personne n'y entre.",
         "en": "An A/B test could never be read in it: it takes {needed} profiles, and nobody enters.",
@@ -121,7 +125,8 @@ def of_stability(row: Row, language: Language, name_of: Callable[[str], str]) ->
         told = [remark(row["kind"], language, follows=follows)]
     if row["stayed"] is None:
         return [*told, remark("young", language)]
-    runs = {"fr": "{n} intervalles", "en": "{n} steps"} if row["stayed_runs"] > 1 else {"fr": "un", "en": "one"}
+    is_one = row["stayed_runs"] == 1
+    runs = {"fr": "un intervalle" if is_one else "{n} intervalles", "en": "one step" if is_one else "{n} steps"}
     values = _shares(row, "stayed", language) | {"runs": runs[language].format(n=row["stayed_runs"])}
     return [*told, remark("stayed", language, **values)]
 
