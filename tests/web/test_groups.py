@@ -52,7 +52,7 @@ def test_methods_stand_side_by_side(reading: Reading) -> None:
     assert told is not None
     assert {len(row["cells"]) for row in told["rows"]} == {len(told["heads"]) - 1}
     assert [row["method"] for row in told["rows"]] == [
-        {"fr": "hiérarchie ascendante", "en": "agglomerative"}[reading.language],
+        {"fr": "classification hiérarchique", "en": "agglomerative"}[reading.language],
         "k-means",
         "DBSCAN",
     ]

@@ -48,6 +48,13 @@ def test_shades_have_a_legend_where_they_have_a_scale() -> None:
     assert (without["cmin"], without["cmax"], without["showscale"]) == (0, 1, False)
 
 
+def test_names_below_are_turned_only_where_they_have_no_room() -> None:
+    for across, wide in ((["axe 1 (27 %)", "axe 2 (25 %)"], 0), (["clients très fidèles"] * 9, -40)):
+        figure = heat_map(CELLS, across, ["1"])
+        angles = [layout["xaxis"]["tickangle"] for layout in (figure["layout"], figure["narrow"])]
+        assert angles == [wide, -40]
+
+
 def test_a_picture_has_a_height_for_each_kind_of_screen() -> None:
     picture = Picture("", "", "", 300, {}, width=420, narrow_height=500)
     assert picture.style == "--height:300px;--narrow:500px;min-width:420px"

@@ -165,7 +165,8 @@ def test_clusterings_and_scores_are_drawn_and_told(pages: dict[str, Page]) -> No
             assert low - 1e-4 <= height <= high + 1e-4
     first = lift["data"][0]["customdata"][0]
     assert re.fullmatch(r"Dixième 1\u00a0: \d+\u202f% \(× \d,\d\)", first)
-    assert re.search(r"Les 10\u202f% de profils les mieux notés contiennent \d+\u202f% ", pages["fr"].texts["scores"])
+    told = pages["fr"].texts["scores"]
+    assert re.search(r"Parmi les 10\u202f% de profils les mieux notés se trouvent \d+\u202f% ", told)
     assert "faible" in pages["fr"].texts["scores"]
 
 
@@ -278,6 +279,21 @@ def test_pictures_have_words(pages: dict[str, Page]) -> None:
         pictures = [attributes for _, attributes in page.tags if attributes.get("class") == "picture"]
         assert len(pictures) == sum(map(len, page.pictures.values()))
         assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in pictures)
+
+
+def test_wide_tables_scroll_by_themselves(pages: dict[str, Page]) -> None:
+    for page in pages.values():
+        around, columns = "", 0
+        widest: dict[str, int] = {}
+        for tag, attributes in page.tags:
+            if tag == "div":
+                around = attributes.get("class") or ""
+            elif tag == "table":
+                columns = 0
+            elif tag == "th" and attributes.get("scope") == "col":
+                columns += 1
+                widest[around] = max(widest.get(around, 0), columns)
+        assert {around for around, columns in widest.items() if columns > 5 and "scroll" not in around} == set()
 
 
 def test_it_is_written_where_asked_and_in_the_projects_language(world: World, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from string import Formatter
 import pytest
 
 from facette import plan
+from facette.versions import MAIN_FIGURES
 from facette.web.report import texts
 from facette.web.report.words import Words
 
@@ -122,6 +123,11 @@ def test_both_languages_say_the_same_things() -> None:
         assert holes[0] == holes[1], key
 
 
+def test_every_figure_of_a_version_has_a_name() -> None:
+    shown = {name for names in MAIN_FIGURES.values() for name in names}
+    assert [name for name in shown if f"figure_{name}" not in texts.TEXTS] == []
+
+
 def test_every_text_is_used() -> None:
     parts = [
         path for path in PARTS.iterdir() if path.suffix in (".py", ".jinja") and not path.name.endswith("texts.py")
@@ -129,7 +135,7 @@ def test_every_text_is_used() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in parts)
     put_together = ("verdict_", "strength_", "stage_", "step_", "kpi_", "was_")
     put_together += ("choice_by_", "map_", "method_", "objective_", "parameter_", "linkage_", "group_")
-    put_together += ("count_", "recency_", "number_", "often_", "mood_", "drift_", "input_")
+    put_together += ("count_", "recency_", "number_", "often_", "mood_", "drift_", "input_", "output_", "figure_")
     put_together += ("effect_told_", "stability_", "test_", "forest_", "held_", "algorithm_", "selection_", "why_")
     unused = [key for key in texts.TEXTS if not re.search(rf"[\"']{key}[\"']", sources)]
     assert [key for key in unused if not key.startswith(put_together)] == []

@@ -26,7 +26,7 @@ def compared(reading: Reading, metrics: PropensityMetrics) -> list[Row]:
                 words.fixed(item.log_loss, 4),
                 words.fixed(item.brier, 4),
                 words.fixed(item.expected_calibration_error, 3),
-                words.fixed(item.seconds, 1),
+                words.seconds(item.seconds),
             ],
         }
         for item in sorted(metrics.compared, key=lambda item: not item.is_published)

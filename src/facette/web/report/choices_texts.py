@@ -39,10 +39,10 @@ CHOICES: dict[str, dict[Language, str]] = {
     },
     "compared": {"fr": "Les algorithmes comparés", "en": "The algorithms compared"},
     "compared_caption": {
-        "fr": "Tous jugés à l'examen, hors du temps appris. Est publié celui dont la perte logarithmique est la plus "
-        "basse en validation croisée : l'examen juge et ne choisit rien.",
-        "en": "All judged at the test, out of the time learned from. Published is the one with the least log loss in "
-        "cross-validation: the test judges and chooses nothing.",
+        "fr": "Tous sont jugés à l'examen, sur des dates dont ils n'ont rien appris. Est publié celui dont la perte "
+        "logarithmique est la plus basse en validation croisée : l'examen juge et ne choisit rien.",
+        "en": "All are judged at the test, on dates that nothing was learned from. The one with the least log loss in "
+        "cross-validation is published: the test judges and chooses nothing.",
     },
     "algorithm": {"fr": "Algorithme", "en": "Algorithm"},
     "cross_validated": {"fr": "Perte en validation croisée", "en": "Log loss, cross-validated"},
@@ -83,7 +83,7 @@ CHOICES: dict[str, dict[Language, str]] = {
     "why_rfe_last": {"fr": "parmi les dernières restées", "en": "among the last that stay"},
     "why_lasso": {"fr": "poids pénalisé : {value}", "en": "penalised weight: {value}"},
     "why_importance": {
-        "fr": "perte en plus si on la mélange : {value} (au moins {low} avec 95 % de certitude)",
+        "fr": "perte ajoutée si on la mélange : {value} (au moins {low} avec 95 % de certitude)",
         "en": "log loss added by shuffling it: {value} (at least {low} with 95% confidence)",
     },
     "why_ignored": {"fr": "toujours inconnue ou toujours la même", "en": "always unknown or always the same"},

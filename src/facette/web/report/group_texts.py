@@ -43,7 +43,7 @@ GROUP_TEXTS: dict[str, dict[Language, str]] = {
     "method_gaussian_mixture": {"fr": "mélange gaussien", "en": "Gaussian mixture"},
     "method_dbscan": {"fr": "DBSCAN", "en": "DBSCAN"},
     "method_hdbscan": {"fr": "HDBSCAN", "en": "HDBSCAN"},
-    "method_agglomerative": {"fr": "hiérarchie ascendante", "en": "agglomerative"},
+    "method_agglomerative": {"fr": "classification hiérarchique", "en": "agglomerative"},
     "method_autoencoder": {"fr": "auto-encodeur", "en": "autoencoder"},
     "method_effect": {"fr": "Effet sur l'indicateur ({measure})", "en": "Effect on the indicator ({measure})"},
     "davies_bouldin": {"fr": "Davies-Bouldin", "en": "Davies–Bouldin"},

@@ -22,6 +22,8 @@ PALETTE = (BLUE, "#e69f00", GREEN, "#cc79a7", "#56b4e9", ORANGE, "#7a6a00", "#5b
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon", "hexagon")
 SHADES = ((0, "#f3f7fb"), (0.25, "#c7dcee"), (0.5, "#86b6da"), (0.75, "#3e86bd"), (1, "#08467e"))
 LONGEST_NAME, NARROW_NAME = 34, 16
+FLAT_NAMES = 70
+"""So many letters in all stand beside each other below a picture without being turned."""
 HOVER = "%{customdata}<extra></extra>"
 
 
@@ -250,20 +252,23 @@ def heat_map(
         "cmax": 1,
         "showscale": False,
     }
-    is_long = max(map(len, across)) > 4
-    margin = {"l": _room(up) + (52 if y_title else 0), "b": _room(across) * 0.7 if is_long else 72}
+    longest = max(map(len, across))
+    is_long, is_wide = longest > 4, longest > 4 and longest * len(across) > FLAT_NAMES
+    left = _room(up) + (52 if y_title else 0)
+    slanted = _room(across) * 0.7
     layout: dict[str, Any] = {
-        "xaxis": _named(across, title=_title(x_title), tickangle=-40 if is_long else 0),
+        "xaxis": _named(across, title=_title(x_title), tickangle=-40 if is_wide else 0),
         "yaxis": _named(up, title=_title(y_title) | {"standoff": 12}),
         "coloraxis": colours | (scale.colours(scale.bar({"side": "right"})) if scale else {}),
-        "margin": margin,
+        "margin": {"l": left, "b": slanted if is_wide else 72},
     }
     cut = [short(name, NARROW_NAME) for name in up]
     below = scale.bar({"side": "bottom"}, orientation="h", y=-0.3, yanchor="top") if scale else {}
     narrow: dict[str, Any] = {
+        "xaxis": _named(across, title=_title(x_title), tickangle=-40 if is_long else 0),
         "yaxis": _named(cut, title=_title(y_title) | {"standoff": 12}),
         "coloraxis": colours | (scale.colours(below) if scale else {}),
-        "margin": margin | {"l": margin["l"] + _room(cut) - _room(up)},
+        "margin": {"l": left + _room(cut) - _room(up), "b": slanted if is_long else 72},
     }
     return {"data": [trace], "layout": layout, "narrow": narrow}
 
@@ -309,7 +314,7 @@ def cloud(
     layout: dict[str, Any] = {
         "xaxis": bare | {"title": _title(axes[0])},
         "yaxis": bare | {"title": _title(axes[1])},
-        "legend": {"orientation": "h", "y": -0.1 if axes[0] else -0.05, "itemsizing": "constant"},
+        "legend": {"orientation": "h", "y": -0.22 if axes[0] else -0.05, "itemsizing": "constant"},
     }
     return {"data": traces, "layout": layout}
 

@@ -39,7 +39,7 @@ def versions(reading: Reading) -> list[Row]:
 
 def _version(reading: Reading, row: Row, is_applied: bool) -> Row:
     words = reading.words
-    figures = [words.labelled(name, words.number(value)) for name, value in main_figures(row).items()]
+    figures = [words.labelled(_figure(reading, name), words.number(value)) for name, value in main_figures(row).items()]
     is_usable = row["fingerprint"] == reading.definitions.model_fingerprint(row["name"])
     return {
         "version": row["version"],
@@ -49,6 +49,11 @@ def _version(reading: Reading, row: Row, is_applied: bool) -> Row:
         "is_applied": is_applied,
         "state": words.say("versions_applied") if is_applied else "" if is_usable else words.say("versions_other"),
     }
+
+
+def _figure(reading: Reading, name: str) -> str:
+    """What people call a figure of a model."""
+    return reading.words.say(f"figure_{name}") if reading.words.has(f"figure_{name}") else name
 
 
 def drift(reading: Reading) -> Row:
@@ -80,15 +85,22 @@ def _latest(reading: Reading) -> list[Row]:
 
 def _column(reading: Reading, row: Row) -> Row:
     words = reading.words
-    known = f"input_{row['name']}"
-    is_own = row["what"] == "input" and words.has(known)
     return {
-        "name": words.say(known) if is_own else reading.column(row["name"]),
+        "name": _named(reading, row),
         "role": words.say(f"drift_{row['what']}"),
         "index": words.fixed(row["value"], 2),
         "level": words.say(f"drift_{row['level']}"),
         "key": row["level"],
     }
+
+
+def _named(reading: Reading, row: Row) -> str:
+    """What people call what a model looks at or says; a value model has inputs of its own, and further outputs."""
+    words, name, model = reading.words, row["name"], row["model"]
+    if row["what"] == "input":
+        return words.say(f"input_{name}") if words.has(f"input_{name}") else reading.column(name)
+    further = f"output_{name.removeprefix(model + '_')}"
+    return words.say(further, model=reading.column(model)) if words.has(further) else reading.column(name)
 
 
 def _promise(reading: Reading, row: Row) -> str:

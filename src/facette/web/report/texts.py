@@ -166,8 +166,8 @@ TEXTS: dict[str, dict[Language, str]] = {
     "nav_worth": {"fr": "Ce qu'ils valent", "en": "Worth"},
     "worth": {"fr": "Ce que valent les segments", "en": "What the segments are worth"},
     "worth_intro": {
-        "fr": "Un segment vaut la peine s'il fait une différence, s'il tient, et s'il dit plus que celui dont il fait "
-        "partie. Chaque intervalle contient la vraie valeur 95 fois sur 100.",
+        "fr": "Un segment est utile s'il fait une différence, s'il reste stable, et s'il dit plus que celui dont il "
+        "fait partie. Chaque intervalle contient la vraie valeur 95 fois sur 100.",
         "en": "A segment is worth having if it makes a difference, if it lasts, and if it says more than the one it is "
         "part of. Each interval holds the true value 95 times in 100.",
     },
@@ -182,7 +182,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     "stability": {"fr": "Stabilité", "en": "Stability"},
     "stability_fixed": {"fr": "règle fixe", "en": "fixed rule"},
-    "stability_follows": {"fr": "trop peu pour le dire", "en": "too few to say"},
+    "stability_follows": {"fr": "trop peu de profils pour le dire", "en": "too few profiles to say"},
     "stability_learned": {"fr": "selon le modèle", "en": "as the model is"},
     "stays": {"fr": "Restent d'un calcul à l'autre", "en": "Stay from run to run"},
     "test_column": {"fr": "Test A/B lisible en", "en": "A/B test readable in"},
@@ -202,7 +202,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "to the right of 0 a member exceeds another profile more often than not (Cliff's δ, −1 to 1)",
     },
     "forest_mean": {
-        "fr": "l'écart des moyennes, en écarts types (d de Cohen)",
+        "fr": "l'écart des moyennes, en écarts-types (d de Cohen)",
         "en": "the difference of the means, in standard deviations (Cohen's d)",
     },
     "forest_median_axis": {"fr": "δ de Cliff", "en": "Cliff's δ"},
@@ -288,8 +288,10 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "{axes} sum up {share} of what tells {rows} apart.",
     },
     "maps_outliers": {
-        "fr": "{outliers} très éloignés des autres : au-delà de ce qu'un profil sur mille dépasserait par hasard.",
-        "en": "{outliers} far from all others: beyond what one profile in a thousand would exceed by chance.",
+        "fr": "{outliers} très éloignés des autres : au-delà de ce qu'un profil sur mille dépasserait si les axes "
+        "suivaient une loi normale.",
+        "en": "{outliers} far from all others: beyond what one profile in a thousand would exceed were the axes "
+        "normally distributed.",
     },
     "axes_title": {"fr": "Les axes, et ce dont ils sont faits", "en": "The axes, and what they are made of"},
     "axes_caption": {
@@ -366,19 +368,19 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "The chance in 100 of doing “{event}” within {horizon}.",
     },
     "score_top": {
-        "fr": "Les 10 % de profils les mieux notés contiennent {gain} de ceux qui l'ont fait : {lift} fois plus qu'au "
-        "hasard.",
-        "en": "The 10% best scored profiles contain {gain} of those who did it: {lift} times as many as chance would "
-        "give.",
+        "fr": "Parmi les 10 % de profils les mieux notés se trouvent {gain} de ceux qui l'ont fait : {lift} fois plus "
+        "qu'au hasard.",
+        "en": "The 10% of profiles with the best scores hold {gain} of those who did it: {lift} times as many as "
+        "chance would give.",
     },
     "score_half": {
         "fr": "S'adresser aux 30 % les mieux notés touche {gain} d'entre eux.",
-        "en": "Addressing the 30% best scored reaches {gain} of them.",
+        "en": "Addressing the 30% with the best scores reaches {gain} of them.",
     },
     "score_rank": {
-        "fr": "De deux profils dont l'un l'a fait et l'autre non, le score met le bon devant {auc} fois sur 100 (AUC "
+        "fr": "De deux profils dont l'un l'a fait et l'autre non, le score place le bon devant {auc} fois sur 100 (AUC "
         "{value}, entre {low} et {high} avec 95 % de certitude).",
-        "en": "Of two profiles of whom one did it, the score puts the right one first {auc} times in 100 (AUC "
+        "en": "Of two profiles of which one did it, the score puts the right one first {auc} times in 100 (AUC "
         "{value}, between {low} and {high} with 95% confidence).",
     },
     "score_honest": {
@@ -446,11 +448,11 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "Learned by {algorithm} from {rows} ({positives} did it), seen on {fit}. {calibrated} Judged on "
         "{test_rows} seen on {test}, of which nothing was learned.{purged}",
     },
-    "calibrated_instant": {"fr": "Calibré sur le {days}.", "en": "Calibrated on {days}."},
+    "calibrated_instant": {"fr": "Calibré sur les données du {days}.", "en": "Calibrated on data of {days}."},
     "calibrated_folds": {"fr": "Calibré par validation croisée.", "en": "Calibrated by cross-validation."},
     "purged": {
-        "fr": " Écarté, car trop proche de l'examen : le {days}.",
-        "en": " Left out, being too close to the test: {days}.",
+        "fr": " Écartées, car trop proches de l'examen : les données du {days}.",
+        "en": " Left out, being too close to the test: data of {days}.",
     },
     "not_fitted": {
         "fr": "Ce modèle n'a pas encore pu être calculé : il ne donne aucune valeur.",
