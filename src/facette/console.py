@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +17,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
-from rich.tree import Tree
 
+from facette.console_explanations import show_explanation, show_warning
+from facette.console_models import show_choice, show_composites, show_models, show_pushes
+from facette.console_values import value_of, when
 from facette.console_worth import show_merged, show_worth
-from facette.definitions.model import Language
 from facette.errors import DefinitionError, FacetteError, RuleError
-from facette.segments.sentences import say, value_text
 
 if TYPE_CHECKING:
     from facette.live.figures import Figures as StreamFigures
@@ -32,10 +31,7 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 SHOWN_NOTES = 3
 SHOWN_EVENTS = 5
-SHOWN_WAYS = 5
-SHOWN_PUSHES = 8
 SHOWN_BYTES = 500  # of what was sent, in texts
-INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 
 
 def to_json(answer: Any) -> str:
@@ -158,7 +154,7 @@ class StreamDisplay:
 def _show_run(answer: dict[str, Any]) -> None:
     outcome = answer["outcome"]
     if not outcome.is_published:
-        told = f"\nNothing new: the published run {outcome.run} stands (as of {_when(outcome.as_of)})."
+        told = f"\nNothing new: the published run {outcome.run} stands (as of {when(outcome.as_of)})."
         out.print(told, soft_wrap=True)
     for warning in outcome.warnings:
         out.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
@@ -171,7 +167,7 @@ def _show_run(answer: dict[str, Any]) -> None:
     _show_redefined(outcome.redefined, {row["segment"]: row for row in answer["segments"]})
     if outcome.is_published:
         seconds = sum(figures.seconds for figures in outcome.stages)
-        out.print(f"\nPublished run {outcome.run} as of {_when(outcome.as_of)} in {seconds:.1f} s.", soft_wrap=True)
+        out.print(f"\nPublished run {outcome.run} as of {when(outcome.as_of)} in {seconds:.1f} s.", soft_wrap=True)
     out.print(f"Report: {answer['report']}", soft_wrap=True)
 
 
@@ -210,7 +206,7 @@ def _show_segments(rows: list[dict[str, Any]]) -> None:
 def _show_plan(answer: dict[str, Any]) -> None:
     published = answer["published"]
     out.print(
-        f"as of {_when(answer['as_of'])}; " + (f"published: {published}" if published else "nothing published yet")
+        f"as of {when(answer['as_of'])}; " + (f"published: {published}" if published else "nothing published yet")
     )
     table = Table("stage", "action", "why")
     for name, arrival in answer["sources"].items():
@@ -263,16 +259,16 @@ def _show_problems(problems: list[dict[str, Any]]) -> None:
 def _show_preview(answer: dict[str, Any]) -> None:
     out.print(f"fr: {escape(answer['rule']['fr'])}\nen: {escape(answer['rule']['en'])}", soft_wrap=True)
     share = f"{answer['members']:,} of {answer['population']:,} profiles ({answer['share']:.1%})"
-    out.print(f"{share} as of {_when(answer['as_of'])}")
+    out.print(f"{share} as of {when(answer['as_of'])}")
 
 
 def _show_what_if(answer: dict[str, Any]) -> None:
     language = answer["language"]
     words = WHAT_IF[language]
-    at = _when(answer["as_of"])
-    known = "" if answer["known_at"] == answer["as_of"] else words["known"].format(at=_when(answer["known_at"]))
+    at = when(answer["as_of"])
+    known = "" if answer["known_at"] == answer["as_of"] else words["known"].format(at=when(answer["known_at"]))
     out.print(f"\n[bold]{escape(answer['label'])}[/] ({answer['segment']}), {at}{known}", soft_wrap=True)
-    _show_warning(answer)
+    show_warning(out, answer)
     for key in ("before", "after"):
         rule = answer["rule"][key]
         told = escape(rule[language]) if rule else words["nobody"]
@@ -293,11 +289,11 @@ def _show_what_if(answer: dict[str, Any]) -> None:
     for side in ("entering", "leaving"):
         for person in answer["samples"][side]:
             pairs = {**person["identifiers"], **person["traits"], **person["read"]}
-            told = ", ".join(f"{name}={_value(value)}" for name, value in pairs.items() if value is not None)
+            told = ", ".join(f"{name}={value_of(value)}" for name, value in pairs.items() if value is not None)
             out.print(f"  {words['signs'][side]} {person['profile_id']}  [dim]{escape(told)}[/]", soft_wrap=True)
     for item in answer["models"]:
         later = words["later"] if item["is_later"] else ""
-        told = words["model"].format(name=item["name"], version=item["version"], at=_when(item["fitted_at"]))
+        told = words["model"].format(name=item["name"], version=item["version"], at=when(item["fitted_at"]))
         out.print(told + later, soft_wrap=True)
     cost = answer["cost"]
     held = words["memory"].format(n=_count(-(-cost["memory_bytes"] // 1_000_000), language))
@@ -357,125 +353,25 @@ WHAT_IF: dict[str, dict[str, Any]] = {
 
 def _show_profile(answer: dict[str, Any]) -> None:
     out.print(f"[bold]Profile {answer['profile_id']}[/]" + ("" if answer["is_counted"] else " (not in the population)"))
-    _show_warning(answer)
+    show_warning(out, answer)
     for title, pairs in (
         ("identifiers", [(item["kind"], item["value"]) for item in answer["identifiers"]]),
         ("traits", answer["traits"].items()),
         ("features", answer["features"].items()),
-        ("member of", [(item["label"], f"since {_when(item['entered_at'])}") for item in answer["memberships"]]),
+        ("member of", [(item["label"], f"since {when(item['entered_at'])}") for item in answer["memberships"]]),
     ):
         table = Table(title=title, title_justify="left", box=None, show_header=False)
         for name, value in pairs:
-            table.add_row(escape(str(name)), escape(_value(value)))
+            table.add_row(escape(str(name)), escape(value_of(value)))
         out.print(table)
-    _show_composites(answer)
+    show_composites(out, answer)
     timeline = Table("at", "event", "properties", title="timeline, latest first", title_justify="left", box=None)
     for event in answer["timeline"]:
-        told = ", ".join(f"{name}={_value(value)}" for name, value in event["properties"].items())
-        timeline.add_row(_when(event["at"]), event["event"], escape(told))
+        told = ", ".join(f"{name}={value_of(value)}" for name, value in event["properties"].items())
+        timeline.add_row(when(event["at"]), event["event"], escape(told))
     out.print(timeline)
     for score in answer["scores"]:
-        _show_pushes(score, answer["language"])
-
-
-def _show_models(answer: list[dict[str, Any]]) -> None:
-    """Models with their versions, newest first; an arrow before the one that applies."""
-    if not answer:
-        out.print("This project has no models.")
-    for item in answer:
-        title = f"{item['model']} ({item['kind']})"
-        if item["chosen"]:
-            title += f": version {item['chosen']['version']} was chosen on {item['chosen']['chosen_at'][:10]}"
-        heads = ("", "version", "fitted at", "rows", "figures", "")
-        table = Table(*heads, title=title, title_justify="left", box=None)
-        for version in item["versions"]:
-            figures = ", ".join(f"{name} {value:.4g}" for name, value in version["figures"].items())
-            table.add_row(
-                "→" if version["version"] == item["applied"] else "",
-                str(version["version"]),
-                _when(version["fitted_at"]),
-                f"{version['rows']:,}" if version["rows"] is not None else "",
-                escape(figures),
-                "" if version["is_usable"] else "by another definition",
-            )
-        out.print(table)
-
-
-def _show_choice(answer: dict[str, Any]) -> None:
-    what = f"version {answer['version']}" if answer["version"] else "the newest version"
-    out.print(f"{answer['model']}: {what} applies {answer['applies']}.", soft_wrap=True)
-
-
-COMPOSITE_HEADS = {
-    "en": ("part", "value", "points", "weight", "adds"),
-    "fr": ("composante", "valeur", "points", "poids", "apport"),
-}
-
-
-def _show_composites(answer: dict[str, Any]) -> None:
-    """What the parts of composites add up to."""
-    for name, parts in answer["composites"].items():
-        total = sum(part["contribution"] for part in parts)
-        heads = COMPOSITE_HEADS[answer.get("language", "en")]
-        table = Table(*heads, title=f"{name}: {total:.1f}", title_justify="left", box=None)
-        for part in parts:
-            figures = (f"{part['points']:.1f}", f"{part['share']:.0%}", f"{part['contribution']:.1f}")
-            table.add_row(escape(part["of"]), escape(_value(part["value"])), *figures)
-        out.print(table)
-
-
-def _show_explanation(answer: dict[str, Any]) -> None:
-    language = answer["language"]
-    verdict = "member" if answer["is_member"] else "no_member"
-    as_of = value_text(answer["as_of"], language)
-    out.print(
-        escape(say(verdict, language, profile=answer["profile_id"], segment=answer["label"], as_of=as_of)),
-        soft_wrap=True,
-    )
-    _show_warning(answer)
-    out.print(_tree(answer["reason"], language, set()))
-    for key, at in (("changes", answer["changes_at"]), ("looked", answer["looked_until"]), ("stays", "")):
-        if at is not None:
-            out.print(say(key, language, at=at and value_text(at, language)))
-            break
-    _show_composites(answer)
-    _show_ways(answer["to_flip"], answer["is_member"], language)
-    for score in answer["scores"]:
-        _show_pushes(score, language)
-
-
-def _show_pushes(score: dict[str, Any], language: Language) -> None:
-    """The features that move a score most, of the log-odds before calibration."""
-    told = say("pushed", language, score=score["label"], value=value_text(round(score["value"], 1), language))
-    out.print(escape(told), soft_wrap=True)
-    for part in score["contributions"][:SHOWN_PUSHES]:
-        seen = f"{part['label']} = {value_text(part['value'], language)}"
-        sign, style = ("+", "green") if part["contribution"] >= 0 else ("−", "red")
-        out.print(f"  [{style}]{sign}{abs(part['contribution']):.2f}[/]  {escape(seen)}", soft_wrap=True)
-    if len(score["contributions"]) > SHOWN_PUSHES:
-        out.print(f"  {say('pushed_more', language, n=len(score['contributions']) - SHOWN_PUSHES)}")
-
-
-def _show_ways(flips: dict[str, Any], is_member: bool, language: Language) -> None:
-    ways = flips["ways"]
-    if ways:
-        out.print(say("leave" if is_member else "enter", language))
-    elif flips["is_complete"]:
-        out.print(say("no_way", language))
-    for number, way in enumerate(ways[:SHOWN_WAYS]):
-        if number:
-            out.print(f"  {say('other_way', language)}")
-        for change in way:
-            out.print(f"  • {escape(change['text'])}", soft_wrap=True)
-    if len(ways) > SHOWN_WAYS:
-        out.print(f"  {say('ways_more', language, n=len(ways) - SHOWN_WAYS)}")
-    if not flips["is_complete"]:
-        out.print(f"  {say('ways_unsure', language)}")
-
-
-def _show_warning(answer: dict[str, Any]) -> None:
-    if answer["warning"]:
-        out.print(escape(answer["warning"]), style="yellow", soft_wrap=True)
+        show_pushes(out, score, answer["language"])
 
 
 def _show_stream(figures: StreamFigures) -> None:
@@ -493,7 +389,7 @@ def _show_changes(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         what = row["segment"] or f"into {row['into']}"
         events = f" ({', '.join(row['events'][:SHOWN_EVENTS])})" if row["events"] else ""
-        told = (_when(row["at"]), str(row["profile_id"]), row["change"], what, row["told_by"], row["why"] + events)
+        told = (when(row["at"]), str(row["profile_id"]), row["change"], what, row["told_by"], row["why"] + events)
         table.add_row(*map(escape, told))
     out.print(table)
 
@@ -506,76 +402,6 @@ def _show_refused(answer: dict[str, Any]) -> None:
     for event in answer["last"]:
         out.print(f"\n{event.received_at}  {event.source}  {event.protocol}: {escape(event.reason)}", soft_wrap=True)
         out.print(escape(event.raw[:SHOWN_BYTES]), style="dim", soft_wrap=True)
-
-
-def _tree(reason: dict[str, Any], language: Language, told: set[str], parent: Tree | None = None) -> Tree:
-    """The rule with what each condition saw; the events behind an aggregate only the first time.
-
-    told : the aggregates whose events have been shown
-    """
-    mark = "[green]✔[/]" if reason["is_met"] else "[red]✘[/]"
-    text = say(reason["kind"], language) if reason["kind"] in ("and", "or", "not") else escape(reason["text"])
-    is_condition = reason["kind"] == "condition"
-    seen = f"  [dim]{escape(say('saw', language, value=_read(reason['value'], language)))}[/]" if is_condition else ""
-    flips = f"  [yellow]{say('until', language, at=_when(reason['changes_at']))}[/]" if reason["changes_at"] else ""
-    line = f"{mark} {text}{seen}{flips}"
-    node = Tree(line) if parent is None else parent.add(line)
-    for decisive in reason["decided_by"]:
-        if decisive["events"]:
-            _add_events(node, decisive, reason, language, is_known=decisive["aggregate"] in told)
-            told.add(decisive["aggregate"])
-    for item in reason["items"]:
-        _tree(item, language, told, node)
-    return node
-
-
-def _add_events(
-    node: Tree, decisive: dict[str, Any], reason: dict[str, Any], language: Language, *, is_known: bool
-) -> None:
-    """The first of the events that decided an aggregate; under its name, if that is not the condition's."""
-    if is_known:
-        node.add(f"[dim]{escape(say('above', language, aggregate=decisive['aggregate']))}[/]")
-        return
-    if len(reason["decided_by"]) > 1 or not reason["text"].startswith(decisive["aggregate"]):
-        value = _read(decisive["value"], language)
-        key = "events" if decisive["n_events"] > 1 else "one_event"
-        told = say(key, language, aggregate=decisive["aggregate"], value=value, n=decisive["n_events"])
-        node = node.add(f"[dim]{escape(told)}[/]")
-    for event in decisive["events"][:SHOWN_EVENTS]:
-        told = f"{_minute(event['at'])} {decisive['event']} {event['event_id']}"
-        if decisive["property"] and decisive["property"] != "at":
-            told += f" {decisive['property']}={_read(event['value'], language)}"
-        after = event["followed_by"]
-        if after:
-            told += f" {say('then', language)} {_minute(after['at'])} {after['event']} {after['event_id']}"
-        node.add(f"[dim]{escape(told)}[/]")
-    if decisive["n_events"] > SHOWN_EVENTS:
-        node.add(f"[dim]{say('more', language, n=decisive['n_events'] - SHOWN_EVENTS)}[/]")
-
-
-def _minute(text: str) -> str:
-    """A local instant without its zone, which the answer begins with."""
-    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M}"
-
-
-def _read(value: Any, language: Language) -> str:
-    """A value of an answer, in which instants are text."""
-    if isinstance(value, str) and INSTANT.fullmatch(value):
-        return _when(value)
-    return value_text(value, language)
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, datetime):
-        return _when(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _when(value: Any) -> str:
-    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return f"{instant:%Y-%m-%d %H:%M} {instant.tzname()}"
 
 
 def _plain(value: Any) -> Any:
@@ -600,9 +426,9 @@ SHOWN: dict[str, Callable[[Any], None]] = {
     "rule": lambda answer: out.print(escape(answer["rule"]), soft_wrap=True),
     "what_if": _show_what_if,
     "profile": _show_profile,
-    "explanation": _show_explanation,
-    "models": _show_models,
-    "choice": _show_choice,
+    "explanation": partial(show_explanation, out),
+    "models": partial(show_models, out),
+    "choice": partial(show_choice, out),
     "schema": lambda answer: out.print(
         f"Wrote {answer['schema']}.\n"
         f"For editors, as first line of a file: # yaml-language-server: $schema={answer['schema'].name}",

@@ -13,8 +13,9 @@ from facette.models.scores import Coefficient, FittedPropensity, PropensityMetri
 from facette.models.scores.metrics import Point
 from facette.validation.gate import gate
 from facette.web.report.choices import compared, influences, searched, selection
+from facette.web.report.curve_pictures import against_diagonal
 from facette.web.report.people import Trait, diverging
-from facette.web.report.pictures import Picture, against_diagonal, columns
+from facette.web.report.pictures import Picture, columns
 from facette.web.report.reading import Reading, Row
 
 SHOWN_WEIGHTS = 8

@@ -8,8 +8,10 @@ from facette.definitions.model import Feature
 from facette.definitions.models import ClustersModel
 from facette.models.clusters.fitted import NOBODY, ClustersMetrics, FittedClusters
 from facette.web.report.compared import comparison, dendrogram, method_name, shift
+from facette.web.report.curve_pictures import choice
 from facette.web.report.people import badge, traits
-from facette.web.report.pictures import GREY, PALETTE, Cells, Picture, Scale, choice, cloud, heat_map
+from facette.web.report.pictures import GREY, PALETTE, Cells, Picture, Scale, heat_map
+from facette.web.report.point_pictures import cloud
 from facette.web.report.portrait import portrait
 from facette.web.report.reading import Reading, Row
 

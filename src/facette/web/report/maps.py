@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from facette.definitions.models import MapModel
 from facette.models.maps import Axis, FittedMap, MapMetrics
 from facette.models.maps import Picture as Drawn
-from facette.web.report.pictures import Cells, Picture, cloud, heat_map, space
+from facette.web.report.pictures import Cells, Picture, heat_map
+from facette.web.report.point_pictures import cloud, space
 from facette.web.report.reading import Reading, Row
 
 MOST_COLOURS = 10

@@ -16,7 +16,6 @@ from typing import Any
 from markupsafe import Markup
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#8a94a3"
-BAND = "rgba(0, 114, 178, 0.16)"
 PALETTE = (BLUE, "#e69f00", GREEN, "#cc79a7", "#56b4e9", ORANGE, "#7a6a00", "#5b3a8e", "#8a94a3", "#333b47")
 """Okabe and Ito (2008), which colour-blind readers can tell apart, then four more."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon", "hexagon")
@@ -110,7 +109,7 @@ class Scale:
 
     def bar(self, title: dict[str, Any], **place: Any) -> dict[str, Any]:
         return {
-            "title": _title(self.name) | title,
+            "title": titled(self.name) | title,
             "tickvals": [value for value, _ in self.values],
             "ticktext": [plain(text) for _, text in self.values],
             "thickness": 12,
@@ -140,7 +139,7 @@ def bars(items: Sequence[Bar], axis: str) -> dict[str, Any]:
             }
         )
     layout: dict[str, Any] = {
-        "xaxis": {"title": _title(axis), "rangemode": "tozero", "tickformat": ","},
+        "xaxis": {"title": titled(axis), "rangemode": "tozero", "tickformat": ","},
         "yaxis": _named([item.name for item in items], autorange="reversed"),
         "margin": {"l": _room([item.name for item in items]), "r": 110},
         "bargap": 0.35,
@@ -214,7 +213,7 @@ def lines(items: Sequence[Line], ticks: Sequence[tuple[datetime, str]], axis: st
             "tickvals": [_axis_instant(instant) for instant, _ in ticks],
             "ticktext": [plain(text) for _, text in ticks],
         },
-        "yaxis": {"title": _title(axis), "rangemode": "tozero", "tickformat": ","},
+        "yaxis": {"title": titled(axis), "rangemode": "tozero", "tickformat": ","},
     }
     narrow: dict[str, Any] = {
         "yaxis": {"rangemode": "tozero", "tickformat": ","},
@@ -257,220 +256,20 @@ def heat_map(
     left = _room(up) + (52 if y_title else 0)
     slanted = _room(across) * 0.7
     layout: dict[str, Any] = {
-        "xaxis": _named(across, title=_title(x_title), tickangle=-40 if is_wide else 0),
-        "yaxis": _named(up, title=_title(y_title) | {"standoff": 12}),
+        "xaxis": _named(across, title=titled(x_title), tickangle=-40 if is_wide else 0),
+        "yaxis": _named(up, title=titled(y_title) | {"standoff": 12}),
         "coloraxis": colours | (scale.colours(scale.bar({"side": "right"})) if scale else {}),
         "margin": {"l": left, "b": slanted if is_wide else 72},
     }
     cut = [short(name, NARROW_NAME) for name in up]
     below = scale.bar({"side": "bottom"}, orientation="h", y=-0.3, yanchor="top") if scale else {}
     narrow: dict[str, Any] = {
-        "xaxis": _named(across, title=_title(x_title), tickangle=-40 if is_long else 0),
-        "yaxis": _named(cut, title=_title(y_title) | {"standoff": 12}),
+        "xaxis": _named(across, title=titled(x_title), tickangle=-40 if is_long else 0),
+        "yaxis": _named(cut, title=titled(y_title) | {"standoff": 12}),
         "coloraxis": colours | (scale.colours(below) if scale else {}),
         "margin": {"l": left + _room(cut) - _room(up), "b": slanted if is_long else 72},
     }
     return {"data": [trace], "layout": layout, "narrow": narrow}
-
-
-def cloud(
-    groups: Sequence[tuple[str, Sequence[float], Sequence[float]]],
-    *,
-    marked: tuple[str, Sequence[float], Sequence[float]] | None = None,
-    axes: tuple[str, str] = ("", ""),
-) -> dict[str, Any]:
-    """Points of several groups on a plane whose axes have no unit; around those that are marked there is a ring."""
-    traces = [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": plain(name),
-            "x": [round(value, 3) for value in xs],
-            "y": [round(value, 3) for value in ys],
-            "hoverinfo": "name",
-            "marker": {
-                "color": PALETTE[place % len(PALETTE)],
-                "symbol": SYMBOLS[place % len(SYMBOLS)],
-                "size": 6,
-                "opacity": 0.6,
-            },
-        }
-        for place, (name, xs, ys) in enumerate(groups)
-    ]
-    if marked is not None and marked[1]:
-        ring = {"color": "rgba(0,0,0,0)", "size": 12, "line": {"color": ORANGE, "width": 2}}
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": plain(marked[0]),
-                "x": list(marked[1]),
-                "y": list(marked[2]),
-                "hoverinfo": "name",
-                "marker": ring,
-            }
-        )
-    bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
-    layout: dict[str, Any] = {
-        "xaxis": bare | {"title": _title(axes[0])},
-        "yaxis": bare | {"title": _title(axes[1])},
-        "legend": {"orientation": "h", "y": -0.22 if axes[0] else -0.05, "itemsizing": "constant"},
-    }
-    return {"data": traces, "layout": layout}
-
-
-def space(
-    groups: Sequence[tuple[str, Sequence[Sequence[float]]]],
-    *,
-    marked: tuple[str, Sequence[Sequence[float]]],
-    axes: tuple[str, str, str] = ("", "", ""),
-) -> dict[str, Any]:
-    """Points of several groups in three dimensions, which the reader turns; those that are marked are open diamonds."""
-    traces: list[dict[str, Any]] = []
-    for place, (name, points) in enumerate([*groups, marked] if marked[1] else groups):
-        is_marked = place == len(groups)
-        traces.append(
-            {
-                "type": "scatter3d",
-                "mode": "markers",
-                "name": plain(name),
-                **{axis: [point[i] for point in points] for i, axis in enumerate("xyz")},
-                "hoverinfo": "name",
-                "marker": {
-                    "color": ORANGE if is_marked else PALETTE[place % len(PALETTE)],
-                    "symbol": "diamond-open" if is_marked else "circle",
-                    "size": 6 if is_marked else 3,
-                    "opacity": 0.75,
-                },
-            }
-        )
-    bare = {"showticklabels": False, "showspikes": False, "gridcolor": "#e6eaf0", "zeroline": False}
-    scene = {f"{axis}axis": bare | {"title": _title(title)} for axis, title in zip("xyz", axes, strict=True)}
-    layout: dict[str, Any] = {
-        "scene": scene | {"camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}}},
-        "dragmode": "orbit",
-        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
-        "legend": {"orientation": "h", "y": -0.02, "itemsizing": "constant"},
-    }
-    return {"data": traces, "layout": layout}
-
-
-def choice(
-    counts: Sequence[int], curves: Sequence[tuple[str, Sequence[float], Sequence[str]]], chosen: int, axis: str
-) -> dict[str, Any]:
-    """Two curves side by side over the numbers of groups tried; the chosen one is marked."""
-    traces: list[dict[str, Any]] = []
-    for side, (name, values, told) in enumerate(curves, start=1):
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": plain(name),
-                "x": list(counts),
-                "y": list(values),
-                "customdata": [plain(text) for text in told],
-                "hovertemplate": HOVER,
-                "xaxis": f"x{side}",
-                "yaxis": f"y{side}",
-                "line": {"color": GREY, "width": 2},
-                "marker": {
-                    "color": [ORANGE if count == chosen else GREY for count in counts],
-                    "size": [14 if count == chosen else 8 for count in counts],
-                },
-            }
-        )
-    across = {"tickvals": list(counts), "title": _title(axis)}
-    layout: dict[str, Any] = {
-        "xaxis": across | {"domain": [0, 0.4]},
-        "xaxis2": across | {"domain": [0.6, 1], "anchor": "y2"},
-        "yaxis": {"title": _title(curves[0][0])},
-        "yaxis2": {"title": _title(curves[1][0]), "anchor": "x2", "rangemode": "tozero", "tickformat": ","},
-        "showlegend": False,
-    }
-    narrow: dict[str, Any] = {
-        "xaxis": {"tickvals": list(counts)},
-        "xaxis2": across | {"anchor": "y2"},
-        "yaxis": layout["yaxis"] | {"domain": [0.57, 1]},
-        "yaxis2": layout["yaxis2"] | {"domain": [0, 0.43]},
-    }
-    return {"data": traces, "layout": layout, "narrow": narrow}
-
-
-def against_diagonal(
-    name: str,
-    points: Sequence[tuple[float, float, str]],
-    diagonal: str,
-    axes: tuple[str, str],
-    *,
-    highest: float = 1.0,
-    percent: Sequence[tuple[float, str]],
-    band: tuple[str, Sequence[tuple[float, float, float]]] | None = None,
-    level: float | None = None,
-    has_markers: bool = True,
-) -> dict[str, Any]:
-    """A curve of shares beside the diagonal.
-
-    points  : across, up (0–1), what to say of it
-    highest : end of both axes
-    percent : ticks of both axes, with their texts
-    band    : what the shaded band around the curve is called; across, its lower and its upper end
-    level   : height of a level line that stands instead of the diagonal
-    """
-    traces = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": plain(diagonal),
-            "x": [0, highest],
-            "y": [0, highest] if level is None else [level, level],
-            "hoverinfo": "skip",
-            "line": {"color": GREY, "dash": "dash", "width": 1.5},
-        },
-        *_band(band),
-        {
-            "type": "scatter",
-            "mode": "lines+markers" if has_markers else "lines",
-            "name": plain(name),
-            "x": [x for x, _, _ in points],
-            "y": [y for _, y, _ in points],
-            "customdata": [plain(told) for _, _, told in points],
-            "hovertemplate": HOVER,
-            "cliponaxis": False,
-            "line": {"color": BLUE, "width": 2.5},
-            "marker": {"size": 8},
-        },
-    ]
-    ticks = {
-        "tickvals": [value for value, _ in percent],
-        "ticktext": [text for _, text in percent],
-        "range": [0, highest],
-    }
-    layout: dict[str, Any] = {
-        "xaxis": ticks | {"title": _title(axes[0])},
-        "yaxis": ticks | {"title": _title(axes[1])},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-    }
-    return {"data": traces, "layout": layout}
-
-
-def _band(band: tuple[str, Sequence[tuple[float, float, float]]] | None) -> list[dict[str, Any]]:
-    """A shaded area from the lower ends, forth, to the upper ends, back."""
-    if band is None:
-        return []
-    name, ends = band
-    return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": plain(name),
-            "x": [x for x, _, _ in ends] + [x for x, _, _ in reversed(ends)],
-            "y": [round(low, 5) for _, low, _ in ends] + [round(high, 5) for _, _, high in reversed(ends)],
-            "fill": "toself",
-            "fillcolor": BAND,
-            "hoverinfo": "skip",
-            "line": {"width": 0},
-        }
-    ]
 
 
 def columns(
@@ -497,7 +296,7 @@ def columns(
         "line": {"color": ORANGE, "width": 2, "dash": "dot"},
     }
     layout: dict[str, Any] = {
-        "xaxis": {"tickvals": places, "showgrid": False, "title": _title(axis)},
+        "xaxis": {"tickvals": places, "showgrid": False, "title": titled(axis)},
         "yaxis": {"showticklabels": False, "showgrid": False, "rangemode": "tozero"},
         "shapes": [line],
         "annotations": [  # on the line, and not struck through by it
@@ -562,7 +361,7 @@ def forest(items: Sequence[Estimate], rows: Sequence[str], axis: str) -> dict[st
     ]
     across = {"range": [len(rows) - 0.5, -0.5], "showgrid": False, "zeroline": False}
     layout: dict[str, Any] = {
-        "xaxis": {"title": _title(axis), **zero},
+        "xaxis": {"title": titled(axis), **zero},
         "yaxis": _named(rows, **across),
         "shapes": stripes,
         "margin": {"l": _room(rows), "r": 24},
@@ -593,7 +392,7 @@ def short(name: str, longest: int = LONGEST_NAME) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1].rstrip()}…"
 
 
-def _title(text: str) -> dict[str, Any]:
+def titled(text: str) -> dict[str, Any]:
     """What an axis or a scale is called."""
     return {"text": plain(text), "font": {"size": 13}}
 
