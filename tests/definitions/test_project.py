@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from facette.definitions.dependence import in_order
 from facette.definitions.language.tree import And, Arithmetic, Column, InSegment
 from facette.definitions.model import Project
 from facette.definitions.project import Definitions, define
-from facette.definitions.resolution import in_order
 from facette.errors import DefinitionError
 from tests.definitions.projects import SOUND, loaded, problems
 

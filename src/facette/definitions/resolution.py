@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from graphlib import CycleError, TopologicalSorter
 from typing import cast
 
+from facette.definitions.dependence import above, below, in_order
 from facette.definitions.findings import Findings, KeyPath, suggestion
 from facette.definitions.language import aggregate_name, check_rule, check_value, check_where, parse_value
 from facette.definitions.language.tree import (
@@ -25,7 +25,7 @@ from facette.definitions.language.tree import (
     ValueType,
 )
 from facette.definitions.language.vocabulary import Band, Event, Property, SegmentName, Vocabulary, fold
-from facette.definitions.model import BandDefinition, Feature, Named, Project, Segment, Threshold, Trend
+from facette.definitions.model import BandDefinition, Feature, Named, Project, Threshold, Trend
 from facette.definitions.model_checks import check_parts, purchases
 from facette.definitions.models import (
     METHODS_WITH,
@@ -216,13 +216,13 @@ class Resolution:
         models = {name for item in self.project.models for name in outputs(item)}
         averages = {item.name for item in self.project.thresholds if item.moving_average}
         for item in self.project.thresholds:
-            below = _below(item.name, needs)
-            if below & models and item.of not in models:
-                message = f"threshold `{item.name}` needs a model ({', '.join(sorted(below & models))})"
+            needed = below(item.name, needs)
+            if needed & models and item.of not in models:
+                message = f"threshold `{item.name}` needs a model ({', '.join(sorted(needed & models))})"
                 remedy = "choose a segment that reads features and traits only: models are made after thresholds"
                 self.findings.error(paths[item.name], message, remedy)
-            if item.moving_average and below & averages:
-                message = f"threshold `{item.name}` is a moving average of another one ({', '.join(below & averages)})"
+            if item.moving_average and needed & averages:
+                message = f"threshold `{item.name}` is a moving average of another one ({', '.join(needed & averages)})"
                 self.findings.error(paths[item.name], message, "take the average of a feature that reads none")
 
     def _needs_of_all(self) -> dict[str, list[str]]:
@@ -405,7 +405,7 @@ class Resolution:
             if into is None:
                 continue
             needed = needs.pop(name)
-            if into in needs and {into, name} <= within.keys() and into not in _above(name, segments):
+            if into in needs and {into, name} <= within.keys() and into not in above(name, segments):
                 needs[into] += needed
                 within[into] = _either(within[into], within[name])
         order = self._in_order("segments", needs, paths)
@@ -477,28 +477,6 @@ def _either(one: Checked, other: Checked) -> Checked:
     )
 
 
-def _above(name: str, segments: Mapping[str, Segment]) -> set[str]:
-    """The parent of a segment, its parent, and so on."""
-    found: set[str] = set()
-    above = segments[name].parent
-    while above is not None and above in segments and above not in found:
-        found.add(above)
-        above = segments[above].parent
-    return found
-
-
-def _below(name: str, needs: Mapping[str, Sequence[str]]) -> set[str]:
-    """All that something needs, at whatever depth."""
-    found: set[str] = set()
-    waiting = list(needs.get(name, ()))
-    while waiting:
-        need = waiting.pop()
-        if need not in found:
-            found.add(need)
-            waiting += needs.get(need, ())
-    return found
-
-
 def bands(definitions: Sequence[BandDefinition]) -> tuple[Band, ...]:
     """Each band from the end of the one before it up to its own."""
     ends = [None, *(band.below for band in definitions)]
@@ -518,23 +496,3 @@ def names_in(operand: Operand, text: str) -> Iterator[str]:
             yield name
         case Aggregate(span=(start, end)):
             yield text[start:end]
-
-
-def in_order(needs: Mapping[str, Sequence[str]]) -> tuple[list[str], list[list[str]]]:
-    """Sort so that everything comes after what it needs; what is needed but not a key is left aside.
-
-    returns : the order, and the circles found (``[a, b, a]``: a needs b needs a), whose members the order leaves out
-    """
-    remaining = dict(needs)
-    circles: list[list[str]] = []
-    while True:
-        graph = {name: [need for need in wanted if need in remaining] for name, wanted in remaining.items()}
-        try:
-            return list(TopologicalSorter(graph).static_order()), circles
-        except CycleError as error:
-            circle = error.args[1][-2::-1]  # graphlib lists it from the needed to the needing, its first member twice
-            start = min(range(len(circle)), key=lambda i: list(needs).index(circle[i]))
-            circle = circle[start:] + circle[:start]
-            circles.append([*circle, circle[0]])
-            for name in circle:
-                del remaining[name]
