@@ -56,7 +56,7 @@ def test_features_that_are_unknown_together_are_told_together(
     assert shown == [
         ("Récence et Dépense : inconnus ensemble", f"cote × {exp(2 * shared):.3f}".replace(".", ",")),
         ("Dépense", "cote × 2,46"),
-        ("Commandes : inconnu", "cote × 0,607"),
+        ("Commandes : valeur inconnue", "cote × 0,607"),
     ]
 
 

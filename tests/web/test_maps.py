@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
@@ -69,13 +71,21 @@ def test_pictures_are_coloured_and_the_far_are_ringed(reading: Reading, world: W
     assert "Couleurs : Actifs" in spaced(flat.caption)
 
 
+def test_a_map_by_a_segment_that_is_held_back_shows_everybody(world: World, tmp_path: Path) -> None:
+    coloured = [item | {"colour": "active"} if item["kind"] == "map" else item for item in MODELS_OF_ALL_KINDS]
+    without = publish(tmp_path, instead={"wide": world.wide.drop_columns(["active"])}, models=coloured)
+    for picture in maps(Reading(without.published, Words("fr", ZONE)))[0]["pictures"]:
+        assert picture.figure["data"][0]["name"] == "profils"
+        assert "Couleurs" not in picture.caption
+
+
 def test_gaps_are_told_by_group(reading: Reading) -> None:
     (styles,) = gaps(reading)
     told = [(row["feature"], row["who"], spaced(row["unknown"]), row["cramers_v"]) for row in styles["features"]]
     assert told == [
         ("Dépense", "tout le monde", "20 %", ""),
         ("", "Ville = Nantes", "10 %", "0,35"),
-        ("", "Ville inconnu", "40 %", ""),
+        ("", "Ville\u00a0: valeur inconnue", "40 %", ""),
     ]
     assert [(row["who"], spaced(row["reference"])) for row in styles["groups"]] == [("Ville = Nantes", "50 %")]
 

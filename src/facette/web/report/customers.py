@@ -79,7 +79,7 @@ def _test(reading: Reading, model: ValueModel, metrics: ValueMetrics) -> str:
         foretold=reading.quantity(model.name, holdout.predicted_value),
         horizon=words.count(model.horizon_days, "day"),
         came=reading.quantity(model.name, holdout.value),
-        bias="–" if bias is None else f"{'+' if bias > 0 else '−'}{words.percent(abs(bias))}",
+        bias="–" if bias is None else f"{'+' if bias > 0 else ''}{words.percent(bias)}",
     )
 
 

@@ -141,9 +141,9 @@ def _colours(reading: Reading, model: MapModel, profiles: Sequence[int]) -> tupl
     words = reading.words
     clusterings = [item.name for item in reading.definitions.project.models if item.kind == "clusters"]
     chosen = model.colour or (clusterings[0] if clusterings else None)
-    if chosen is None:
-        return {words.say("map_everybody"): [*range(len(profiles))]}, ""
     table = reading.published.table("scored" if chosen in clusterings else "wide")
+    if chosen is None or chosen not in table.columns:  # a segment may be held back
+        return {words.say("map_everybody"): [*range(len(profiles))]}, ""
     rows = table.filter(table.profile_id.isin([*profiles])).select("profile_id", value=table[chosen]).to_pyarrow()
     value_of = dict(zip(rows["profile_id"].to_pylist(), rows["value"].to_pylist(), strict=True))
     found: dict[str, list[int]] = {}
