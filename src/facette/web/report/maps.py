@@ -11,7 +11,6 @@ from facette.web.report.pictures import Cells, Picture, heat_map
 from facette.web.report.point_pictures import cloud, space
 from facette.web.report.reading import Reading, Row
 
-MOST_COLOURS = 10
 SHOWN_COLUMNS = 25
 """Columns in the table of axes, at most: those that have most to do with some axis."""
 

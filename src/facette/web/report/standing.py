@@ -11,7 +11,6 @@ from facette.warehouse.ledger import Ledger
 from facette.web.report.reading import Reading, Row
 
 SHOWN_VERSIONS = 5
-LEVELS = ("moved", "watch", "stable")
 
 
 def versions(reading: Reading) -> list[Row]:
