@@ -112,11 +112,11 @@ def facette(*words: object) -> Any:
 
 
 def test_mixpanel_hears_of_a_refusal_what_it_hears_from_mixpanel(shared: Collector) -> None:
-    update = {"$token": KEY, "$distinct_id": "ann", "$add": {"n": 1}}
+    update = {"$token": KEY, "$distinct_id": "ann", "$append": {"n": 1}}
     answer = shared.post("/engage", json=[update])
     assert (answer.status_code, answer.text) == (200, "0")
     verbose = shared.post("/engage", json=[update], params={"verbose": 1}).json()
-    assert (verbose["status"], "`$add`" in verbose["error"]) == (0, True)
+    assert (verbose["status"], "`$append`" in verbose["error"]) == (0, True)
     imported = shared.post("/import", json=[{"event": "", "properties": {"token": KEY}}])
     assert (imported.status_code, imported.json()["num_records_imported"]) == (400, 0)
 
