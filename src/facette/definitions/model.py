@@ -185,6 +185,12 @@ class KafkaLog(Definition):
     settings: dict[str, str] = Field(
         default_factory=dict, description="Settings of librdkafka; ${NAME} comes from the environment."
     )
+    most_waiting: int | None = Field(
+        default=None,
+        ge=1,
+        description="Refuse records while more than this wait for the slowest group that has committed; counted once "
+        "a second.",
+    )
 
 
 class RabbitLog(Definition):
