@@ -144,8 +144,9 @@ class Rabbit:
 
     def kill(self) -> None:
         """``kill -9``, once it has written which queues there are, as it would by itself some time soon."""
-        self.control("eval", "mnesia:dump_log().")
+        self.control("eval", "mnesia:dump_log(), mnesia:sync_log().")
         self._node.__exit__(None, None, None)
+        _wait_for_end(self.port)
 
     def __enter__(self) -> Rabbit:
         self._epmd = _process(["epmd", "-port", str(self._names), "-address", "127.0.0.1"])
@@ -187,6 +188,18 @@ def _process(command: list[str], environment: dict[str, str] | None = None) -> I
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _wait_for_end(port: int) -> None:
+    """A process that was killed may be listened to for some moments more."""
+    until = time.monotonic() + STARTING
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"somebody still listens on port {port}")
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

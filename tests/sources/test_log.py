@@ -283,9 +283,10 @@ def test_a_topic_in_which_too_much_waits(kafka: str, tmp_path: Path, monkeypatch
         log.append(lines(number, number + 1))
     with pytest.raises(LogFullError, match="11 records would wait to be read, and at most 10 may"):
         log.append(lines(10, 11))
-    slow, fast = log.reader("slow"), log.reader("fast")
+    slow, fast, other = log.reader("live"), log.reader("batch.site"), log.reader("other")
     fast.commit(fast.read(10, wait=SOON).after)
     slow.commit(slow.read(3, wait=SOON).after)
+    other.commit(other.read(1, wait=SOON).after)  # of somebody else
     time.sleep(0.06)
     for number in range(10, 13):  # one by one: tansu tells the end after the first record of the last batch
         log.append(lines(number, number + 1))
@@ -294,7 +295,7 @@ def test_a_topic_in_which_too_much_waits(kafka: str, tmp_path: Path, monkeypatch
     time.sleep(0.06)
     with pytest.raises(LogFullError, match="records would wait"):
         log.append(lines(13, 14))
-    for reader in (slow, fast):
+    for reader in (slow, fast, other):
         reader.close()
     log.close()
 

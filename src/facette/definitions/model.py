@@ -188,8 +188,7 @@ class KafkaLog(Definition):
     most_waiting: int | None = Field(
         default=None,
         ge=1,
-        description="Refuse records while more than this wait for the slowest group that has committed; counted once "
-        "a second.",
+        description="Refuse records while more than this wait for the slowest reader; counted once a second.",
     )
 
 

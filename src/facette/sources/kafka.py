@@ -32,6 +32,9 @@ from facette.sources.log import BYTES, LogPosition, Records, check
 
 PATIENCE = 30.0  # seconds for the broker to answer or acknowledge
 COUNTED = 1.0  # seconds after which what waits is counted again
+GROUPS = ("live", "batch.")
+"""How the names begin of groups as which Facette reads; asking for all others of a cluster might take long."""
+
 WRITES = {"acks": "all", "enable.idempotence": True, "linger.ms": 2, "compression.type": "lz4"}
 READS = {
     "enable.auto.commit": False,
@@ -125,13 +128,14 @@ class KafkaLog:
             }
 
     def groups(self) -> list[LogPosition]:
-        """What every group has committed that has committed anything of this topic."""
+        """What each of Facette's groups has committed that has committed anything of this topic."""
         admin = AdminClient(dict(self.settings))
         asked = [TopicPartition(self.topic, number) for number in self.partitions]
         found: list[LogPosition] = []
         with self._errors():
-            for group in admin.list_consumer_groups(request_timeout=PATIENCE).result().valid:
-                request = [ConsumerGroupTopicPartitions(group.group_id, asked)]
+            listed = admin.list_consumer_groups(request_timeout=PATIENCE).result().valid
+            for name in (each.group_id for each in listed if each.group_id.startswith(GROUPS)):
+                request = [ConsumerGroupTopicPartitions(name, asked)]
                 [future] = admin.list_consumer_group_offsets(request, request_timeout=PATIENCE).values()
                 offsets = {str(each.partition): each.offset for each in future.result().topic_partitions}
                 if committed := {number: offset for number, offset in offsets.items() if offset >= 0}:
