@@ -22,6 +22,8 @@ from facette.definitions.model import EmbeddedLog, FileLog, KafkaLog, LogKind, R
 from facette.errors import LogError, LogFullError
 from facette.sources import embedded, replay
 from facette.sources.log import LARGEST, Log, Reader, has_reached, open_log
+from facette.sources.rabbitmq import RabbitLog as OpenRabbitLog
+from facette.sources.rabbitmq import RabbitReader
 from facette.sources.record import Record, encode, instant_text
 
 KINDS = ("embedded", "file", "kafka", "rabbitmq")
@@ -536,6 +538,21 @@ def test_rabbitmq_gone_between(rabbitmq: Rabbit, tmp_path: Path) -> None:
     rabbitmq.start()
     again(lambda: log.append(lines(1_200, 1_300)))
     assert again(lambda: read(reader, 200)) == lines(1_100, 1_300)
+    reader.close()
+    log.close()
+
+
+def test_a_reader_of_rabbitmq_that_fails_lets_go_of_its_group(rabbitmq: Rabbit, tmp_path: Path) -> None:
+    log = open_log(RabbitLog(kind="rabbitmq", url=rabbitmq.url, queue=f"held{os.getpid()}"), tmp_path)
+    log.append(lines(0, 3))
+    assert isinstance(log, OpenRabbitLog)
+    log.queue, right = f"nothing{os.getpid()}", log.queue
+    for _ in range(2):
+        with pytest.raises(LogError, match="no queue 'nothing"):
+            RabbitReader(log, "g", None)  # the group is taken, and then there is nothing to read
+    log.queue = right
+    reader = log.reader("g")
+    assert read(reader, 3) == lines(0, 3)
     reader.close()
     log.close()
 

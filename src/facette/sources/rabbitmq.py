@@ -238,16 +238,23 @@ class RabbitReader:
         with self._errors(self._position):
             connection = self.log.connect()
             try:
-                connection.channel().queue_declare(f"{self.log.queue}.{self.group}.reader", exclusive=True)
-            except ChannelClosedByBroker as error:
-                connection.close()
-                if error.reply_code != 405:
-                    raise
-                message = f"Another process is reading the {self.log.name} as {self.group}."
-                raise LogError(message, remedy="Stop it first, or read as another group.") from None
-            self._rest = []
-            self._stream = _Stream(self.log, connection, self._position["message"] if self._position else "first")
+                self._take_group(connection)
+                self._rest = []
+                self._stream = _Stream(self.log, connection, self._position["message"] if self._position else "first")
+            except BaseException:
+                with suppress(AMQPError):
+                    connection.close()  # or it would keep the group from the next one, which may be ours
+                raise
             return self._stream
+
+    def _take_group(self, connection: pika.BlockingConnection) -> None:
+        try:
+            connection.channel().queue_declare(f"{self.log.queue}.{self.group}.reader", exclusive=True)
+        except ChannelClosedByBroker as error:
+            if error.reply_code != 405:
+                raise
+            message = f"Another process is reading the {self.log.name} as {self.group}."
+            raise LogError(message, remedy="Stop it first, or read as another group.") from None
 
     def _take(self, offset: int, body: bytes) -> int:
         """Begin a message; how many were missed before it."""
@@ -275,7 +282,8 @@ class RabbitReader:
             with self.log.errors():
                 yield
         except LogError:
-            self._stream, self._position = None, before
+            self.close()
+            self._position = before
             raise
 
 
