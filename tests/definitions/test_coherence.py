@@ -105,6 +105,17 @@ BROKEN = {
         LOG + "        known_at: received_at\n        id: [message_id]\n        only: {propertys.revenue: '1'}\n",
         [":11 a record of a log has no column `propertys.revenue`", "did you mean `properties.revenue`"],
     ),
+    "write key of two sources": (
+        LOG.replace("    kind: log\n", "    kind: log\n    write_keys:\n      - k1\n      - ${KEY}\n")
+        + LOG.removeprefix("sources:\n")
+        .replace("name: site", "name: app")
+        .replace("    kind: log\n", "    kind: log\n    write_keys:\n      - k2\n      - ${KEY}\n"),
+        [":16 sources `site` and `app` share a write key", "give each source its own"],
+    ),
+    "write key twice": (
+        LOG.replace("    kind: log\n", "    kind: log\n    write_keys: [k1, k2, k1]\n"),
+        [":4 source `site` has a write key twice", "keep one of the two"],
+    ),
     "kind of log": (
         "sources:\n  - name: site\n    kind: log\n    log: {kind: redis}\n",
         [":4 unknown kind `redis`", "`embedded`"],

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from facette import stream
 from facette.definitions.project import load
-from facette.errors import RunError
+from facette.errors import LogError, RunError
 from facette.live.changes import Change
+from facette.live.figures import Figures
 from facette.run import run
+from facette.sources.log import Records
 from facette.sources.record import Record, encode, instant_text
-from facette.stream import RefitError, Stream
-from tests.live.projects import NOW, append, random_records, write_project
+from facette.sources.replay import FileReader
+from facette.stream import RefitError, Stream, follow
+from tests.live.projects import NOW, PROJECT, append, random_records, write_project
 from tests.run.projects import Silent, edit, starter, truth
 
 HOUR = timedelta(hours=1)
@@ -141,3 +145,41 @@ def test_where_the_gate_holds_segments_back_a_run_judges_them_first(tmp_path: Pa
             stream.step(NOW)
     with Stream(load(project), NOW) as stream:
         assert stream.definitions.rules["just_now"].rule == load(project).rules["just_now"].rule != before
+
+
+class Watched:
+    """Ends the worker once it has taken a record, or after ten steps."""
+
+    n_shown = 0
+
+    def show(self, figures: Figures) -> None:
+        self.n_shown += 1
+        if figures.records or self.n_shown == 10:
+            raise KeyboardInterrupt
+
+
+def test_a_log_that_is_gone_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a warning; and what was read of another log meanwhile is read again."""
+    project = write_project(tmp_path)
+    second = PROJECT[PROJECT.index("  - name: site") : PROJECT.index("segments:")].replace("name: site", "name: app")
+    second = second.replace("kind: log", "kind: log\n    log: {kind: file, path: l}")
+    (project / "facette.yml").write_text(PROJECT.replace("segments:", second + "segments:"), encoding="utf-8")
+    run(load(project), Silent(), as_of=NOW)
+    append(project, [visit(1)])
+    is_gone = [True]
+
+    def read(self: FileReader, most: int = 10_000, wait: float = 0.0) -> Records:
+        if is_gone.pop() if is_gone else False:
+            raise LogError("The log l is gone.", remedy="Wait.")
+        return original(self, most, wait)
+
+    original = FileReader.read
+    monkeypatch.setattr(FileReader, "read", read)
+    monkeypatch.setattr(stream, "AGAIN", 0.01)
+    figures = follow(load(project), Watched(), as_of=NOW)
+    assert (figures.records, is_gone) == (1, [])
+    assert ["The log l is gone" in warning for warning in figures.warnings] == [True]
+    append(project, [visit(2)])
+    is_gone.append(True)
+    with pytest.raises(LogError, match="is gone"):
+        follow(load(project), Watched(), as_of=NOW, is_once=True)

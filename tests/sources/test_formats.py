@@ -157,9 +157,14 @@ def test_ga4_instants_are_microseconds_exactly() -> None:
         ("/track", {"properties": {"distinct_id": "a"}}, "`event` is missing"),
         ("/track", {"event": "e", "properties": {}}, "nobody is named"),
         ("/track", {"event": "$merge", "properties": {"$distinct_ids": ["a"]}}, "two identifiers"),
-        ("/engage", {"$distinct_id": "a", "$set_once": {"x": 1}}, "`$set_once` keeps the first"),
-        ("/engage", {"$distinct_id": "a", "$add": {"x": 1}}, "`$add` adds"),
-        ("/engage", {"$distinct_id": "a"}, "neither `$set` nor `$unset`"),
+        ("/engage", {"$distinct_id": "a", "$append": {"x": 1}}, "`$append` adds to a list"),
+        ("/engage", {"$distinct_id": "a", "$union": {"x": [1]}}, "`$union` ajoute à une liste"),
+        ("/engage", {"$distinct_id": "a", "$remove": {"x": 1}, "$set": {"x": 1}}, "`$remove` removes"),
+        ("/engage", {"$distinct_id": "a", "$add": {"x": "1"}}, "adds numbers only / `$add` n’ajoute que des nombres"),
+        ("/engage", {"$distinct_id": "a", "$add": {"x": True}}, "adds numbers only"),
+        ("/engage", {"$distinct_id": "a", "$set": {}, "$add": {}}, "says `$set`, `$add`: say one of them in each"),
+        ("/engage", {"$distinct_id": "a", "$unset": "x"}, "`$unset` is a list of names"),
+        ("/engage", {"$distinct_id": "a"}, "dit aucun de `$set`, `$set_once`, `$add`, `$unset`"),
         ("/engage", {"$set": {"x": 1}}, "`$distinct_id` is missing"),
         ("/mp/collect", {"client_id": "c", "events": [{"params": {}}]}, "`name` is missing"),
         ("/mp/collect", {"events": [{"name": "e"}]}, "nobody is named"),
@@ -214,6 +219,26 @@ def test_mixpanel_says_who(properties: dict[str, Any], who: tuple[str | None, st
 def test_mixpanel_joins_a_device_and_a_user() -> None:
     record = one("/track", {"event": "$identify", "properties": {"$identified_id": "ann", "$anon_id": "$device:d"}})
     assert (record.kind, record.user_id, record.anonymous_id) == ("identify", "ann", "d")
+
+
+@pytest.mark.parametrize(
+    ("update", "change", "traits"),
+    [
+        ({"$set": {"x": 1}}, None, {"x": 1}),
+        ({"$set_once": {"x": 1}}, "set_once", {"x": 1}),
+        ({"$add": {"x": -1.5}}, "add", {"x": -1.5}),
+        ({"$unset": ["x", "y"]}, "unset", {"x": True, "y": True}),
+    ],
+)
+def test_what_mixpanel_does_to_traits(update: dict[str, Any], change: str | None, traits: dict[str, Any]) -> None:
+    record = one("/engage", {"$distinct_id": "ann", **update})
+    assert (record.kind, record.user_id, record.update, record.traits) == ("identify", "ann", change, traits)
+
+
+def test_updates_of_one_request_are_received_one_after_the_other() -> None:
+    items = asked("/engage", [{"$distinct_id": "ann", "$add": {"x": 1}}] * 3)
+    ends = [item.record.received_at[-7:] for item in items if item.record]
+    assert ends == ["000000Z", "000001Z", "000002Z"]
 
 
 COAT = b'{"event":"e","properties":{"distinct_id":"a","x":"???>>>"}}'

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from tests.brokers import Rabbit
 
 from facette.definitions.model import EmbeddedLog, FileLog, KafkaLog, LogKind, RabbitLog
 from facette.errors import LogError, LogFullError
 from facette.sources import embedded, replay
 from facette.sources.log import LARGEST, Log, Reader, has_reached, open_log
+from facette.sources.rabbitmq import RabbitLog as OpenRabbitLog
+from facette.sources.rabbitmq import RabbitReader
 from facette.sources.record import Record, encode, instant_text
 
 KINDS = ("embedded", "file", "kafka", "rabbitmq")
@@ -237,8 +241,14 @@ def test_a_writer_killed_amid_appends_loses_nothing_that_was_acknowledged(place:
 
 
 def test_one_reader_for_each_group(place: Place) -> None:
+    """Kafka knows the readers of a group only where it shares partitions out among them: see docs/live.md."""
     if place.definition.kind == "kafka":
-        pytest.xfail("Kafka's groups share partitions out; a reader that takes them all cannot be told from another")
+        place.log.append(lines(0, 30))
+        one, two = place.log.reader("g"), place.log.reader("g")
+        assert read(one, 30) == read(two, 30) == lines(0, 30)  # neither takes anything from the other
+        for each in (one, two):
+            each.close()
+        return
     reader = place.log.reader("g")
     with pytest.raises(LogError, match=r"Another process is reading the .* as g"):
         place.log.reader("g")
@@ -263,6 +273,82 @@ def test_a_backlog_that_is_full(tmp_path: Path) -> None:
     reader.commit(records.after)
     log.append(lines(10, 13))
     assert read(reader, 10) == lines(3, 13)
+    reader.close()
+    log.close()
+
+
+def test_a_topic_in_which_too_much_waits(kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the slowest group, and counted once a second; without any all records wait."""
+    monkeypatch.setattr("facette.sources.kafka.COUNTED", 0.05)
+    log = open_log(KafkaLog(kind="kafka", servers=kafka, topic=f"full_{os.getpid()}", most_waiting=10), tmp_path)
+    for number in range(10):
+        log.append(lines(number, number + 1))
+    with pytest.raises(LogFullError, match="11 records would wait to be read, and at most 10 may"):
+        log.append(lines(10, 11))
+    slow, fast, other = log.reader("live"), log.reader("batch.site"), log.reader("other")
+    fast.commit(fast.read(10, wait=SOON).after)
+    slow.commit(slow.read(3, wait=SOON).after)
+    other.commit(other.read(1, wait=SOON).after)  # of somebody else
+    time.sleep(0.06)
+    for number in range(10, 13):  # one by one: tansu tells the end after the first record of the last batch
+        log.append(lines(number, number + 1))
+    with pytest.raises(LogFullError, match="11 records"):
+        log.append(lines(13, 14))
+    time.sleep(0.06)
+    with pytest.raises(LogFullError, match="records would wait"):
+        log.append(lines(13, 14))
+    for reader in (slow, fast, other):
+        reader.close()
+    log.close()
+
+
+def test_partitions_of_a_topic(kafka: str, tmp_path: Path) -> None:
+    """Each is read in its order; a position has all of them, and whoever goes on from it misses and repeats nothing."""
+    topic, numbers = f"parts_{os.getpid()}", range(3)
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_topics([NewTopic(topic, len(numbers))])[topic].result()
+    producer = Producer({"bootstrap.servers": kafka})
+    for n in range(120):
+        producer.produce(topic, b'{"partition": %d, "n": %d}' % (n % 3, n), partition=n % 3)
+    assert producer.flush(SOON) == 0
+    log = open_log(KafkaLog(kind="kafka", servers=kafka, topic=topic), tmp_path)
+    found: list[dict[str, int]] = []
+    kept: list[tuple[int, str]] = []
+    position = log.start()
+    while len(found) < 120:  # a reader that is closed after every reading, as one that is killed
+        reader = log.reader("g", after=position)
+        records = reader.read(17, wait=SOON)
+        assert records.bodies
+        found += map(json.loads, records.bodies)
+        position = json.loads(json.dumps(dict(records.after)))
+        kept.append((len(found), json.dumps(position)))
+        reader.close()
+    assert sorted(each["n"] for each in found) == list(range(120))
+    for number in numbers:
+        own = [each["n"] for each in found if each["partition"] == number]
+        assert own == list(range(number, 120, 3))
+    assert position == {str(number): 40 for number in numbers}
+    n_read, text = kept[2]
+    late = log.reader("h", after=json.loads(text))
+    assert {json.loads(line)["n"] for line in read(late, 120 - n_read)} == {each["n"] for each in found[n_read:]}
+    late.close()
+    log.close()
+
+
+def test_a_rabbitmq_that_takes_nothing(rabbitmq: Rabbit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker whose disk or memory is full blocks whoever publishes; that is an error and not for ever."""
+    monkeypatch.setattr("facette.sources.rabbitmq.CONFIRMED", 1.0)
+    log = open_log(RabbitLog(kind="rabbitmq", url=rabbitmq.url, queue=f"blocked{os.getpid()}"), tmp_path)
+    log.append(lines(0, 3))
+    rabbitmq.control("set_vm_memory_high_watermark", "absolute", "1MB")
+    try:
+        with pytest.raises(LogError, match="no confirmation within 1 s"):
+            log.append(lines(3, 4))
+    finally:
+        rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+    again(lambda: log.append(lines(3, 4)))
+    reader = log.reader("g")
+    assert read(reader, 4)[:3] == lines(0, 3)
     reader.close()
     log.close()
 
@@ -452,6 +538,21 @@ def test_rabbitmq_gone_between(rabbitmq: Rabbit, tmp_path: Path) -> None:
     rabbitmq.start()
     again(lambda: log.append(lines(1_200, 1_300)))
     assert again(lambda: read(reader, 200)) == lines(1_100, 1_300)
+    reader.close()
+    log.close()
+
+
+def test_a_reader_of_rabbitmq_that_fails_lets_go_of_its_group(rabbitmq: Rabbit, tmp_path: Path) -> None:
+    log = open_log(RabbitLog(kind="rabbitmq", url=rabbitmq.url, queue=f"held{os.getpid()}"), tmp_path)
+    log.append(lines(0, 3))
+    assert isinstance(log, OpenRabbitLog)
+    log.queue, right = f"nothing{os.getpid()}", log.queue
+    for _ in range(2):
+        with pytest.raises(LogError, match="no queue 'nothing"):
+            RabbitReader(log, "g", None)  # the group is taken, and then there is nothing to read
+    log.queue = right
+    reader = log.reader("g")
+    assert read(reader, 3) == lines(0, 3)
     reader.close()
     log.close()
 

@@ -112,11 +112,11 @@ def facette(*words: object) -> Any:
 
 
 def test_mixpanel_hears_of_a_refusal_what_it_hears_from_mixpanel(shared: Collector) -> None:
-    update = {"$token": KEY, "$distinct_id": "ann", "$add": {"n": 1}}
+    update = {"$token": KEY, "$distinct_id": "ann", "$append": {"n": 1}}
     answer = shared.post("/engage", json=[update])
     assert (answer.status_code, answer.text) == (200, "0")
     verbose = shared.post("/engage", json=[update], params={"verbose": 1}).json()
-    assert (verbose["status"], "`$add`" in verbose["error"]) == (0, True)
+    assert (verbose["status"], "`$append`" in verbose["error"]) == (0, True)
     imported = shared.post("/import", json=[{"event": "", "properties": {"token": KEY}}])
     assert (imported.status_code, imported.json()["num_records_imported"]) == (400, 0)
 
@@ -437,14 +437,15 @@ def test_when_too_much_waits_nothing_more_is_taken(tmp_path: Path, monkeypatch: 
     ("text", "why"),
     [
         ("name: shop\n", "No source of the project has write keys"),
-        (PROJECT.replace(OTHER, KEY), "web and app share a write key"),
+        (PROJECT.replace(OTHER, KEY), "sources `web` and `app` share a write key"),
+        (PROJECT.replace(OTHER, "${A}").replace(KEY, "${B}"), "web and app share a write key"),
         (PROJECT.replace(KEY, "${KEY_OF_THE_SHOP}"), "environment variable KEY_OF_THE_SHOP"),
     ],
 )
 def test_what_cannot_start(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(FacetteError, match=why) as caught:
-        collect_app(load(project(tmp_path, text)), environment={})
-    assert caught.value.remedy
+        collect_app(load(project(tmp_path, text)), environment={"A": "k", "B": "k"})
+    assert caught.value.remedy or "→" in str(caught.value)
 
 
 def test_a_key_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticKnownError
 
 from facette.definitions.base import (
@@ -98,6 +98,11 @@ class People(Definition):
     known_at: str | None = Field(
         default=None, description="Column with the instant at which the row was known; without it, always known."
     )
+    update: str | None = Field(
+        default=None,
+        description="Column that says what a row does to traits: `set` them, as when it is empty, `set_once`, `add` to "
+        "them, or `unset` those for which it has anything. Of logs `update`.",
+    )
     only: dict[str, str] = Field(default_factory=dict, description="Column → text the row must have.")
     lookups: tuple[Lookup, ...] = ()
 
@@ -180,6 +185,11 @@ class KafkaLog(Definition):
     settings: dict[str, str] = Field(
         default_factory=dict, description="Settings of librdkafka; ${NAME} comes from the environment."
     )
+    most_waiting: int | None = Field(
+        default=None,
+        ge=1,
+        description="Refuse records while more than this wait for the slowest reader; counted once a second.",
+    )
 
 
 class RabbitLog(Definition):
@@ -217,6 +227,11 @@ class LogSource(BaseSource):
     rate_limit: float | None = Field(
         default=None, gt=0, description="Records per second that collectors accept for each key."
     )
+
+    @field_validator("people")
+    @classmethod
+    def _with_update(cls, people: People | None) -> People | None:
+        return people and people.model_copy(update={"update": people.update or "update"})
 
 
 Source = Annotated[FileSource | SqlSource | LogSource, Field(discriminator="kind")]

@@ -18,6 +18,7 @@ TEXTS = (
     "anonymous_id",
     "previous_id",
     "group_id",
+    "update",
     "protocol",
     "source",
 )
@@ -32,6 +33,8 @@ def columns_named(reader: People | Events) -> list[tuple[KeyPath, str]]:
     named += [(("fields", name), field.column or name) for name, field in reader.fields.items()]
     named += [(("lookups", i, "on"), lookup.on) for i, lookup in enumerate(reader.lookups)]
     named += [(("known_at",), reader.known_at)] if reader.known_at else []
+    if isinstance(reader, People) and reader.update:
+        named.append((("update",), reader.update))
     if isinstance(reader, Events):
         named += [(("at",), reader.at), *((("id", i), column) for i, column in enumerate(reader.id))]
     return named

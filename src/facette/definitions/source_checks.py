@@ -80,6 +80,7 @@ def check_sources(project: Project, findings: Findings) -> None:
             _check_reader(project, event, (*path, "events", j), findings)
             if event.at_format is not None:
                 _check_pattern(event.at_format, (*path, "events", j, "at_format"), findings)
+    _check_write_keys(project, findings)
     for i, identifier in enumerate(project.identifiers):
         if identifier.name not in used and project.sources:
             message = f"no source gives the identifier `{identifier.name}`"
@@ -104,6 +105,22 @@ def _check_text(source: FileSource, path: KeyPath, findings: Findings) -> None:
     if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii() or delimiter in NO_DELIMITERS):
         remedy = 'give one character such as ";" or "\\t", or leave it out'
         findings.error((*path, "delimiter"), f"{delimiter!r} cannot be a delimiter", remedy)
+
+
+def _check_write_keys(project: Project, findings: Findings) -> None:
+    """A key says whose a record is, so it is of one source. What two variables hold is seen when collecting begins."""
+    owners: dict[str, str] = {}
+    for i, source in enumerate(project.sources):
+        for j, key in enumerate(source.write_keys if isinstance(source, LogSource) else ()):
+            owner = owners.setdefault(key, source.name)
+            if owner != source.name:
+                message = (
+                    f"sources `{owner}` and `{source.name}` share a write key, so that nobody knows whose a record is"
+                )
+                findings.error(("sources", i, "write_keys", j), message, "give each source its own")
+            elif key in source.write_keys[:j]:  # type: ignore[union-attr]
+                message = f"source `{source.name}` has a write key twice"
+                findings.error(("sources", i, "write_keys", j), message, "keep one of the two")
 
 
 def _check_role(source: Source, path: KeyPath, findings: Findings) -> None:

@@ -13,6 +13,7 @@ from facette.features.partials import by_event, kinds_needed, prepare
 from facette.features.table import FeaturePlan, feature_table
 from facette.features.thresholds import cuts_at
 from facette.profiles.golden import profiles_at
+from facette.profiles.updates import without_idle
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Past:
 
     def profiles_at(self, moment: Moment) -> ir.Table:
         """Profiles with the traits that were known at a moment."""
-        return profiles_at(self.records, self.identities, self.project, moment)
+        return profiles_at(without_idle(self.records), self.identities, self.project, moment)
 
     def rows_at(self, plan: FeaturePlan, moment: Moment) -> ir.Table:
         """The feature table of a plan at a moment, from what was known then; cuts and thresholds are those of then."""

@@ -20,7 +20,7 @@ from facette.live.plain import Plain, column_of
 from facette.live.records import columns_read
 from facette.live.seen import Seen
 from facette.live.texts import Said, Texts
-from facette.profiles.clean import fields_of, rows_that_stay
+from facette.profiles.clean import described_by, fields_of, rows_that_stay
 from facette.profiles.values import LookupTable, ReadText, read_key, uniform
 
 RAW = "raw_now"
@@ -104,7 +104,7 @@ class Cleaner:
     @property
     def marked_by(self) -> list[str]:
         """The columns by which a row is known again: its id, of people all that is said of them."""
-        return ["event_id"] if self.is_of_events else [*fields_of(self.reader, self.settings["identifiers"])]
+        return ["event_id"] if self.is_of_events else described_by(fields_of(self.reader, self.settings["identifiers"]))
 
     def know(self, rows: pa.Table) -> None:
         """Take cleaned rows as having come before."""

@@ -28,6 +28,7 @@ from facette.live.remembering import remember
 from facette.live.tables import LiveTables, Records
 from facette.profiles.events import remap
 from facette.profiles.golden import profiles_at
+from facette.profiles.updates import without_idle
 from facette.stages.work import Work
 from facette.warehouse.compiler import instant
 from facette.warehouse.connect import connect
@@ -268,7 +269,7 @@ class Knowledge:
 
     def profiles(self, moment: Moment) -> ir.Table:
         """All profiles with the traits that were known at a moment."""
-        return self.keep(profiles_at(self._records(), self._table("identities"), self.project, moment))
+        return self.keep(profiles_at(without_idle(self._records()), self._table("identities"), self.project, moment))
 
     def profiles_of(self, ids: Collection[int], moment: Moment) -> pa.Table:
         """The same of some profiles, fast where they are few."""

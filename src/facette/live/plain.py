@@ -18,6 +18,7 @@ from facette.definitions import model
 from facette.live.texts import Texts
 from facette.profiles import formats
 from facette.profiles.clean import CLOCK_TOLERANCE, blocked_of, fields_of
+from facette.profiles.updates import UNSET, UPDATE
 from facette.profiles.values import Bounds, read_key, uniform
 
 Array = np.ndarray
@@ -74,7 +75,7 @@ class Plain:
         for key, field in fields_of(self.reader, self.kinds).items():
             column = column_of(raw, field.column or key)
             values[key], known = self._value(key, field, column)
-            is_plain &= known
+            is_plain &= known if key != UPDATE else ~_is_valid(column)
         for kind in self.kinds:
             if kind.name in self.reader.identifiers:
                 values[f"id_{kind.name}"] = self._not_blocked(values[f"id_{kind.name}"], kind)
@@ -154,7 +155,8 @@ class Plain:
             self.source, raw["_landing"].combine_chunks(), raw["_row"].combine_chunks().cast(pa.string()), ":"
         )
         known_at = values.get("known_at", pa.nulls(len(raw), INSTANTS))
-        return {**self._fields(values, len(raw)), "record": record, "known_at": known_at}
+        changes = {UNSET: pa.nulls(len(raw), pa.string())} if UPDATE in values else {}
+        return {**self._fields(values, len(raw)), **changes, "record": record, "known_at": known_at}
 
     def _events(self, raw: pa.Table, values: Mapping[str, pa.Array], is_plain: Array) -> dict[str, pa.Array]:
         assert isinstance(self.reader, model.Events)

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from facette.definitions import model
 from facette.profiles import formats
+from facette.profiles.updates import UNSET, UPDATE, UPDATES
 from facette.profiles.values import Bounds, LookupTable, Reading, ReadText, TextReaders, column_of, look_up, only
 from facette.sources.source import PROVENANCE
 from facette.warehouse.connect import local_day, local_hour, local_weekday
@@ -130,7 +131,7 @@ def clean_people(  # noqa: PLR0913 - what a run knows, each by its name
     )
     work = _Work(raw, reading, people, identifiers, lookups, order)
     judged = _judged_people(work, people, fits or {})
-    described = list(work.reading.fields)
+    described = described_by(work.reading.fields)
     wide = work.keep(judged.mutate(content=_digest(judged, described, prefix="v_")))
     known = None if existing is None else existing.select(content=_digest(existing, described))
     duplicates = work.duplicates(wide, "content", known)
@@ -203,7 +204,8 @@ def columns_read(reader: model.People | model.Events) -> list[str]:
     """The columns of a source that describe people or events, those of lookups included."""
     instants = [reader.at, reader.known_at] if isinstance(reader, model.Events) else [reader.known_at]
     columns = [field.column or name for name, field in reader.fields.items()]
-    return [*reader.identifiers.values(), *(column for column in instants if column), *columns]
+    update = reader.update if isinstance(reader, model.People) else None
+    return [*reader.identifiers.values(), *(column for column in (*instants, update) if column), *columns]
 
 
 def fields_of(
@@ -216,9 +218,16 @@ def fields_of(
         fields[f"id_{kind}"] = model.SourceField(column=column, format=formats_of_kinds[kind])
     if isinstance(reader, model.Events):
         fields["at"] = model.SourceField(column=reader.at, type="instant", format=reader.at_format)
+    elif reader.update:
+        fields[UPDATE] = model.SourceField(column=reader.update)
     if reader.known_at:
         fields["known_at"] = model.SourceField(column=reader.known_at, type="instant")
     return fields
+
+
+def described_by(fields: Iterable[str]) -> list[str]:
+    """The columns of a person's record by which it is known again: all that it says."""
+    return [*fields, UNSET] if UPDATE in fields else [*fields]
 
 
 def blocked_of(kind: model.Identifier, country: str) -> frozenset[str]:
@@ -239,6 +248,10 @@ Refusal = tuple[ir.BooleanValue, str, str | None, ir.StringValue]
 def _judged_people(work: _Work, people: model.People, fits: Bounds) -> ir.Table:
     values = work.values(work.raw, fits)
     refusals = [_nobody(values, people), *_required_missing(values, people)]
+    if people.update:
+        update = values[f"v_{UPDATE}"]
+        is_unheard_of = update.notnull() & update.notin(UPDATES)
+        refusals.append((is_unheard_of, f"does to traits none of {', '.join(UPDATES)}", people.update, update))
     if people.known_at:
         bad = _bad(values, "known_at")
         refusals.insert(
@@ -275,6 +288,20 @@ def _required_missing(values: ir.Table, reader: model.People | model.Events) -> 
                 declared.column or name,
                 _bad(values, name),
             )
+
+
+def _taken_back(texts: ir.Table, traits: Iterable[str]) -> ir.Table:
+    """``v__unset``: the traits for which a row that takes them back has anything, between bars; and no values there."""
+    is_unset = (texts[f"s_{UPDATE}"] == "unset").fill_null(False)
+    named: ir.StringValue = ibis.literal("|")
+    values: dict[str, ir.Value] = {}
+    for trait in traits:
+        value = texts[f"s_{trait}"]
+        named = named + ibis.ifelse(value.notnull(), f"{trait}|", "")
+        for name in (f"s_{trait}", f"r_{trait}"):
+            if name in texts.columns:
+                values[name] = ibis.ifelse(is_unset, None, texts[name])
+    return texts.mutate(**{f"v_{UNSET}": ibis.ifelse(is_unset, named, None)}, **values)
 
 
 def _bad(values: ir.Table, key: str) -> ir.StringValue:
@@ -333,6 +360,7 @@ def _people_columns(kept: ir.Table, source: str, people: model.People) -> dict[s
     return {
         "record": ibis.literal(f"{source}:") + kept["_landing"] + ":" + kept["_row"].cast("string"),
         **_identifier_columns(kept, people),
+        **({name: kept[f"v_{name}"] for name in (UPDATE, UNSET)} if people.update else {}),
         **_field_columns(kept, people.fields),
         "known_at": kept.v_known_at if people.known_at else ibis.null(dt.Timestamp("UTC")),
     }
@@ -391,7 +419,10 @@ class _Work:
         """The values of the rows that count, with blocked identifiers made unknown (``is_blocked_id_<kind>``)."""
         rows = look_up(rows, self.source, self.reader.lookups, self.lookups)
         rows = only(rows, self.source, self.reader.only)
-        values = self.reading.values(self.reading.texts(rows), self.temporary)
+        texts = self.reading.texts(rows)
+        if UPDATE in self.reading.fields:
+            texts = _taken_back(texts, self.reader.fields)
+        values = self.reading.values(texts, self.temporary)
         self.fits, unjudged = self.reading.fit(values, fits, self.order)
         values = self.reading.outliers(values, self.fits, unjudged)
         changes: dict[str, ir.Value] = {}

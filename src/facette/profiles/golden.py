@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 
 from facette.clock import Moment
 from facette.definitions import model
+from facette.profiles.updates import UPDATE, competing, with_what_was_added
 from facette.warehouse.compiler import instant
 
 
@@ -36,6 +37,8 @@ def golden_record(
     - ``recent``: the one of the most recent record; then of the source listed first; then the smallest
     - ``trusted``: the one of the source listed first; then of the most recent record; then the smallest
     - ``frequent``: the one that most records have; then as ``recent``
+
+    What records with ``_update`` and ``_unset`` do to traits is said in ``profiles/updates.py``.
 
     ``id_<kind>`` is the profile's identifier on its most recent record that has one, else its smallest.
     """
@@ -138,7 +141,10 @@ def _survivors(rows: ir.Table, project: model.Project, ids: Sequence[str]) -> ir
     the values at the lowest rank stand, rank 0 being the profile's first record, and the smallest of them survives:
     records of one source and one instant have one rank.
     """
-    columns = [column for column in rows.columns if column not in ("profile_id", "_source", "known_at")]
+    columns = [name for name in rows.columns if name not in ("profile_id", "known_at") and not name.startswith("_")]
+    is_changed = UPDATE in rows.columns
+    if is_changed:
+        rows = competing(rows, [column for column in columns if column not in ids])
     rule = {column: project.trait_survivorship.get(column, project.survivorship) for column in columns}
     rule |= dict.fromkeys(ids, "recent")
     frequent = [column for column in columns if rule[column] == "frequent"]
@@ -156,6 +162,8 @@ def _survivors(rows: ir.Table, project: model.Project, ids: Sequence[str]) -> ir
     standing = {
         column: (rows[rank[column]] == rows[f"_first_{column}"]).ifelse(rows[column], ibis.null()) for column in columns
     }
+    if is_changed:
+        return with_what_was_added(rows, standing)
     return rows.group_by("profile_id").agg(**{column: value.min() for column, value in standing.items()})
 
 

@@ -23,6 +23,7 @@ from facette.definitions import model
 from facette.definitions.base import FieldType
 from facette.errors import SourceError
 from facette.profiles import formats
+from facette.profiles.updates import UPDATE
 
 ADDED = ("_landing", "_row", "_event_id")
 """Columns that Facette added to the source's own and that cleaning needs."""
@@ -217,9 +218,14 @@ class Reading:
             value = rows[f"v_{key}"]
             is_below = value < field.minimum if field.minimum is not None else ibis.literal(False)
             is_above = value > field.maximum if field.maximum is not None else ibis.literal(False)
-            is_absurd = (is_below | is_above).fill_null(False)
+            is_absurd = (is_below | is_above).fill_null(False) & ~self._is_added(rows)
             changes |= {f"is_absurd_{key}": is_absurd, f"v_{key}": ibis.ifelse(is_absurd, None, value)}
         return rows.mutate(**changes) if changes else rows
+
+    def _is_added(self, rows: ir.Table) -> ir.BooleanValue:
+        """Whether values are added to others: bounds are those of values that stand."""
+        is_added: ir.BooleanValue = ibis.literal(False)
+        return (rows[f"v_{UPDATE}"] == "add").fill_null(False) if UPDATE in self.fields else is_added
 
     def outliers(self, rows: ir.Table, bounds: Bounds, unjudged: Mapping[str, Sequence[str]]) -> ir.Table:
         """``is_outlier_<key>``; outliers are moved to the bound or become unknown where that is declared.
@@ -235,7 +241,7 @@ class Reading:
                 continue
             low, high = bounds[key]
             value = rows[f"v_{key}"]
-            is_outlier = ((value < low) | (value > high)).fill_null(False)
+            is_outlier = ((value < low) | (value > high)).fill_null(False) & ~self._is_added(rows)
             if unjudged.get(key):
                 is_outlier &= rows["_landing"].notin(unjudged[key])
             changes[f"is_outlier_{key}"] = is_outlier
@@ -265,7 +271,7 @@ class Reading:
         wanted = {key: field.outliers for key, field in self.fields.items() if field.outliers and key not in bounds}
         measures: dict[str, ir.Value] = {}
         for key, outliers in wanted.items():
-            value = rows[f"v_{key}"]
+            value = ibis.ifelse(self._is_added(rows), None, rows[f"v_{key}"])
             if outliers.method == "iqr":
                 measures |= {f"low_{key}": value.quantile(0.25), f"high_{key}": value.quantile(0.75)}
             else:

@@ -14,15 +14,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from facette.definitions import model
-from facette.errors import LogError
+from facette.errors import LogError, LogFullError
 from facette.sources.environment import from_environment
 from facette.sources.log import BYTES, LogPosition, Records, check
 
 PATIENCE = 30.0  # seconds for the broker to answer or acknowledge
+COUNTED = 1.0  # seconds after which what waits is counted again
+GROUPS = ("live", "batch.")
+"""How the names begin of groups as which Facette reads; asking for all others of a cluster might take long."""
+
 WRITES = {"acks": "all", "enable.idempotence": True, "linger.ms": 2, "compression.type": "lz4"}
 READS = {
     "enable.auto.commit": False,
@@ -44,10 +56,21 @@ class KafkaLog:
             topics_made(self.settings, [self.topic])
         self._consumer = self.consumer("facette")
         self.partitions = self._partitions()
+        self._most_waiting = definition.most_waiting
+        self._backlog = Backlog(self)
 
     def append(self, records: Sequence[bytes]) -> None:
         check(records)
+        if self._most_waiting is not None:
+            waiting = self._backlog.count() + len(records)
+            if waiting > self._most_waiting:
+                raise LogFullError(
+                    f"The log in {self.name} is full: {waiting:,} records would wait to be read, and at most "
+                    f"{self._most_waiting:,} may.",
+                    remedy="Start what reads it (facette stream, facette run), or raise `most_waiting`.",
+                )
         self._writer.send((self.topic, None, record) for record in records)
+        self._backlog.add(len(records))
 
     def reader(self, group: str, after: LogPosition | None = None) -> KafkaReader:
         return KafkaReader(self, group, after)
@@ -104,6 +127,21 @@ class KafkaLog:
                 for number in self.partitions
             }
 
+    def groups(self) -> list[LogPosition]:
+        """What each of Facette's groups has committed that has committed anything of this topic."""
+        admin = AdminClient(dict(self.settings))
+        asked = [TopicPartition(self.topic, number) for number in self.partitions]
+        found: list[LogPosition] = []
+        with self._errors():
+            listed = admin.list_consumer_groups(request_timeout=PATIENCE).result().valid
+            for name in (each.group_id for each in listed if each.group_id.startswith(GROUPS)):
+                request = [ConsumerGroupTopicPartitions(name, asked)]
+                [future] = admin.list_consumer_group_offsets(request, request_timeout=PATIENCE).values()
+                offsets = {str(each.partition): each.offset for each in future.result().topic_partitions}
+                if committed := {number: offset for number, offset in offsets.items() if offset >= 0}:
+                    found.append(committed)
+        return found
+
     def error(self, error: KafkaException) -> LogError:
         return failure(f"The log in {self.name}", error)
 
@@ -120,6 +158,27 @@ class KafkaLog:
             yield
         except KafkaException as error:
             raise self.error(error) from error
+
+
+class Backlog:
+    """How many records of a topic wait for the slowest group: counted once a second, and what was added since.
+
+    What other processes add within that second is not in it. Without any group that has committed all records wait.
+    """
+
+    def __init__(self, log: KafkaLog) -> None:
+        self.log = log
+        self._counted_at = -COUNTED
+        self._count = 0
+
+    def count(self) -> int:
+        if time.monotonic() - self._counted_at >= COUNTED:
+            self._count = max((self.log.waiting(each) for each in self.log.groups() or [{}]), default=0)
+            self._counted_at = time.monotonic()
+        return self._count
+
+    def add(self, n_records: int) -> None:
+        self._count += n_records
 
 
 class Writer:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pika
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.exceptions import AMQPConnectionError, AMQPError, ChannelClosedByBroker
 
 from facette.definitions import model
 from facette.errors import LogError
@@ -27,6 +27,7 @@ from facette.sources.log import BYTES, LogPosition, Records, check, chunks
 AHEAD = 100  # messages that the broker sends ahead of what was read
 PATIENCE = 2.0  # seconds to wait for a message before a stream is thought to have none
 QUIET = 0.3  # seconds without a further message after which the last one was it
+CONFIRMED = 10.0  # seconds for the broker to confirm a message, also where its disk or memory is full
 LASTING = pika.BasicProperties(delivery_mode=2)
 
 
@@ -55,7 +56,7 @@ class RabbitLog:
         with self.errors():
             channel = self.channel()
             for chunk in chunks(records):
-                _publish(channel, self.queue, b"\n".join(chunk))
+                self._publish(channel, self.queue, b"\n".join(chunk))
 
     def reader(self, group: str, after: LogPosition | None = None) -> RabbitReader:
         return RabbitReader(self, group, after or self.committed(group))
@@ -75,7 +76,7 @@ class RabbitLog:
         with self.errors():
             channel = self.channel()
             self._declare_position(channel, group)
-            _publish(channel, self._position_queue(group), json.dumps(dict(position)).encode())
+            self._publish(channel, self._position_queue(group), json.dumps(dict(position)).encode())
 
     def start(self) -> LogPosition:
         found = self._offsets("first", most=1)
@@ -117,6 +118,11 @@ class RabbitLog:
             text = str(error) or type(error).__name__
             remedy = "Check that the broker is running and reachable, and the log's `url` and `queue`."
             raise LogError(f"The log in the {self.name} cannot be used: {text}.", remedy=remedy) from error
+
+    def _publish(self, channel: Any, queue: str, body: bytes) -> None:
+        """Confirmed; an error where there is no such queue (now), of which the broker would say nothing otherwise."""
+        with self._connection.within(CONFIRMED):
+            channel.basic_publish("", queue, body, LASTING, mandatory=True)
 
     def _declare_position(self, channel: Any, group: str) -> None:
         """A queue that keeps the last message only."""
@@ -169,15 +175,24 @@ class Connection:
             self._channel.confirm_delivery()
         return self._channel
 
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """End the connection where a call takes longer: a broker may lose what it was asked, as when a stream has no
+        leader yet, and pika waits for ever. It has no public timer that goes on while a call waits.
+        """
+        assert self._connection is not None
+        waiting = self._connection._impl
+        late = AMQPConnectionError(f"no confirmation within {seconds:.0f} s")
+        timer = waiting._adapter_call_later(seconds, lambda: waiting._terminate_stream(late))
+        try:
+            yield
+        finally:
+            waiting._adapter_remove_timeout(timer)
+
     def close(self) -> None:
         if self._connection is not None:
             with suppress(AMQPError):
                 self._connection.close()
-
-
-def _publish(channel: Any, queue: str, body: bytes) -> None:
-    """Confirmed; an error where there is no such queue (now), of which the broker would say nothing otherwise."""
-    channel.basic_publish("", queue, body, LASTING, mandatory=True)
 
 
 class RabbitReader:
@@ -223,16 +238,23 @@ class RabbitReader:
         with self._errors(self._position):
             connection = self.log.connect()
             try:
-                connection.channel().queue_declare(f"{self.log.queue}.{self.group}.reader", exclusive=True)
-            except ChannelClosedByBroker as error:
-                connection.close()
-                if error.reply_code != 405:
-                    raise
-                message = f"Another process is reading the {self.log.name} as {self.group}."
-                raise LogError(message, remedy="Stop it first, or read as another group.") from None
-            self._rest = []
-            self._stream = _Stream(self.log, connection, self._position["message"] if self._position else "first")
+                self._take_group(connection)
+                self._rest = []
+                self._stream = _Stream(self.log, connection, self._position["message"] if self._position else "first")
+            except BaseException:
+                with suppress(AMQPError):
+                    connection.close()  # or it would keep the group from the next one, which may be ours
+                raise
             return self._stream
+
+    def _take_group(self, connection: pika.BlockingConnection) -> None:
+        try:
+            connection.channel().queue_declare(f"{self.log.queue}.{self.group}.reader", exclusive=True)
+        except ChannelClosedByBroker as error:
+            if error.reply_code != 405:
+                raise
+            message = f"Another process is reading the {self.log.name} as {self.group}."
+            raise LogError(message, remedy="Stop it first, or read as another group.") from None
 
     def _take(self, offset: int, body: bytes) -> int:
         """Begin a message; how many were missed before it."""
@@ -260,7 +282,8 @@ class RabbitReader:
             with self.log.errors():
                 yield
         except LogError:
-            self._stream, self._position = None, before
+            self.close()
+            self._position = before
             raise
 
 

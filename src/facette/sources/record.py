@@ -28,6 +28,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     group_id     : of a group call, the group
     properties   : of the event, the page or the screen
     traits       : of the person, or of the group of a group call
+    update       : what it does to traits, unless it gives them: set_once, add, or unset those that it names
     context      : what the tracker tells besides (page, campaign, library, address, …)
     protocol     : segment, mixpanel, matomo, ga4, …
     source       : name of the source whose write key was used
@@ -42,6 +43,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     anonymous_id: str | None = None
     previous_id: str | None = None
     group_id: str | None = None
+    update: str | None = None
     properties: dict[str, Any] = msgspec.field(default_factory=dict)
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
     context: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -118,7 +118,8 @@ def _with_columns_named(raw: ir.Table, source: model.Source) -> ir.Table:
     if not isinstance(source, model.LogSource):
         return raw
     there = {name.casefold() for name in raw.columns}
-    unseen = {name: ibis.null("string") for name in columns_of_objects(source) if name.casefold() not in there}
+    named = [*columns_of_objects(source), "update"]  # which records of earlier versions did not have
+    unseen = {name: ibis.null("string") for name in named if name.casefold() not in there}
     return raw.mutate(**unseen)
 
 

@@ -33,6 +33,7 @@ class Told(TypedDict, total=False):
     anonymous_id: str | None
     previous_id: str | None
     group_id: str | None
+    update: str | None
     properties: Object
     traits: Object
     context: Object

@@ -7,7 +7,8 @@ https://developer.mixpanel.com/reference/ingestion-api
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 from facette.sources.formats.fields import an_object, is_event, needed, record, text, written_instant
@@ -36,21 +37,35 @@ OWN = ("token", "time", "distinct_id", "$insert_id", "$user_id", "$device_id", "
 DEVICE = "$device:"
 """Before the device's id, a ``distinct_id`` of somebody who is not identified."""
 
+UPDATES = {"$set": None, "$set_once": "set_once", "$add": "add", "$unset": "unset"}
+"""Updates of people, and what their records do to traits: see ``profiles/updates.py``."""
+
 ANOTHER_WAY = {
-    "$set_once": "keeps the first value of each, which a stream of traits does not: send `$set`",
-    "$add": "adds to a value that is not in the request: send an event and sum it, or `$set`",
-    "$append": "adds to a list that is not in the request: send an event, or the whole list with `$set`",
-    "$union": "adds to a list that is not in the request: send the whole list with `$set`",
-    "$remove": "removes from a list that is not in the request: send the whole list with `$set`",
-    "$delete": "deletes a person, which a tracker may not",
+    "$append": (
+        "adds to a list, and a trait has one value: send an event, or the whole list with `$set`",
+        "ajoute à une liste, et un trait n’a qu’une valeur : envoyez un événement, ou toute la liste avec `$set`",
+    ),
+    "$union": (
+        "adds to a list, and a trait has one value: send the whole list with `$set`",
+        "ajoute à une liste, et un trait n’a qu’une valeur : envoyez toute la liste avec `$set`",
+    ),
+    "$remove": (
+        "removes from a list, and a trait has one value: send the whole list with `$set`",
+        "retire d’une liste, et un trait n’a qu’une valeur : envoyez toute la liste avec `$set`",
+    ),
+    "$delete": ("deletes a person, which a tracker may not", "supprime une personne, ce qu’un traceur ne peut pas"),
 }
 """Updates of people that are refused, and what to do instead."""
+
+STEP = timedelta(microseconds=1)
+"""By so much an update is received after the one before in its request, so that their order is known for good."""
 
 
 def items(request: Request) -> list[Item]:
     """The events or updates of one request; BadRequestError if it cannot be read."""
     found, parameters = _data(request)
     given = tuple(key for key in (request.user, parameters.get("api_key")) if key)
+    places = count()
 
     def keys(event: Any) -> tuple[str, ...]:
         own = event.get("$token") if isinstance(event, dict) else None
@@ -59,11 +74,10 @@ def items(request: Request) -> list[Item]:
         return tuple(key for key in (own, token, *given) if isinstance(key, str) and key)
 
     def convert(event: Any) -> Record:
-        if request.path == "/engage":
-            return of_person(is_event(event), request.received_at)
-        if request.path == "/groups":
-            return of_group(is_event(event), request.received_at)
-        return of_event(is_event(event), request.received_at)
+        if request.path in ("/track", "/import"):
+            return of_event(is_event(event), request.received_at)
+        received_at = request.received_at + next(places) * STEP
+        return (of_person if request.path == "/engage" else of_group)(is_event(event), received_at)
 
     return each(found if isinstance(found, list) else [found], keys, convert)
 
@@ -111,8 +125,8 @@ def of_event(event: Object, received_at: datetime) -> Record:
 
 
 def of_person(update: Object, received_at: datetime) -> Record:
-    """An update of a person: ``$set`` gives traits, ``$unset`` makes them unknown."""
-    traits = _traits(update)
+    """An update of a person."""
+    change, traits = _change(update)
     user_id, anonymous_id = who(update | {"distinct_id": needed(update, "$distinct_id")})
     return record(
         "identify",
@@ -121,12 +135,14 @@ def of_person(update: Object, received_at: datetime) -> Record:
         received_at=received_at,
         user_id=user_id,
         anonymous_id=anonymous_id,
+        update=change,
         traits=traits,
     )
 
 
 def of_group(update: Object, received_at: datetime) -> Record:
     """An update of a group; which kind of group it is stays in ``properties.group_key``."""
+    change, traits = _change(update)
     return record(
         "group",
         protocol="mixpanel",
@@ -134,20 +150,40 @@ def of_group(update: Object, received_at: datetime) -> Record:
         received_at=received_at,
         group_id=needed(update, "$group_id"),
         properties={"group_key": needed(update, "$group_key")},
-        traits=_traits(update),
+        update=change,
+        traits=traits,
     )
 
 
-def _traits(update: Object) -> Object:
-    for operation, remedy in ANOTHER_WAY.items():
+def _change(update: Object) -> tuple[str | None, Object]:
+    """What an update does to traits, and those that it names; of what ``$unset`` names each is true."""
+    for operation, reasons in ANOTHER_WAY.items():
         if operation in update:
-            raise BadEventError(f"`{operation}` {remedy}")
-    unset = update.get("$unset", [])
-    if not isinstance(unset, list) or not all(isinstance(name, str) for name in unset):
-        raise BadEventError("`$unset` is a list of names")
-    if "$set" not in update and "$unset" not in update:
-        raise BadEventError("the update says neither `$set` nor `$unset`")
-    return dict.fromkeys(unset) | an_object(update, "$set")
+            raise BadEventError(_both(*(f"`{operation}` {reason}" for reason in reasons)))
+    operations = [operation for operation in UPDATES if operation in update]
+    if len(operations) != 1:
+        said = ", ".join(f"`{operation}`" for operation in operations or UPDATES)
+        none, aucun = ("", "") if operations else ("none of ", "aucun de ")
+        raise BadEventError(
+            _both(
+                f"the update says {none}{said}: say one of them in each",
+                f"la mise à jour dit {aucun}{said} : dites-en un seul dans chacune",
+            )
+        )
+    [operation] = operations
+    if operation == "$unset":
+        names = update["$unset"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise BadEventError("`$unset` is a list of names")
+        return "unset", dict.fromkeys(names, True)
+    traits = an_object(update, operation)
+    if operation == "$add" and not all(type(value) in (int, float) for value in traits.values()):
+        raise BadEventError(_both("`$add` adds numbers only", "`$add` n’ajoute que des nombres"))
+    return UPDATES[operation], traits
+
+
+def _both(english: str, french: str) -> str:
+    return f"{english} / {french}"
 
 
 def who(properties: Object) -> tuple[str | None, str | None]:
@@ -180,7 +216,7 @@ def library(properties: Object) -> Object:
 def answer(request: Request, outcome: Outcome) -> Answer:
     """200 with 1 or 0, or an object if ``verbose`` is asked for; JSON to ``/import`` hears how many were taken, or 400.
 
-    A page's client shows any other status on its console, and it sends ``$set_once`` by itself.
+    A page's client shows any other status on its console.
     """
     verdict = {"status": 0 if outcome.is_failure else 1, "error": outcome.first_reason or None}
     body = request.text
