@@ -255,6 +255,10 @@ BROKEN = {
         "models:\n  - {name: m, kind: clusters, features: [spend, born_on]}",
         [":2 `born_on` is date, and must be number or boolean or text here", "`children`"],
     ),
+    "gain without trees": (
+        "models:\n  - {name: m, kind: propensity, target: purchase, horizon_days: 9, features: [spend], select: gain}",
+        [":2 no algorithm of the model is made of trees", "use importance"],
+    ),
     "outliers of a text": (
         "models:\n  - name: m\n    kind: clusters\n    features: [spend, city]\n    outliers:\n"
         "      city: {method: iqr, factor: 3}",

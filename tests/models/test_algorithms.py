@@ -148,8 +148,9 @@ def test_contributions_add_up_to_the_logit(fitted: FittedPropensity, table: pa.T
     found = contributions(fitted, some)
     assert found.features == ("a", "b", "c")
     np.testing.assert_allclose(found.base + found.values.sum(axis=1), found.logits, atol=1e-9, rtol=0)
-    told = 100 / (1 + np.exp(-(fitted.slope * found.logits + fitted.shift)))
-    np.testing.assert_allclose(told, score_rows(fitted, some), atol=1e-9, rtol=0)
+    np.testing.assert_allclose(
+        100 * fitted.calibration.probability(found.logits), score_rows(fitted, some), atol=1e-9, rtol=0
+    )
     alone = contributions(fitted, some.slice(7, 1))
     assert alone.base == pytest.approx(found.base)
     np.testing.assert_allclose(alone.values[0], found.values[7], atol=1e-6, rtol=0)
@@ -203,6 +204,21 @@ def test_contributions_of_a_net_are_shapley_values() -> None:
                 expected[group] += worth(row, order[: place + 1]) - worth(row, order[:place])
         np.testing.assert_allclose(found, expected / factorial(3), atol=1e-9)
         assert base == pytest.approx(worth(row, ()))
+
+
+def test_gains_of_trees_are_those_of_their_libraries(fitted: FittedPropensity) -> None:
+    if fitted.predictor.kind in ("logistic", "neural"):
+        assert fitted.metrics.gains == ()
+        return
+    assert sum(item.share for item in fitted.metrics.gains) == pytest.approx(1)
+    assert [item.feature for item in fitted.metrics.gains][:2] == ["a", "b"]
+
+
+def test_the_gain_of_a_forest_is_the_impurity_of_scikit_learn() -> None:
+    peer = RandomForestClassifier(1, bootstrap=False, min_samples_leaf=5, random_state=0)
+    peer.fit(LESSON.prepared, LESSON.target)
+    found = from_scikit_learn(peer).gains(4)
+    np.testing.assert_allclose(found / found.sum(), peer.feature_importances_, atol=1e-12)
 
 
 # ── several, and none ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from tests.warehouses import Engine
@@ -20,6 +21,7 @@ from facette.definitions.models import PropensityModel
 from facette.errors import ModelError
 from facette.models.curves import calibration_bins, calibration_error, deciles
 from facette.models.scores import FittedPropensity, fit_propensity, platt, score, score_rows
+from facette.models.scores.calibration import calibrate, isotonic
 from facette.models.training import past_moments
 
 NEWEST = datetime(2026, 6, 1, tzinfo=UTC)
@@ -116,8 +118,8 @@ def test_expression_equals_scikit_learn_with_platt(planted: tuple[pa.Table, np.n
     )
     logits = columns @ peer.coef_[0] + peer.intercept_[0]
     kept = order[calibrate[order]]
-    slope, shift = platt(logits[kept], target[kept])
-    expected = 100 / (1 + np.exp(-(slope * logits + shift)))
+    found = platt(logits[kept], target[kept])
+    expected = 100 / (1 + np.exp(-(found.slope * logits + found.shift)))
 
     connection = ibis.duckdb.connect()
     features = connection.create_table("features", table.append_column("row", pa.array(np.arange(table.num_rows))))
@@ -245,16 +247,64 @@ def test_platt_repairs_what_was_bent() -> None:
     random = np.random.default_rng(9)
     honest = random.normal(size=40_000) * 1.5 - 0.5
     outcomes = random.random(40_000) < 1 / (1 + np.exp(-honest))
-    slope, shift = platt(honest * 3 + 1, outcomes)  # honest = (bent − 1) / 3
-    assert (slope, shift) == pytest.approx((1 / 3, -1 / 3), abs=0.03)
+    found = platt(honest * 3 + 1, outcomes)  # honest = (bent − 1) / 3
+    assert (found.slope, found.shift) == pytest.approx((1 / 3, -1 / 3), abs=0.03)
 
 
 def test_platt_stays_finite_and_never_turns_a_ranking_round() -> None:
     logits = np.linspace(-1, 1, 200)
-    slope, _ = platt(logits, logits > 0)
-    assert 0 < slope < 100
-    slope, shift = platt(logits, logits < 0)
-    assert (slope, shift) == pytest.approx((0.0, 0.0))
+    assert 0 < platt(logits, logits > 0).slope < 100
+    turned = platt(logits, logits < 0)
+    assert (turned.slope, turned.shift) == pytest.approx((0.0, 0.0))
+
+
+def bent(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits whose true probability jumps from 0.1 to 0.6, which no slope and shift can follow; and outcomes."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(size=rows)
+    return logits, random.random(rows) < np.where(logits > 0.3, 0.6, 0.1)
+
+
+def test_isotonic_is_that_of_scikit_learn_and_never_sure() -> None:
+    logits, outcomes = bent(1, 3000)
+    found = isotonic(logits, outcomes)
+    peer = IsotonicRegression(out_of_bounds="clip").fit(logits, outcomes)
+    asked = np.linspace(-5, 5, 1001)
+    told = found.probability(asked)
+    np.testing.assert_allclose(told, peer.predict(asked), atol=0.0015)  # but for the smoothing
+    assert (np.diff(told) >= 0).all() and told.min() > 0 and told.max() < 1
+    alike = isotonic(np.zeros(10), np.arange(10) < 5)
+    assert alike.probability(np.array([-3.0, 0.0, 3.0])) == pytest.approx([0.5] * 3)
+
+
+def test_the_calibration_is_chosen_on_people_not_seen() -> None:
+    logits, outcomes = bent(2, 6000)
+    people = np.arange(6000)
+    found, told = calibrate(None, logits, outcomes, people, 0)
+    assert told.method == found.kind == "isotonic" and not told.is_declared
+    assert told.log_loss_isotonic is not None and told.log_loss_platt is not None
+    assert told.log_loss_isotonic < told.log_loss_platt
+    random = np.random.default_rng(3)
+    honest = random.random(6000) < 1 / (1 + np.exp(-logits))
+    assert calibrate(None, logits, honest, people, 0)[1].method == "platt"  # what takes more numbers has to be worth it
+    few, told = calibrate(None, logits[:900], outcomes[:900], people[:900], 0)
+    assert few.kind == "platt" and told.log_loss_platt is None
+    found, told = calibrate("isotonic", logits[:900], outcomes[:900], people[:900], 0)
+    assert found.kind == told.method == "isotonic" and told.is_declared
+
+
+def test_an_isotonic_score_is_data_and_the_same_everywhere() -> None:
+    table, _ = history(6, profiles=800)
+    fitted = fit_propensity(a_model(calibration="isotonic"), table)
+    again = FittedPropensity.from_json(fitted.parameters_json(), fitted.metrics_json())
+    assert again == fitted and again.calibration.kind == "isotonic" and fitted.metrics.calibrated.is_declared
+    assert fitted.metrics.expected_calibration_error < 0.06
+    features = ibis.duckdb.connect().create_table("features", table.append_column("row", pa.array(range(len(table)))))
+    answer = features.select("row", score=score(again, features)).order_by("row").to_pyarrow()["score"].to_numpy()
+    np.testing.assert_allclose(answer, score_rows(fitted, table), atol=1e-11, rtol=0)
+    by_platt = score_rows(fit_propensity(a_model(calibration="platt"), table), table)
+    order = np.argsort(by_platt)
+    assert (np.diff(answer[order]) >= -1e-9).all()  # nobody passes anybody
 
 
 @settings(deadline=None, max_examples=50)

@@ -30,7 +30,13 @@ def fit(table: pa.Table, method: str | None, algorithm: str = "logistic") -> Fit
 
 @pytest.mark.parametrize(
     ("method", "algorithm"),
-    [("rfe", "logistic"), ("lasso", "logistic"), ("importance", "logistic"), ("importance", "lightgbm")],
+    [
+        ("rfe", "logistic"),
+        ("lasso", "logistic"),
+        ("importance", "logistic"),
+        ("importance", "lightgbm"),
+        ("gain", "lightgbm"),
+    ],
 )
 def test_noise_goes_and_signal_stays(table: pa.Table, method: str, algorithm: str) -> None:
     fitted = fit(table, method, algorithm)

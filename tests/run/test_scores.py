@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import random
 from datetime import UTC, datetime, timedelta
-from math import exp
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -114,8 +114,8 @@ def test_a_score_is_explained(shop: tuple[Path, Outcome], capsys: pytest.Capture
         assert told["base"] + sum(part["contribution"] for part in told["contributions"]) == pytest.approx(
             told["logit"]
         )
-        logit = fitted.slope * told["logit"] + fitted.shift
-        assert told["value"] == pytest.approx(100 / (1 + exp(-logit)), abs=1e-9)
+        expected = 100 * fitted.calibration.probability(np.array([told["logit"]]))[0]
+        assert told["value"] == pytest.approx(expected, abs=1e-9)
         assert {part["feature"] for part in told["contributions"]} == set(fitted.preparation.features)
         assert {part["feature"]: part["contribution"] for part in told["contributions"]} == pytest.approx(
             {part["feature"]: part["contribution"] for part in of_profile["contributions"]}

@@ -11,6 +11,8 @@ from facette.definitions.preparing import Learning
 
 Algorithm = Literal["logistic", "random_forest", "lightgbm", "xgboost", "neural"]
 
+TREES: tuple[Algorithm, ...] = ("random_forest", "lightgbm", "xgboost")
+
 MethodName = Literal["kmeans", "gaussian_mixture", "dbscan", "hdbscan", "agglomerative", "autoencoder"]
 METHODS_WITH: dict[str, tuple[MethodName, ...]] = {
     "clusters": ("kmeans", "gaussian_mixture", "agglomerative", "autoencoder"),
@@ -124,9 +126,15 @@ class PropensityModel(Learning):
         min_length=1,
         description="All are fitted and compared; the one with the least log loss out of fold is published.",
     )
-    select: Literal["rfe", "lasso", "importance"] | None = Field(
+    select: Literal["rfe", "lasso", "importance", "gain"] | None = Field(
         default=None,
-        description="Leave out features: by recursive elimination, by the LASSO, or by permutation importance.",
+        description="Leave out features: by recursive elimination, by the LASSO, by permutation importance, or by what "
+        "the splits of the first algorithm that is of trees gain.",
+    )
+    calibration: Literal["platt", "isotonic"] | None = Field(
+        default=None,
+        description="How scores are made honest. Unless given, by Platt's slope and shift; or by isotonic regression, "
+        "where there are 500 of each outcome and it is surely better on people not seen.",
     )
     tune: Tuning | None = Field(default=None, description="Search for the algorithms' parameters.")
     trusted: tuple[DefinedName, ...] = Field(

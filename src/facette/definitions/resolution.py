@@ -29,6 +29,7 @@ from facette.definitions.model import BandDefinition, Feature, Named, Project, T
 from facette.definitions.model_checks import check_parts, purchases
 from facette.definitions.models import (
     METHODS_WITH,
+    TREES,
     ClusterMethod,
     ClustersModel,
     CompositeModel,
@@ -355,6 +356,9 @@ class Resolution:
         for j, algorithm in enumerate(model.algorithms):
             if algorithm in model.algorithms[:j]:
                 self.findings.error((*path, "algorithms", j), f"`{algorithm}` is listed twice", "list it once")
+        if model.select == "gain" and not {*model.algorithms} & {*TREES}:
+            message = "no algorithm of the model is made of trees, whose splits could gain something"
+            self.findings.error((*path, "select"), message, f"use importance, or one of {', '.join(TREES)}")
         for j, name in enumerate(model.trusted):
             if name not in model.features:
                 remedy = suggestion(name, model.features)

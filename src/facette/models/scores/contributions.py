@@ -14,7 +14,7 @@ import pyarrow as pa
 from facette.models.preparation import Preparation
 from facette.models.scores.algorithms.algorithm import Predictor
 from facette.models.scores.fitted import FittedPropensity
-from facette.models.scores.metrics import Influence
+from facette.models.scores.metrics import Gain, Influence
 
 SAMPLED = 200  # test rows of which contributions are averaged
 
@@ -53,3 +53,15 @@ def influences(
     means = np.abs(found.values).mean(axis=0)
     items = [Influence(feature=name, mean=float(mean)) for name, mean in zip(found.features, means, strict=True)]
     return tuple(sorted(items, key=lambda item: -item.mean))
+
+
+def gains(predictor: Predictor, preparation: Preparation) -> tuple[Gain, ...]:
+    """The share of what the splits of trees gained that is due to each feature, largest first; none of other kinds."""
+    found = predictor.gains(len(preparation.columns))
+    if found is None or found.sum() <= 0:
+        return ()
+    shares: dict[str, float] = {}
+    for column, gain in zip(preparation.columns, found / found.sum(), strict=True):
+        shares[column.feature] = shares.get(column.feature, 0.0) + float(gain)
+    items = [Gain(feature=name, share=share) for name, share in shares.items()]
+    return tuple(sorted(items, key=lambda item: -item.share))

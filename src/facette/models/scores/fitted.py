@@ -14,7 +14,7 @@ from facette.models.native import from_batches
 from facette.models.preparation import affine
 from facette.models.scores.algorithms import AnyPredictor
 from facette.models.scores.algorithms.linear import Linear
-from facette.models.scores.calibration import WIDEST_LOGIT, probability_of
+from facette.models.scores.calibration import WIDEST_LOGIT, Calibration, Platt
 from facette.models.scores.metrics import PropensityMetrics
 
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
 
 class FittedPropensity(Fitted):
-    """A score that can be applied: 100 / (1 + exp(−(slope · logit of the prepared features + shift)))."""
+    """A score that can be applied: 100 times the calibrated probability of the logit of the prepared features."""
 
     predictor: AnyPredictor
-    slope: float
-    shift: float
+    calibration: Calibration
     metrics: PropensityMetrics
 
     def output(self, features: ir.Table) -> ir.FloatingColumn:
@@ -37,12 +36,14 @@ class FittedPropensity(Fitted):
 def score(fitted: FittedPropensity, features: ir.Table) -> ir.FloatingColumn:
     """The calibrated probability of each row as an expression, 0 to 100, not rounded (engines round differently).
 
-    Logistic regression is plain SQL, on every engine; the others run in batches of rows inside DuckDB.
+    Logistic regression with Platt's calibration is plain SQL, on every engine; all else runs in batches of rows inside
+    DuckDB.
     """
-    if not isinstance(fitted.predictor, Linear):
+    calibration = fitted.calibration
+    if not (isinstance(fitted.predictor, Linear) and isinstance(calibration, Platt)):
         return _in_batches(fitted, features)
-    weights = [fitted.slope * weight for weight in fitted.predictor.weights]
-    intercept = fitted.slope * fitted.predictor.intercept + fitted.shift
+    weights = [calibration.slope * weight for weight in fitted.predictor.weights]
+    intercept = calibration.slope * fitted.predictor.intercept + calibration.shift
     logit = affine(fitted.preparation.expressions(features), weights, intercept)
     return 100.0 / ((-logit.clip(-WIDEST_LOGIT, WIDEST_LOGIT)).exp() + 1.0)
 
@@ -50,7 +51,7 @@ def score(fitted: FittedPropensity, features: ir.Table) -> ir.FloatingColumn:
 def score_rows(fitted: FittedPropensity, features: pa.Table) -> np.ndarray:
     """The same as :func:`score`, of a table in memory: float64, one per row."""
     prepared = fitted.preparation.transform(fitted.preparation.matrix(features))
-    return 100.0 * probability_of(fitted.slope * fitted.predictor.ready()(prepared) + fitted.shift)
+    return 100.0 * fitted.calibration.probability(fitted.predictor.ready()(prepared))
 
 
 def _in_batches(fitted: FittedPropensity, features: ir.Table) -> ir.FloatingColumn:
@@ -59,7 +60,7 @@ def _in_batches(fitted: FittedPropensity, features: ir.Table) -> ir.FloatingColu
     def predict(matrix: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             raw = np.where(np.abs(matrix) <= LARGEST, matrix, np.nan)
-        return 100.0 * probability_of(fitted.slope * logits(fitted.preparation.transform(raw)) + fitted.shift)
+        return 100.0 * fitted.calibration.probability(logits(fitted.preparation.transform(raw)))
 
     name = f"score_{fitted.name}_{sha256(fitted.parameters_json().encode()).hexdigest()[:16]}"
     inputs, levels = fitted.preparation.features, fitted.preparation.levels

@@ -19,13 +19,13 @@ from facette.models.representation import rake
 from facette.models.scores.algorithms import ALGORITHMS
 from facette.models.scores.algorithms.algorithm import Algorithm, Lesson, Predictor
 from facette.models.scores.algorithms.linear import Linear
-from facette.models.scores.calibration import calibrated_loss, platt, probability_of
-from facette.models.scores.contributions import influences
+from facette.models.scores.calibration import Isotonic, Platt, calibrate, calibrated_loss
+from facette.models.scores.contributions import gains, influences
 from facette.models.scores.fitted import FittedPropensity
 from facette.models.scores.folds import out_of_fold, sample_of_both
 from facette.models.scores.judging import figures, judge
 from facette.models.scores.leaks import refuse_leaks
-from facette.models.scores.metrics import Coefficient, Compared, PropensityMetrics, Selection, Tuned
+from facette.models.scores.metrics import Calibrated, Coefficient, Compared, PropensityMetrics, Selection, Tuned
 from facette.models.scores.selection import select
 from facette.models.scores.split import Rows, Split, instants_of, reweighted, rows_of, split
 from facette.models.scores.tuning import tune
@@ -61,17 +61,18 @@ def fit_propensity(
         seed=model.seed,
         preparation=task.preparation,
         predictor=best.predictor,  # type: ignore[arg-type]
-        slope=best.slope,
-        shift=best.shift,
+        calibration=best.calibration,
         metrics=PropensityMetrics(
             **judge(probability, rows.target[parts.test], rows.people[parts.test], model.seed),
             algorithm=best.name,
             parameters=best.parameters,
+            calibrated=best.calibrated,
             compared=tuple(_compared(task, item, is_published=item is best) for item in candidates),
             selection=task.selection,
             tuned=tuple(item.tuned for item in candidates if item.tuned),
             coefficients=_coefficients(task.preparation, best),
             influences=influences(best.predictor, task.preparation, task.test, model.seed),
+            gains=gains(best.predictor, task.preparation),
             fit_rows=len(lesson.target),
             fit_positives=int(lesson.target.sum()),
             calibrated_by=parts.calibrated_by,
@@ -105,7 +106,9 @@ class _Task:
         selection = None
         preparation, lesson = _prepared(model, rows, learned)
         if model.select is not None:
-            selection = select(model.select, model.algorithms[0], preparation, lesson)
+            usable = definitions.TREES if model.select == "gain" else model.algorithms
+            algorithm = next(name for name in model.algorithms if name in usable)
+            selection = select(model.select, algorithm, preparation, lesson)
             model, rows = _reduced(model, rows, {item.feature for item in selection.choices if item.is_kept})
             preparation, lesson = _prepared(model, rows, learned)
         key = fingerprint(model.features, lesson.prepared, lesson.target, lesson.people) + str(model.seed)
@@ -117,7 +120,7 @@ class _Task:
 
     def probability(self, item: _Candidate) -> np.ndarray:
         """Of the test rows."""
-        return probability_of(item.slope * item.predictor.ready()(self.test) + item.shift)
+        return item.calibration.probability(item.predictor.ready()(self.test))
 
 
 def _prepared(model: definitions.PropensityModel, rows: Rows, learned: np.ndarray) -> tuple[Preparation, Lesson]:
@@ -155,8 +158,8 @@ class _Candidate:
     name: str
     parameters: dict[str, float]
     predictor: Predictor
-    slope: float
-    shift: float
+    calibration: Platt | Isotonic
+    calibrated: Calibrated
     loss: float | None
     tuned: Tuned | None
     seconds: float
@@ -169,16 +172,18 @@ def _candidate(task: _Task, name: str) -> _Candidate:
     predictor = algorithm.fit(lesson, parameters)
     loss: float | None = None
     if task.parts.calibrated_by == "folds":
-        logits, outcomes = out_of_fold(algorithm.fit, lesson, parameters), lesson.target
+        logits = out_of_fold(algorithm.fit, lesson, parameters)
+        outcomes, people = lesson.target, lesson.people
         loss = calibrated_loss(logits, outcomes)
     else:
         logits = predictor.ready()(task.preparation.transform(task.rows.raw[task.parts.calibrate]))
-        outcomes = task.rows.target[task.parts.calibrate]
+        outcomes, people = task.rows.target[task.parts.calibrate], task.rows.people[task.parts.calibrate]
         if len(task.model.algorithms) > 1:
             some = lesson.rows(sample_of_both(lesson.target, lesson.seed))
             loss = calibrated_loss(out_of_fold(algorithm.fit, some, parameters), some.target)
-    slope, shift = platt(logits, outcomes)
-    return _Candidate(name, parameters, predictor, slope, shift, loss, tuned, time.perf_counter() - began)
+    calibration, calibrated = calibrate(task.model.calibration, logits, outcomes, people, lesson.seed)
+    seconds = time.perf_counter() - began
+    return _Candidate(name, parameters, predictor, calibration, calibrated, loss, tuned, seconds)
 
 
 def _parameters(task: _Task, name: str, algorithm: Algorithm) -> tuple[dict[str, float], Tuned | None]:
@@ -208,15 +213,17 @@ def _compared(task: _Task, item: _Candidate, *, is_published: bool) -> Compared:
 
 
 def _coefficients(preparation: Preparation, item: _Candidate) -> tuple[Coefficient, ...]:
-    """Calibrated. Columns of 0 and 1 are scaled as well; their weights are given per step from 0 to 1."""
+    """Times the slope of Platt's calibration, if it is that. Columns of 0 and 1 are scaled as well; their weights are
+    given per step from 0 to 1."""
     if not isinstance(item.predictor, Linear):
         return ()
+    slope = item.calibration.slope if isinstance(item.calibration, Platt) else 1.0
     items = [
         Coefficient(
             feature=column.feature,
             is_missing_flag=column.is_missing_flag,
             level=preparation.label(column).partition(" = ")[2] if column.level is not None else None,
-            weight=item.slope * (weight if column.part in ("value", "code") else weight / column.scale),
+            weight=slope * (weight if column.part in ("value", "code") else weight / column.scale),
         )
         for column, weight in zip(preparation.columns, item.predictor.weights, strict=True)
     ]

@@ -31,8 +31,9 @@ class Point(_Kept):
 
 
 class Coefficient(_Kept):
-    """Change of the log-odds per standard deviation; of being unknown instead of known, where is_missing_flag; of
-    having a value instead of another one, where level is not None (a text; “…” is any value that is not told apart)."""
+    """Change of the log-odds (before calibration, where it is isotonic) per standard deviation; of being unknown instead
+    of known, where is_missing_flag; of having a value instead of another one, where level is not None (a text; “…” is
+    any value that is not told apart)."""
 
     feature: str
     is_missing_flag: bool
@@ -45,6 +46,26 @@ class Influence(_Kept):
 
     feature: str
     mean: float
+
+
+class Gain(_Kept):
+    """The share (0–1) of all that the splits of the trees gained which is due to a feature."""
+
+    feature: str
+    share: float
+
+
+class Calibrated(_Kept):
+    """How logits became probabilities, and whether the definition says so.
+
+    log_loss_platt, log_loss_isotonic : of people that the calibration has not seen; None where there were too few rows
+                                        to compare
+    """
+
+    method: Literal["platt", "isotonic"]
+    is_declared: bool
+    log_loss_platt: float | None = None
+    log_loss_isotonic: float | None = None
 
 
 class Compared(_Kept):
@@ -71,6 +92,7 @@ class FeatureChoice(_Kept):
     rfe        : the log loss out of fold once it had been left out (of the last ones that stay: None)
     lasso      : the largest weight of its columns, per standard deviation
     importance : by how much the log loss out of fold rises when the feature is shuffled
+    gain       : the share (0–1) of what the splits of the trees gained that is due to it
     low        : the lower end of that rise's one-sided 95 % interval (importance only)
     """
 
@@ -83,7 +105,7 @@ class FeatureChoice(_Kept):
 class Selection(_Kept):
     """Which features were left out, and why. ``log_loss`` is that out of fold, of all features and of those kept."""
 
-    method: Literal["rfe", "lasso", "importance"]
+    method: Literal["rfe", "lasso", "importance", "gain"]
     choices: tuple[FeatureChoice, ...]
     log_loss_of_all: float
     log_loss_of_kept: float
@@ -110,12 +132,14 @@ class PropensityMetrics(_Kept):
     calibration : at most 10 bins of equal number;  deciles : highest scores first
     roc, precision_recall, gain, lift : curves with 95 % intervals
     compared    : every algorithm;  selection, tuned : what was searched, if anything
-    coefficients : largest first, of logistic regression only;  influences : largest first
+    calibrated  : how logits became probabilities
+    coefficients : largest first, of logistic regression only;  influences : largest first;  gains: of trees only
     fit_at, calibrated_at, test_at, purged_at : instants (UTC);  calibrated_at is empty where calibrated_by is folds
     """
 
     algorithm: str
     parameters: dict[str, float]
+    calibrated: Calibrated
     n: int
     positives: int
     base_rate: float
@@ -137,6 +161,7 @@ class PropensityMetrics(_Kept):
     tuned: tuple[Tuned, ...] = ()
     coefficients: tuple[Coefficient, ...]
     influences: tuple[Influence, ...]
+    gains: tuple[Gain, ...] = ()
     fit_rows: int
     fit_positives: int
     calibrated_by: Literal["instant", "folds"]

@@ -12,7 +12,7 @@ from facette.definitions.models import PropensityModel
 from facette.models.scores import Coefficient, FittedPropensity, PropensityMetrics
 from facette.models.scores.metrics import Point
 from facette.validation.gate import gate
-from facette.web.report.choices import compared, influences, searched, selection
+from facette.web.report.choices import compared, influences, searched, selection, splits
 from facette.web.report.curve_pictures import against_diagonal
 from facette.web.report.people import Trait, diverging
 from facette.web.report.pictures import Picture, columns
@@ -54,6 +54,7 @@ def _score(reading: Reading, model: PropensityModel) -> Row:
         "searched": searched(reading, metrics),
         "selection": selection(reading, metrics),
         "influences": influences(reading, metrics),
+        "splits": splits(reading, metrics),
         "roc": _roc(reading, metrics),
         "precision_recall": _precision_recall(reading, metrics),
         "lift": _lift(reading, metrics),
@@ -304,10 +305,11 @@ def _weight(reading: Reading, items: Sequence[Coefficient]) -> Trait:
 
 def _learned(reading: Reading, metrics: PropensityMetrics) -> str:
     words = reading.words
+    way = words.say(f"calibrated_{metrics.calibrated.method}")
     calibrated = (
-        words.say("calibrated_instant", days=_days(reading, metrics.calibrated_at))
+        words.say("calibrated_instant", days=_days(reading, metrics.calibrated_at), way=way)
         if metrics.calibrated_by == "instant"
-        else words.say("calibrated_folds")
+        else words.say("calibrated_folds", way=way)
     )
     return words.say(
         "learned",

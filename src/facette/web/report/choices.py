@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from facette.models.scores.metrics import FeatureChoice, PropensityMetrics, Selection
 from facette.web.report.pictures import BLUE, Bar, Picture, bars
 from facette.web.report.reading import Reading, Row
@@ -89,21 +91,33 @@ def influences(reading: Reading, metrics: PropensityMetrics) -> Picture:
     words = reading.words
     shown = metrics.influences[:SHOWN_INFLUENCES]
     told = [words.fixed(item.mean, 2) for item in shown]
-    names = [reading.column(item.feature) for item in shown]
-    kind = words.say("influence_kind")
+    return _bars(reading, "influence", [(item.feature, item.mean) for item in shown], told)
+
+
+def splits(reading: Reading, metrics: PropensityMetrics) -> Picture | None:
+    """Shares of the gain of the trees' splits; None of what is no tree."""
+    words = reading.words
+    shown = metrics.gains[:SHOWN_INFLUENCES]
+    told = [words.percent(item.share) for item in shown]
+    return _bars(reading, "split", [(item.feature, item.share) for item in shown], told) if shown else None
+
+
+def _bars(reading: Reading, what: str, lengths: Sequence[tuple[str, float]], told: Sequence[str]) -> Picture:
+    words = reading.words
+    names = [reading.column(feature) for feature, _ in lengths]
+    kind = words.say(f"{what}_kind")
     items = [
-        Bar(name=name, length=item.mean, told=text, kind=kind, colour=BLUE)
-        for name, item, text in zip(names, shown, told, strict=True)
+        Bar(name=name, length=length, told=text, kind=kind, colour=BLUE)
+        for name, (_, length), text in zip(names, lengths, told, strict=True)
     ]
+    listed = ", ".join(f"{name} {text}" for name, text in zip(names, told, strict=True))
     return Picture(
-        title=words.say("influences"),
-        caption=words.say("influences_caption"),
-        alt=words.say(
-            "influences_alt", listed=", ".join(f"{name} {text}" for name, text in zip(names, told, strict=True))
-        ),
+        title=words.say(f"{what}s"),
+        caption=words.say(f"{what}s_caption"),
+        alt=words.say("influences_alt", listed=listed),
         height=120 + 30 * len(items),
         narrow_height=120 + 48 * len(items),
-        figure=bars(items, words.say("influence_axis")),
+        figure=bars(items, words.say(f"{what}_axis")),
     )
 
 

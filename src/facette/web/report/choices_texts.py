@@ -77,6 +77,13 @@ CHOICES: dict[str, dict[Language, str]] = {
         "en": "By permutation importance – what is lost when a feature is shuffled: {kept} of {all}. Cross-validated "
         "log loss: {before} with all, {after} with these.",
     },
+    "selection_gain": {
+        "fr": "Par gain des arbres – le moins possible de caractéristiques, celles qui gagnent le plus d'abord : "
+        "{kept} sur {all}. Perte d'une régression logistique en validation croisée : {before} avec toutes, {after} "
+        "avec celles-ci.",
+        "en": "By the gain of trees – as few features as do no worse, those that gain most first: {kept} of {all}. "
+        "Cross-validated log loss of a logistic regression: {before} with all, {after} with these.",
+    },
     "kept_feature": {"fr": "gardée", "en": "kept"},
     "left_out_feature": {"fr": "écartée", "en": "left out"},
     "why_rfe": {"fr": "perte sans elle : {value}", "en": "log loss without it: {value}"},
@@ -86,6 +93,7 @@ CHOICES: dict[str, dict[Language, str]] = {
         "fr": "perte ajoutée si on la mélange : {value} (au moins {low} avec 95 % de certitude)",
         "en": "log loss added by shuffling it: {value} (at least {low} with 95% confidence)",
     },
+    "why_gain": {"fr": "part du gain des arbres : {value}", "en": "share of the gain of the trees: {value}"},
     "why_ignored": {"fr": "toujours inconnue ou toujours la même", "en": "always unknown or always the same"},
     "feature_column": {"fr": "Caractéristique", "en": "Feature"},
     "choice_column": {"fr": "Choix", "en": "Choice"},
@@ -97,6 +105,16 @@ CHOICES: dict[str, dict[Language, str]] = {
         "values).",
     },
     "influences_alt": {"fr": "Barres : {listed}.", "en": "Bars: {listed}."},
+    "splits": {"fr": "Ce dont les arbres se servent le plus", "en": "What the trees use most"},
+    "splits_caption": {
+        "fr": "La part de chaque caractéristique dans ce que les coupures des arbres ont gagné sur les lignes "
+        "apprises. Elle avantage celles qui ont beaucoup de valeurs : l'influence, mesurée à l'examen, dit mieux ce "
+        "qui pèse.",
+        "en": "The share of each feature in what the splits of the trees gained on the rows learned from. It favours "
+        "features with many values: the influence, measured on the test, tells better what weighs.",
+    },
+    "split_axis": {"fr": "Part du gain", "en": "Share of the gain"},
+    "split_kind": {"fr": "part du gain", "en": "share of the gain"},
     "influence_axis": {"fr": "Déplacement moyen de la cote (log)", "en": "Mean move of the log-odds"},
     "influence_kind": {"fr": "influence moyenne", "en": "mean influence"},
 }

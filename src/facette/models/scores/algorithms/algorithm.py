@@ -37,6 +37,13 @@ class Predictor(BaseModel):
         The base is the logit of a row of which nothing is known; base + the sum over the groups is the row's logit.
         """
 
+    def gains(self, columns: int) -> np.ndarray | None:
+        """What the splits at each of so many prepared columns gained in the fit, 0 or more; None of what has no splits.
+
+        Unlike contributions it is of the rows learned from, and favours columns with many different values.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Range:

@@ -39,6 +39,10 @@ class LightGBM(Predictor):
         found = self.booster().predict(prepared, pred_contrib=True, num_threads=1)
         return by_group(found[:, :-1], groups), float(found[0, -1])
 
+    def gains(self, columns: int) -> np.ndarray:
+        """The decrease of the loss, summed over the splits, by the booster itself."""
+        return np.asarray(self.booster().feature_importance("gain"), dtype=float)
+
 
 def fit(lesson: Lesson, parameters: Parameters) -> LightGBM:
     lightgbm = library("lightgbm")

@@ -51,6 +51,11 @@ class XGBoost(Predictor):
         rest = self.ready()(prepared) - base - found[:, :-1].sum(axis=1)
         return by_group(found[:, :-1] + rest[:, None] / prepared.shape[1], groups), base
 
+    def gains(self, columns: int) -> np.ndarray:
+        """The decrease of the loss, summed over the splits, by the booster itself; it names columns f0, f1, …"""
+        found = self.booster().get_score(importance_type="total_gain")
+        return np.array([float(found.get(f"f{column}", 0.0)) for column in range(columns)])
+
 
 def fit(lesson: Lesson, parameters: Parameters) -> XGBoost:
     xgboost = library("xgboost")
