@@ -101,18 +101,30 @@ def run(
     json_: Json = False,
 ) -> None:
     """Bring the published segments up to date."""
+    _show(json_, _run(_load(project), json_, as_of=as_of, full=full), "run")
+
+
+def _run(
+    definitions: Definitions,
+    is_quiet: bool,
+    *,
+    as_of: str | None,
+    full: bool = False,
+    refit: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """A run with its progress, and the report of what it published."""
     from facette.console import RunDisplay
+    from facette.queries import Published
     from facette.run import run as run_project
     from facette.web.report import is_report_current, report_path, write_report
 
-    definitions = _load(project)
-    with RunDisplay(is_quiet=json_) as display:
-        outcome = run_project(definitions, display, as_of=_instant(as_of), is_full=full)
-        published = _published(project)
+    with RunDisplay(is_quiet=is_quiet) as display:
+        outcome = run_project(definitions, display, as_of=_instant(as_of), is_full=full, refit=refit)
+        published = Published(definitions)
         if not is_report_current(published):
             with display.stage("report", "what a marketer reads"):
                 write_report(published)
-    _show(json_, {"outcome": outcome, "segments": published.segments(), "report": report_path(published)}, "run")
+    return {"outcome": outcome, "segments": published.segments(), "report": report_path(published)}
 
 
 @app.command()
@@ -314,6 +326,23 @@ def release(context: typer.Context, name: str, project: Folder = HERE, json_: Js
     from facette.versions import release
 
     _show(json_, release(_load(_given(project, context)), name), "choice")
+
+
+@models_app.command()
+def refit(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...")],
+    project: Folder = HERE,
+    as_of: AsOf = None,
+    json_: Json = False,
+) -> None:
+    """Fit the models NAME anew now, however young they are, in a run; the gate judges what comes of it as ever."""
+    from facette.versions import must_refit, versions
+
+    definitions = _load(_given(project, context))
+    answer = _run(definitions, json_, as_of=as_of, refit=must_refit(definitions, names))
+    answer["models"] = [item for item in versions(definitions) if item["model"] in names]
+    _show(json_, answer, "refit")
 
 
 def _given(project: Path, context: typer.Context) -> Path:

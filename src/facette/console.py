@@ -374,6 +374,13 @@ def _show_profile(answer: dict[str, Any]) -> None:
         show_pushes(out, score, answer["language"])
 
 
+def _show_refit(answer: dict[str, Any]) -> None:
+    """The run that fitted models anew, and what versions of them there are now."""
+    _show_run(answer)
+    out.print()
+    show_models(out, answer["models"])
+
+
 def _show_stream(figures: StreamFigures) -> None:
     for name, number in figures.sinks.items():
         if number:
@@ -428,6 +435,7 @@ SHOWN: dict[str, Callable[[Any], None]] = {
     "profile": _show_profile,
     "explanation": partial(show_explanation, out),
     "models": partial(show_models, out),
+    "refit": _show_refit,
     "choice": partial(show_choice, out),
     "schema": lambda answer: out.print(
         f"Wrote {answer['schema']}.\n"

@@ -59,12 +59,14 @@ def plan(
     chosen: Mapping[str, int] | None = None,
     is_full: bool = False,
     approved: Collection[str] = (),
+    refit: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """The steps of a run, in order. Every stage is there; those with nothing to do say "skip".
 
     chosen   : model → the version that somebody chose for it
     is_full  : compute everything anew, whatever is published
     approved : what the gate held back and somebody has let through since
+    refit    : the models to be fitted anew, however young they are
     """
     if published is None or is_full:
         reason = "first run" if published is None else "everything anew, as asked"
@@ -94,6 +96,8 @@ def plan(
     held = {name for name, item in published.held.items() if item["what"] == "model"}
     if models.action == "skip" and held and (held & {*approved} or "validation" in changed):
         models = Step("models", "rebuild", "what was held back is judged again")
+    if models.action == "skip" and refit:
+        models = Step("models", "rebuild", f"fitted anew, as asked: {', '.join(sorted(refit))}")
     segments = _after("segments", models, "segments" in changed, "segments changed")
     validation = _after("validation", segments, "validation" in changed, "validation or labels changed")
     return clean, people, events, partials, features, models, segments, validation

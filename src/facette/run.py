@@ -101,11 +101,13 @@ def run(
     *,
     as_of: datetime | date | None = None,
     is_full: bool = False,
+    refit: Collection[str] = (),
 ) -> Outcome:
     """Bring the published segments up to date.
 
     as_of   : evaluate at this instant instead of the project's or the present
     is_full : compute everything anew, whatever is published
+    refit   : models to fit anew, however young they are; the gate judges what comes of it as ever
     Raises RunError at once if another run is under way.
     """
     started = datetime.now(UTC)
@@ -119,7 +121,7 @@ def run(
             published = store.published()
             ledger.start(name, moment.as_of, published=published.run if published else None)
             try:
-                outcome = _run(definitions, store, ledger, watch, moment, name, is_full)
+                outcome = _run(definitions, store, ledger, watch, moment, name, is_full=is_full, refit=frozenset(refit))
             except BaseException as error:
                 store.sweep()  # first of all, for the disk may be full
                 told = str(error) if isinstance(error, FacetteError) else repr(error)
@@ -168,7 +170,15 @@ def _history(definitions: Definitions, store: Store, published: Snapshot | None)
 
 
 def _run(
-    definitions: Definitions, store: Store, ledger: Ledger, watch: _Watch, moment: Moment, name: str, is_full: bool
+    definitions: Definitions,
+    store: Store,
+    ledger: Ledger,
+    watch: _Watch,
+    moment: Moment,
+    name: str,
+    *,
+    is_full: bool,
+    refit: frozenset[str],
 ) -> Outcome:
     published = store.published()
     with watch.stage("extract", "look for what is new") as figures:
@@ -177,7 +187,7 @@ def _run(
 
     def steps_for(now: Definitions) -> tuple[Step, ...]:
         approved = _approved(ledger, published)
-        return plan(now, published, moment, arrivals, chosen=chosen, is_full=is_full, approved=approved)
+        return plan(now, published, moment, arrivals, chosen=chosen, is_full=is_full, approved=approved, refit=refit)
 
     if published is not None and all(step.action == "skip" for step in steps_for(definitions)):
         return Outcome(published.run, published.moment.local, False, watch.stages, notes=notes)
@@ -185,7 +195,7 @@ def _run(
     def work(now: Definitions) -> Work:
         base = published or Snapshot(run="", as_of="", zone="")
         snapshot = replace(base, run=name, as_of=moment.as_of.isoformat(), zone=moment.zone, chosen=chosen)
-        return Work(now, store, ledger, connect(now.folder), Draft(store, snapshot), published, moment)
+        return Work(now, store, ledger, connect(now.folder), Draft(store, snapshot), published, moment, refit)
 
     def performed(now: Definitions) -> Work:
         state = work(now)

@@ -8,7 +8,7 @@ changes; then the model is fitted anew, and the run says so.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -81,6 +81,25 @@ def rollback(definitions: Definitions, name: str, to: int | None = None) -> dict
         )
     _decide(definitions, name, to)
     return {"model": model.name, "version": to, "before": now, "applies": "with the next run: `facette run`"}
+
+
+def must_refit(definitions: Definitions, names: Collection[str]) -> frozenset[str]:
+    """The models that somebody asks to be fitted anew.
+
+    Raises NotFoundError for a model that is not there, RunError for one of which an earlier version was chosen: that
+    one would go on being applied.
+    """
+    for name in names:
+        _model(definitions, name)
+    with closing(Ledger(Store(definitions.folder).folder)) as ledger:
+        choices = ledger.choices()
+    for name in names:
+        if name in choices:
+            raise RunError(
+                f"Version {choices[name]['version']} of “{name}” was chosen, and stays until it is released.",
+                remedy=f"Release it first: `facette models release {name}`.",
+            )
+    return frozenset(names)
 
 
 def release(definitions: Definitions, name: str) -> dict[str, Any]:

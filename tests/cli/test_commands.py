@@ -83,6 +83,10 @@ def test_models_and_their_versions(facette: Facette, project: Path) -> None:
     assert "version 1 was chosen" in facette("models", "--project", project).out
     assert facette("models", "release", "styles", "--project", project).code == 0
     assert facette("models", "--project", project, "--json").json[0]["chosen"] is None
+    told = facette("models", "refit", "styles", "--project", project)
+    assert told.code == 0 and "fitted anew, as asked: styles" in told.out and "styles (clusters)" in told.out
+    (styles,) = facette("models", "--project", project, "--json").json
+    assert [item["version"] for item in styles["versions"]] == [2, 1]
 
 
 def test_init_writes_a_project_that_runs(facette: Facette, tmp_path: Path) -> None:

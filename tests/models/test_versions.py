@@ -14,7 +14,7 @@ from tests.run.projects import actions, edit, published, rows, run
 
 from facette.definitions.project import load
 from facette.errors import NotFoundError, RunError
-from facette.versions import release, rollback, versions
+from facette.versions import must_refit, release, rollback, versions
 from facette.warehouse.ledger import Ledger
 
 FIRST = date(2026, 3, 1)
@@ -79,6 +79,25 @@ def test_a_person_chooses_an_earlier_version_and_lets_go_of_it(folder: Path) -> 
     assert (priority["applied"], priority["chosen"]) == (3, None)
     assert [item["version"] for item in priority["versions"]] == [3, 2, 1]
     assert all(item["rows"] == 40 and item["code"]["facette"] and item["data"] for item in priority["versions"])
+
+
+def test_a_person_has_a_model_fitted_anew_at_once(folder: Path) -> None:
+    run(folder, FIRST)
+    assert not run(folder, FIRST).is_published
+    outcome = run(folder, FIRST, refit=must_refit(load(folder), ["priority"]))
+    detail = next(figures.detail for figures in outcome.stages if figures.stage == "models")
+    assert detail == "rebuild: fitted anew, as asked: priority"
+    assert applied(folder) == {"priority": 2, "above": 2}  # what reads it follows
+    assert not run(folder, FIRST).is_published
+    run(folder, FIRST + timedelta(days=5), refit=["above"])  # beside what a run does anyway
+    assert applied(folder) == {"priority": 2, "above": 3}
+
+    with pytest.raises(NotFoundError, match="no model priorty"):
+        must_refit(load(folder), ["above", "priorty"])
+    rollback(load(folder), "priority", 1)
+    with pytest.raises(RunError, match="Version 1 of “priority” was chosen") as caught:
+        must_refit(load(folder), ["priority"])
+    assert "facette models release priority" in caught.value.remedy
 
 
 def test_a_choice_ends_with_the_definition_that_it_was_fitted_by(folder: Path) -> None:

@@ -42,9 +42,11 @@ class Silent:
 # ── projects and runs ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def run(folder: Path, as_of: datetime | date | None = None, *, is_full: bool = False) -> Outcome:
+def run(
+    folder: Path, as_of: datetime | date | None = None, *, is_full: bool = False, refit: Collection[str] = ()
+) -> Outcome:
     """Run the project in ``folder`` as the command line does."""
-    return run_project(load(folder), Silent(), as_of=as_of, is_full=is_full)
+    return run_project(load(folder), Silent(), as_of=as_of, is_full=is_full, refit=refit)
 
 
 def actions(outcome: Outcome) -> dict[str, str]:

@@ -124,6 +124,8 @@ def test_the_version_before_stays(modelled: Path) -> None:
     outcome = run(modelled)
     assert any("“styles” is held back (the previous version stays" in told for told in outcome.warnings)
     assert (rows(modelled, "models"), rows(modelled, "scored")) == (before, scored)
+    run(modelled, refit=["styles"])  # fitted once more, and judged as ever
+    assert (rows(modelled, "models"), [row["version"] for row in rows(modelled, "held")]) == (before, [3])
     waiting = rows(modelled, "held")
 
     approve(load(modelled), "styles")

@@ -130,15 +130,16 @@ def _kept_promise(item: PropensityModel, fitted: FittedPropensity, at: Moment, w
 def _tell(name: str, row: Mapping[str, Any], found: list[dict[str, Any]], work: Work) -> None:
     """Warn of what has moved; what is only to be watched stands in the report."""
     since = f"since version {row['version']} was fitted ({_day(row['fitted_at'], work)})"
+    remedy = f"`facette models refit {name}` fits it anew."
     moved = [item for item in found if item["level"] == "moved"]
     columns = [f"{item['name']} ({item['value']:.2f})" for item in moved if item["what"] != "promise"]
     if columns:
-        work.warnings.append(f"“{name}”: the population has moved {since}: {', '.join(columns)}.")
+        work.warnings.append(f"“{name}”: the population has moved {since}: {', '.join(columns)}. {remedy}")
     for item in moved:
         if item["what"] == "promise":
             work.warnings.append(
                 f"“{name}”: the score foretold {item['foretold']:.1%} on {_day(item['at'], work)}, and"
-                f" {item['observed']:.1%} did it; it no longer means what it says."
+                f" {item['observed']:.1%} did it; it no longer means what it says. {remedy}"
             )
 
 

@@ -66,9 +66,9 @@ def models(step: Step, work: Work) -> int:
 
 
 def _is_due(item: Model, before: Mapping[str, dict], work: Work) -> bool:
-    """Whether a model is to be fitted: it is new, its definition changed, or the stored one is old."""
+    """Whether a model is to be fitted: it is new, its definition changed, the stored one is old, or somebody asks."""
     row = before.get(item.name)
-    if row is None or row["fingerprint"] != work.definitions.model_fingerprint(item.name):
+    if item.name in work.refit or row is None or row["fingerprint"] != work.definitions.model_fingerprint(item.name):
         return True
     return is_due(row["fitted_at"], item.refit_days, work.moment)
 

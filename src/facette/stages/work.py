@@ -37,6 +37,7 @@ class Work:
 
     draft    : the snapshot being made; starts as the published one
     previous : the published snapshot, None on the first run
+    refit    : models that are to be fitted anew, however young they are
     records_in : source → the records that this run cleaned
     events_in  : event → the events that this run cleaned, their person unknown yet
     arrived    : event → the same once their person is known
@@ -53,6 +54,7 @@ class Work:
     draft: Draft
     previous: Snapshot | None
     moment: Moment
+    refit: frozenset[str] = frozenset()
     records_in: dict[str, ir.Table] = field(default_factory=dict)
     events_in: dict[str, ir.Table] = field(default_factory=dict)
     arrived: dict[str, ir.Table] = field(default_factory=dict)

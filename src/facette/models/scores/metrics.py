@@ -31,9 +31,9 @@ class Point(_Kept):
 
 
 class Coefficient(_Kept):
-    """Change of the log-odds (before calibration, where it is isotonic) per standard deviation; of being unknown instead
-    of known, where is_missing_flag; of having a value instead of another one, where level is not None (a text; “…” is
-    any value that is not told apart)."""
+    """Change of the log-odds (before calibration, where it is isotonic) per standard deviation; of being unknown
+    instead of known, where is_missing_flag; of having a value instead of another one, where level is not None (a text;
+    “…” is any value that is not told apart)."""
 
     feature: str
     is_missing_flag: bool
