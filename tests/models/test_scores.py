@@ -20,8 +20,13 @@ from facette.clock import Moment
 from facette.definitions.models import PropensityModel
 from facette.errors import ModelError
 from facette.models.curves import calibration_bins, calibration_error, deciles
-from facette.models.scores import FittedPropensity, fit_propensity, platt, score, score_rows
+from facette.models.scores import FittedPropensity, fit_propensity, platt, resampling, score, score_rows
+from facette.models.scores.algorithms import ALGORITHMS
+from facette.models.scores.algorithms.algorithm import Lesson
+from facette.models.scores.algorithms.linear import fit as fit_linear
 from facette.models.scores.calibration import calibrate, isotonic
+from facette.models.scores.folds import out_of_fold
+from facette.models.scores.resampling import Calibrating
 from facette.models.training import past_moments
 
 NEWEST = datetime(2026, 6, 1, tzinfo=UTC)
@@ -29,6 +34,7 @@ WEIGHTS = np.array([1.2, -0.8, 0.0])
 
 
 def a_model(horizon: int = 30, **more: object) -> PropensityModel:
+    more = {"resamples": 0} | more
     return PropensityModel(
         name="returns", kind="propensity", target="purchase", horizon_days=horizon, features=("a", "b", "c"), **more
     )
@@ -348,3 +354,51 @@ def test_postgres_scores_alike(postgres: Engine, planted: tuple[pa.Table, np.nda
     answer = features.select("row", score=score(fitted, features)).order_by("row").to_pyarrow()["score"].to_numpy()
     np.testing.assert_allclose(answer, score_rows(fitted, far), atol=1e-9, rtol=0)
     assert answer[1] == pytest.approx(100) and answer[2] == pytest.approx(0)
+
+
+# ── stability ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def jaccard(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+@pytest.mark.parametrize(("rows", "has_instant"), [(2500, False), (600, True)])
+def test_scores_drawn_are_as_far_off_as_those_that_are_learned(
+    rows: int, has_instant: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those above a score the same share stays by drawn scores as scores learned from people have of the law."""
+    monkeypatch.setattr(resampling, "MOST_ROWS", 2000)  # of 2,500: what they say is scaled
+    parameters, asked = {"strength": 1.0}, np.random.default_rng(0).normal(size=(2000, 3))
+    found: dict[str, list[float]] = {"real": [], "drawn": []}
+    law = 1 / (1 + np.exp(1 - asked @ WEIGHTS)) >= 0.4
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        matrix = random.normal(size=(2 * rows, 3))
+        target = random.random(2 * rows) < 1 / (1 + np.exp(1 - matrix @ WEIGHTS))
+        lesson = Lesson(matrix[:rows], target[:rows], np.arange(rows), seed)
+        linear = fit_linear(lesson, parameters)
+        calibrating = Calibrating(matrix[rows:], target[rows:]) if has_instant else None
+        logits = linear.ready()(matrix[rows:]) if has_instant else out_of_fold(fit_linear, lesson, parameters)
+        calibration = platt(logits, target[rows:] if has_instant else lesson.target)
+        scores = 100 * calibration.probability(linear.ready()(asked))
+        found["real"].append(jaccard(scores >= 40, law))
+        if seed % 4 == 0:
+            spread = resampling.spread(
+                ALGORITHMS["logistic"],
+                parameters,
+                calibration,
+                lesson,
+                calibrating,
+                asked=asked,
+                published=scores / 100,
+                resamples=8,
+            )
+            assert spread is not None and len(spread.shifts) == 8
+            again = resampling.drawn_scores(spread, scores, 16, np.random.default_rng(0))
+            found["drawn"] += [jaccard(scores >= 40, row >= 40) for row in again]
+    assert np.mean(found["drawn"]) == pytest.approx(np.mean(found["real"]), abs=0.025)
+
+
+def test_without_resamples_nothing_is_told(planted: tuple[pa.Table, np.ndarray, FittedPropensity]) -> None:
+    assert planted[2].metrics.spread is None

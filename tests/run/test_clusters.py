@@ -26,6 +26,7 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     projects.edit(folder / FACETTE, "  kpi: spend_1y\n", "  kpi: spend_1y\n  gate: publish\n")
     with (folder / "more.yml").open("w", encoding="utf-8") as file:
         file.write("segments:\n  - {name: alone, rule: styles = 0}\n  - {name: first, rule: styles = 1}\n")
+        file.write("  - {name: some, rule: styles IN (1, 2, 3)}\n")
     assert projects.run(folder).is_published
     return folder
 
@@ -62,10 +63,17 @@ def test_a_large_shift_is_a_warning(dense: Path, tmp_path: Path) -> None:
     before = {row["profile_id"]: row["styles"] for row in projects.rows(folder, "scored")}
     projects.edit(folder / FACETTE, "{method: dbscan, radius: 0.5, minimum_points: 3}, ", "")
     projects.edit(folder / FACETTE, "clusters: 2}", "clusters: 4}")
+    projects.edit(folder / FACETTE, "resamples: 0}", "resamples: 5}")
+    assert {row["segment"]: row["stability"] for row in projects.rows(folder, "worth")}["some"] is None
     outcome = projects.run(folder)
     now = {row["profile_id"]: row["styles"] for row in projects.rows(folder, "scored")}
     moved = sum(before[profile] != number for profile, number in now.items()) / len(now)
     row = next(row for row in projects.rows(folder, "models") if row["name"] == "styles")
     assert json.loads(row["metrics"])["shift"]["moved"] == pytest.approx(moved)
     assert moved > 0.2
+    groups = {item["number"]: item["stability"] for item in json.loads(row["metrics"])["profile"]}
+    told = {item["segment"]: item for item in projects.rows(folder, "worth")}["some"]
+    stable = [groups[number] for number in now.values() if number <= 3]
+    assert told["stability"] == pytest.approx(sum(stable) / len(stable))
+    assert (told["stability_low"], told["stability_high"]) == (min(stable), max(stable))
     assert any("“styles” was fitted again" in warning and f"{moved:.0%}" in warning for warning in outcome.warnings)

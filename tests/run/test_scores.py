@@ -97,6 +97,9 @@ def test_what_is_published_is_what_the_model_says(shop: tuple[Path, Outcome]) ->
     assert [told[row["profile_id"]] for row in features] == pytest.approx(expected.tolist(), abs=1e-11)
     wanted = {row["profile_id"] for row in features if told[row["profile_id"]] >= 50 and row["orders_30d"] > 0}
     assert {row["profile_id"] for row in rows(folder, "wide") if row["likely"]} == wanted != set()
+    (worth,) = rows(folder, "worth")
+    assert worth["kind"] == "learned" and worth["follows"] == ["again"]
+    assert 0.2 < worth["stability_low"] < worth["stability"] < worth["stability_high"] <= 1
     assert [item.algorithm for item in fitted.metrics.compared] == ["logistic", "lightgbm"]
     assert [item.trials for item in fitted.metrics.tuned] == [2, 2]
     assert fitted.metrics.selection is not None and (folder / ".facette" / "tuning.db").is_file()

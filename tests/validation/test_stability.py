@@ -16,7 +16,16 @@ from facette.definitions.project import Definitions, define
 from facette.features.table import feature_plan, feature_table
 from facette.features.thresholds import cuts_at
 from facette.validation import stability as module
-from facette.validation.stability import drawn_cuts, drawn_memberships, followed, over_draws, over_runs
+from facette.validation.stability import (
+    Stability,
+    drawn_cuts,
+    drawn_memberships,
+    followed,
+    over_draws,
+    over_groups,
+    over_runs,
+    together,
+)
 
 NOW = Moment(datetime(2026, 6, 1, tzinfo=UTC), "UTC")
 N = 800
@@ -158,3 +167,18 @@ def test_the_index_from_run_to_run() -> None:
     assert (found.mean, found.low, found.high, found.n) == (pytest.approx(0.7), 0.5, 0.9, 2)
     assert over_runs([first]) is None
     assert over_runs([first, {"stayed": 0, "entered": 0, "left": 0, "entered_by_definition": None}]) is None
+
+
+def test_a_segment_of_groups_is_as_stable_as_they_are() -> None:
+    numbers = np.repeat([1, 2, 3, 0], [60, 20, 10, 10])
+    known = {1: 0.9, 2: 0.5, 3: None}
+    assert over_groups(numbers == 1, numbers, known) == Stability(0.9, 0.9, 0.9, 1)
+    both = over_groups(np.isin(numbers, [1, 2]), numbers, known)
+    assert both is not None and (both.mean, both.low, both.high) == pytest.approx((0.8, 0.5, 0.9))
+    assert over_groups(numbers >= 2, numbers, known) is None  # of group 3 it is not known
+    assert over_groups(numbers == 0, numbers, {1: 0.9}) is None  # too few, and no group
+    assert over_groups(numbers == 2, numbers, {2: 0.5}) is not None
+    assert over_groups((numbers == 2) & (np.arange(100) % 2 == 0), numbers, known) is None  # too few
+    found = together([Stability(0.8, 0.5, 0.9, 2), Stability(0.9, 0.8, 1.0, 40)])
+    assert found is not None and (found.mean, found.low, found.high) == pytest.approx((0.72, 0.4, 0.9))
+    assert together([Stability(0.8, 0.5, 0.9, 2), None]) is None and together([]) is None

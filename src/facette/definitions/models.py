@@ -137,6 +137,12 @@ class PropensityModel(Learning):
         "where there are 500 of each outcome and it is surely better on people not seen.",
     )
     tune: Tuning | None = Field(default=None, description="Search for the algorithms' parameters.")
+    resamples: int = Field(
+        default=10,
+        ge=0,
+        le=1000,
+        description="Refits on other people, by which it is told how stable segments are that read the score.",
+    )
     trusted: tuple[DefinedName, ...] = Field(
         default=(),
         description="Features that may be used although each alone tells the target so well that it looks like a leak.",

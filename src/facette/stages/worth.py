@@ -15,12 +15,26 @@ import pyarrow.compute as pc
 
 from facette.definitions.validation import Experiment
 from facette.features.thresholds import is_fitted
+from facette.models.clusters.fitted import NOBODY, FittedClusters
+from facette.models.kinds import stored
 from facette.models.matrix import to_matrix
+from facette.models.scores import FittedPropensity
+from facette.models.scores.metrics import Spread
+from facette.models.scores.resampling import drawn_scores
 from facette.segments.membership import wide_row
 from facette.stages.work import Work
 from facette.validation.experiment import Readable, is_too_large, needed_for_means, needed_for_shares, readable
 from facette.validation.masks import segments_of
-from facette.validation.stability import Stability, drawn_cuts, drawn_memberships, followed, over_draws
+from facette.validation.stability import (
+    REPLICATES,
+    Stability,
+    drawn_cuts,
+    drawn_memberships,
+    followed,
+    over_draws,
+    over_groups,
+    together,
+)
 from facette.validation.worth import worth
 from facette.warehouse.compiler import visible
 
@@ -59,23 +73,62 @@ def worth_of_segments(work: Work, wide: pa.Table, row: pa.Table, found: Mapping[
 def _stability(
     work: Work, wide: pa.Table, row: pa.Table, follows: Mapping[str, frozenset[str]]
 ) -> dict[str, Stability | None]:
-    """Segment → how it fares when the cuts that it follows are drawn again; those of others are not looked at."""
+    """Segment → how it fares when what it follows is drawn again: cuts and scores together, and groups.
+
+    Segments that follow nothing, or other models, are not looked at.
+    """
+    fitted = {item["name"]: stored(item) for item in work.table("models").to_pyarrow().to_pylist()}
+    clusterings = {name: item for name, item in fitted.items() if isinstance(item, FittedClusters)}
+    spreads = {
+        name: item.metrics.spread
+        for name, item in fitted.items()
+        if isinstance(item, FittedPropensity) and item.metrics.spread is not None
+    }
     models = {item.name for item in work.project.models}
-    wanted = {name for name, names in follows.items() if names - models}
+    wanted = {name: names for name, names in follows.items() if names & models <= {*clusterings, *spreads} and names}
     if not wanted or not wide.num_rows:
         return {}
-    drawn = _drawn(work, wide, row, frozenset().union(*(follows[name] for name in wanted)) - models)
+    members = dict(segments_of(wide.select(["profile_id", *wanted])))
+    parts: dict[str, list[Stability | None]] = {name: [] for name in wanted}
+    for name, names in wanted.items():
+        for clustering in sorted(names & clusterings.keys()):
+            known = {item.number: item.stability for item in clusterings[clustering].metrics.profile}
+            numbers = row[clustering].fill_null(NOBODY).to_numpy()
+            parts[name].append(over_groups(members[name], numbers, known))
+    redrawn = {name: names - clusterings.keys() for name, names in wanted.items() if names - clusterings.keys()}
+    for name, found in _over_draws(work, wide, row, redrawn, members, spreads).items():
+        parts[name].append(found)
+    return {name: together(found) for name, found in parts.items()}
+
+
+def _over_draws(
+    work: Work,
+    wide: pa.Table,
+    row: pa.Table,
+    wanted: Mapping[str, frozenset[str]],
+    members: Mapping[str, np.ndarray],
+    spreads: Mapping[str, Spread],
+) -> dict[str, Stability | None]:
+    """The segments wanted, with the cuts and scores that they follow drawn again, among some profiles."""
+    if not wanted:
+        return {}
+    names = frozenset().union(*wanted.values())
     places = np.arange(min(SAMPLE, wide.num_rows)) * wide.num_rows // min(SAMPLE, wide.num_rows)
+    random = np.random.default_rng(0)
+    scores = {
+        name: drawn_scores(spreads[name], to_matrix(row, [name])[places, 0], REPLICATES, random)
+        for name in sorted(names & spreads.keys())
+    }
     memberships = drawn_memberships(
         wide_row(work.table("features"), work.table("scored")),
         work.plan_of_features,
-        work.definitions.rules_below(wanted),
-        drawn,
+        work.definitions.rules_below({*wanted}),
+        _drawn(work, wide, row, names - spreads.keys()),
         wide["profile_id"].to_numpy()[places],
         work.moment,
+        scores,
     )
-    now = dict(segments_of(wide.select(["profile_id", *wanted]).take(places)))
-    return {name: over_draws(now[name], memberships[name]) for name in wanted}
+    return {name: over_draws(members[name][places], memberships[name]) for name in wanted}
 
 
 def _drawn(work: Work, wide: pa.Table, row: pa.Table, names: frozenset[str]) -> dict[str, np.ndarray]:

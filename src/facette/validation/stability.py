@@ -10,6 +10,10 @@ rules are evaluated with them on a sample of the profiles. The i-th of n values,
 of the order, where U is the i-th of n uniform numbers (David, Nagaraja 2003, chapter 2): so no resample of n values is
 ever made. Means are drawn with their standard error. Natural breaks are found among a few resampled values, and their
 distance from the mean of all draws is scaled to the size of the population (Bickel, Götze, van Zwet 1997).
+
+It may also follow models. A propensity model keeps how far refits on resamples are from it, and its scores are drawn by
+that, together with the cuts. A clustering keeps the index of each of its groups over resamples; a segment has the mean
+of those that its members are in. Of segments that follow other models nothing is said.
 """
 
 from __future__ import annotations
@@ -147,6 +151,32 @@ def over_draws(now: np.ndarray, drawn: np.ndarray) -> Stability | None:
     return Stability(float(indices.mean()), float(low), float(high), len(indices))
 
 
+def over_groups(now: np.ndarray, numbers: np.ndarray, stabilities: Mapping[int, float | None]) -> Stability | None:
+    """How stable the groups are that a segment's members are in: the mean over its members, the least and the most.
+
+    now : profiles, boolean;  numbers: the group of each;  stabilities: group → its mean index over resamples
+    Exact for a segment that is one group; what members of one selected group lose to another one does not count there.
+    None with too few members, or if a group was not resampled.
+    """
+    if now.sum() < LEAST_MEMBERS:
+        return None
+    groups, counts = np.unique(numbers[now], return_counts=True)
+    found = [stabilities.get(int(group)) for group in groups]
+    known = [value for value in found if value is not None]
+    if len(known) < len(found):
+        return None
+    return Stability(float(np.average(known, weights=counts)), min(known), max(known), len(known))
+
+
+def together(parts: Sequence[Stability | None]) -> Stability | None:
+    """Of a segment that follows several things which move by themselves: the product; None if any is not known."""
+    known = [part for part in parts if part is not None]
+    if not known or len(known) < len(parts):
+        return None
+    mean, low, high = (float(np.prod([getattr(part, end) for part in known])) for end in ("mean", "low", "high"))
+    return Stability(mean, low, high, min(part.n for part in known))
+
+
 def over_runs(history: Sequence[Mapping[str, int | None]], most: int = 10) -> Stability | None:
     """history : the rows of one segment in ``sizes``, oldest first.
 
@@ -170,13 +200,15 @@ def drawn_memberships(
     drawn: Mapping[str, np.ndarray],
     profiles: np.ndarray,
     moment: Moment,
+    scores: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Who would be in each segment by other cuts: replicates × profiles, boolean.
+    """Who would be in each segment by other cuts and scores: replicates × profiles, boolean.
 
     row      : what the rules are evaluated on: features and what models say, of everybody
     rules    : those asked for, each after those it refers to
     drawn    : score or threshold → replicates × cuts
     profiles : the ids of those to look at
+    scores   : propensity model → replicates × profiles
     """
     n = len(profiles)
     columns: dict[str, np.ndarray] = {"profile_id": np.tile(profiles, REPLICATES), "_key": np.arange(REPLICATES * n)}
@@ -184,8 +216,10 @@ def drawn_memberships(
     for name, cuts in drawn.items():
         names[name] = [f"_{place}_{name}" for place in range(cuts.shape[1])]
         columns |= {column: np.repeat(cuts[:, place], n) for place, column in enumerate(names[name])}
+    columns |= {f"_score_{name}": values.ravel() for name, values in (scores or {}).items()}
     table = row.inner_join(ibis.memtable(pa.table(columns)), "profile_id")
     table = table.drop("profile_id").rename(profile_id="_key")
     table = recomputed(table, plan, {name: [table[column] for column in cuts] for name, cuts in names.items()})
+    table = table.mutate(**{name: table[f"_score_{name}"] for name in scores or {}})
     wide = wide_memberships(table, rules, moment).to_pyarrow().sort_by("profile_id")
     return {name: wide[name].to_numpy(zero_copy_only=False).astype(bool).reshape(REPLICATES, n) for name in rules}

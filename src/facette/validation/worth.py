@@ -61,8 +61,9 @@ def worth(
         kind        fixed (its rule moves with nobody else), follows (scores or thresholds of the population), learned
                     (a model)
         follows     what it follows
-        stability, _low, _high      mean index of Jaccard when the cuts are drawn again, and its middle 95 %; 1 if
-                    fixed; null where it was not tried
+        stability, _low, _high      mean index of Jaccard when cuts and scores are drawn again, and its middle 95 %; of
+                    groups the mean, the least and the most of those that members are in; 1 if fixed; null where it was
+                    not tried
         stayed, _low, _high, stayed_runs    the same from one run to the next: mean, least and most of so many; null
                     without two runs
         adds        of a child: adds (a difference among the members of its parent), repeats (none), unknown

@@ -25,7 +25,8 @@ from facette.models.scores.fitted import FittedPropensity
 from facette.models.scores.folds import out_of_fold, sample_of_both
 from facette.models.scores.judging import figures, judge
 from facette.models.scores.leaks import refuse_leaks
-from facette.models.scores.metrics import Calibrated, Coefficient, Compared, PropensityMetrics, Selection, Tuned
+from facette.models.scores.metrics import Calibrated, Coefficient, Compared, PropensityMetrics, Selection, Spread, Tuned
+from facette.models.scores.resampling import Calibrating, spread
 from facette.models.scores.selection import select
 from facette.models.scores.split import Rows, Split, instants_of, reweighted, rows_of, split
 from facette.models.scores.tuning import tune
@@ -73,6 +74,7 @@ def fit_propensity(
             coefficients=_coefficients(task.preparation, best),
             influences=influences(best.predictor, task.preparation, task.test, model.seed),
             gains=gains(best.predictor, task.preparation),
+            spread=_spread(task, best, probability),
             fit_rows=len(lesson.target),
             fit_positives=int(lesson.target.sum()),
             calibrated_by=parts.calibrated_by,
@@ -160,6 +162,7 @@ class _Candidate:
     predictor: Predictor
     calibration: Platt | Isotonic
     calibrated: Calibrated
+    calibrating: Calibrating | None
     loss: float | None
     tuned: Tuned | None
     seconds: float
@@ -171,19 +174,22 @@ def _candidate(task: _Task, name: str) -> _Candidate:
     parameters, tuned = _parameters(task, name, algorithm)
     predictor = algorithm.fit(lesson, parameters)
     loss: float | None = None
+    calibrating: Calibrating | None
     if task.parts.calibrated_by == "folds":
         logits = out_of_fold(algorithm.fit, lesson, parameters)
-        outcomes, people = lesson.target, lesson.people
-        loss = calibrated_loss(logits, outcomes)
+        outcomes, people, calibrating = lesson.target, lesson.people, None
+        loss = calibrated_loss(logits, lesson.target)
     else:
-        logits = predictor.ready()(task.preparation.transform(task.rows.raw[task.parts.calibrate]))
-        outcomes, people = task.rows.target[task.parts.calibrate], task.rows.people[task.parts.calibrate]
+        rows, which = task.rows, task.parts.calibrate
+        prepared, people = task.preparation.transform(rows.raw[which]), rows.people[which]
+        logits, outcomes = predictor.ready()(prepared), rows.target[which]
+        calibrating = Calibrating(prepared, outcomes)
         if len(task.model.algorithms) > 1:
             some = lesson.rows(sample_of_both(lesson.target, lesson.seed))
             loss = calibrated_loss(out_of_fold(algorithm.fit, some, parameters), some.target)
     calibration, calibrated = calibrate(task.model.calibration, logits, outcomes, people, lesson.seed)
     seconds = time.perf_counter() - began
-    return _Candidate(name, parameters, predictor, calibration, calibrated, loss, tuned, seconds)
+    return _Candidate(name, parameters, predictor, calibration, calibrated, calibrating, loss, tuned, seconds)
 
 
 def _parameters(task: _Task, name: str, algorithm: Algorithm) -> tuple[dict[str, float], Tuned | None]:
@@ -209,6 +215,19 @@ def _compared(task: _Task, item: _Candidate, *, is_published: bool) -> Compared:
         out_of_fold_log_loss=item.loss,
         seconds=item.seconds,
         **figures(task.probability(item), task.rows.target[task.parts.test]),
+    )
+
+
+def _spread(task: _Task, best: _Candidate, probability: np.ndarray) -> Spread | None:
+    return spread(
+        ALGORITHMS[best.name],
+        best.parameters,
+        best.calibration,
+        task.lesson,
+        best.calibrating,
+        asked=task.test,
+        published=probability,
+        resamples=task.model.resamples,
     )
 
 

@@ -68,6 +68,18 @@ class Calibrated(_Kept):
     log_loss_isotonic: float | None = None
 
 
+class Spread(_Kept):
+    """How far refits on resamples of the people are from the score, in logits of the calibrated probability.
+
+    edges      : between the bins of the score's own logit, k − 1
+    shifts     : refits × k, the mean difference in each bin;  deviations : k, of single rows beyond that
+    """
+
+    edges: tuple[float, ...]
+    shifts: tuple[tuple[float, ...], ...]
+    deviations: tuple[float, ...]
+
+
 class Compared(_Kept):
     """One algorithm out of time; of several, the one with the least ``out_of_fold_log_loss`` is published.
 
@@ -134,6 +146,7 @@ class PropensityMetrics(_Kept):
     compared    : every algorithm;  selection, tuned : what was searched, if anything
     calibrated  : how logits became probabilities
     coefficients : largest first, of logistic regression only;  influences : largest first;  gains: of trees only
+    spread      : how far refits on resamples are from it, where that was asked for
     fit_at, calibrated_at, test_at, purged_at : instants (UTC);  calibrated_at is empty where calibrated_by is folds
     """
 
@@ -162,6 +175,7 @@ class PropensityMetrics(_Kept):
     coefficients: tuple[Coefficient, ...]
     influences: tuple[Influence, ...]
     gains: tuple[Gain, ...] = ()
+    spread: Spread | None = None
     fit_rows: int
     fit_positives: int
     calibrated_by: Literal["instant", "folds"]
