@@ -26,7 +26,7 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     projects.edit(folder / FACETTE, "  kpi: spend_1y\n", "  kpi: spend_1y\n  gate: publish\n")
     with (folder / "more.yml").open("w", encoding="utf-8") as file:
         file.write("segments:\n  - {name: alone, rule: styles = 0}\n  - {name: first, rule: styles = 1}\n")
-        file.write("  - {name: some, rule: styles IN (1, 2, 3)}\n")
+        file.write("  - {name: some, rule: 'styles IN (1, 2, 3)'}\n")
     assert projects.run(folder).is_published
     return folder
 
