@@ -26,12 +26,13 @@ def show_worth(out: Console, answer: dict[str, Any]) -> None:
         if "effects" in row:  # of the one that was asked for
             _show_one(out, row, answer["language"])
     for row in answer["clusters"]:
-        out.print(f"{row['cluster']}: {escape(row['remark'])} (maximum_clusters: {row['maximum_clusters']})")
-    for row in answer["segments"]:
-        if row["edit"]:
-            _show_edit(out, row["edit"], f"{row['segment']} → {row['merge_into']}")
-    if any(row["edit"] for row in answer["segments"]):
-        out.print("Nothing is written yet: `facette worth SEGMENT --apply` does.")
+        out.print(f"{row['cluster']}: {escape(row['remark'])}", soft_wrap=True)
+    edits = [(row["edit"], f"{row['segment']} → {row['merge_into']}") for row in answer["segments"] if row["edit"]]
+    edits += [(row["edit"], f"{row['cluster']} → {row['into']}") for row in answer["clusters"]]
+    for edit, told in edits:
+        _show_edit(out, edit, told)
+    if edits:
+        out.print("Nothing is written yet: `facette worth NAME --apply` does.")
     for name, item in answer["held"].items():
         told = escape(item[f"reason_{answer['language']}"])
         out.print(f"[yellow]held back ({item['policy']}):[/] {name}: {told}", soft_wrap=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_commands import Facette, facette
-from tests.run.projects import edit, run, starter
+from tests.run.projects import edit, rows, run, starter
 
 __all__ = ["facette"]
 
@@ -43,6 +44,31 @@ def test_merges_are_shown_then_made(facette: Facette, shop: Path) -> None:
     run(shop)
     rows = {row["segment"] for row in facette("segments", "--project", shop, "--json").json}
     assert rows == {"active", "loyal", "lapsed", "organic_lovers", "vip"}
+
+
+def test_groups_of_a_clustering_are_merged_too(
+    facette: Facette, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facette.validation.effects.MINIMUM_KNOWN", 2)  # the starter's people are few
+    shop = starter(tmp_path / "shop")
+    edit(shop / "facette.yml", "    minimum_clusters: 2", "    minimum_clusters: 4")
+    edit(shop / "facette.yml", "  minimum_size: 3", "  minimum_size: 5\n  gate: publish")
+    run(shop)
+    sizes = Counter(row["styles"] for row in rows(shop, "scored"))
+    told = facette("worth", "styles", "--project", shop, "--json").json
+    assert told["segments"] == []
+    (merge,) = told["clusters"]
+    assert (merge["cluster"], merge["why"], sizes[3]) == ("styles:3", "small", 4)
+    into = int(merge["into"].removeprefix("styles:"))
+    assert merge["edit"]["text"] == f"    merge: {{3: {into}}}\n"
+    assert "Nothing is written yet" in facette("worth", "styles", "--project", shop).out
+    made = facette("worth", "styles", "--apply", "--project", shop)
+    assert made.code == 0 and f"+ merge: {{3: {into}}}" in made.out
+    run(shop)
+    after = Counter(row["styles"] for row in rows(shop, "scored"))
+    assert after == Counter({**sizes, into: sizes[into] + 4, 3: 0})
+    told = facette("worth", "styles", "--project", shop, "--json").json
+    assert all("styles:3" not in (item["cluster"], item["into"]) for item in told["clusters"])
 
 
 def test_what_cannot_be_merged_is_said(facette: Facette, shop: Path) -> None:

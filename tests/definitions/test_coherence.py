@@ -259,6 +259,11 @@ BROKEN = {
         "models:\n  - {name: m, kind: propensity, target: purchase, horizon_days: 9, features: [spend], select: gain}",
         [":2 no algorithm of the model is made of trees", "use importance"],
     ),
+    "groups merged in a circle": (
+        "models:\n  - name: m\n    kind: clusters\n    features: [spend, children]\n"
+        "    merge: {1: 2, 2: 1, 3: 2, 4: 5}",
+        [":5 groups 1, 2, 3 are merged in a circle", "let one of them be"],
+    ),
     "outliers of a text": (
         "models:\n  - name: m\n    kind: clusters\n    features: [spend, city]\n    outliers:\n"
         "      city: {method: iqr, factor: 3}",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facette.definitions.edits import Edit, merging, write
+from facette.definitions.edits import Edit, merging, merging_group, write
 from facette.definitions.language import print_rule
 from facette.definitions.project import load
 from facette.errors import DefinitionError, FacetteError
@@ -119,3 +119,35 @@ def test_an_edit_that_would_say_something_else_is_refused(tmp_path: Path, monkey
     monkeypatch.setattr("facette.definitions.edits._edit", lambda file, *_: wrong if file == wrong.file else None)
     with pytest.raises(FacetteError, match="does not edit"):
         merging(load(folder), "lyon", "adults")
+
+
+OF_GROUPS = {
+    "block": (
+        "models:\n  - name: kinds  # of people\n    kind: clusters\n    features: [age, n]\n",
+        "models:\n  - name: kinds  # of people\n    merge: {3: 1}\n    kind: clusters\n    features: [age, n]\n",
+    ),
+    "on one line": (
+        "models:\n  - {name: kinds, kind: clusters, features: [age, n]}\n",
+        "models:\n  - {name: kinds, merge: {3: 1}, kind: clusters, features: [age, n]}\n",
+    ),
+    "one more": (
+        "models:\n  - {name: kinds, kind: clusters, merge: {4: 3}, features: [age, n]}\n",
+        "models:\n  - {name: kinds, kind: clusters, merge: {4: 3, 3: 1}, features: [age, n]}\n",
+    ),
+    "one more line": (
+        "models:\n  - name: kinds\n    merge:\n      4: 2  # too few\n    kind: clusters\n    features: [age, n]\n",
+        "models:\n  - name: kinds\n    merge:\n      4: 2  # too few\n      3: 1\n    kind: clusters\n"
+        "    features: [age, n]\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", OF_GROUPS)
+def test_groups_are_merged_by_an_edit_too(tmp_path: Path, layout: str) -> None:
+    before, after = OF_GROUPS[layout]
+    folder = project(tmp_path, ADULTS + "features:\n  - {name: n, value: age + 1}\n" + before)
+    edit = merging_group(load(folder), "kinds", 3, 1)
+    write(folder, edit)
+    assert (folder / "segments.yml").read_text(encoding="utf-8").endswith(after)
+    (model,) = load(folder).project.models
+    assert model.merge[3] == 1  # type: ignore[union-attr]

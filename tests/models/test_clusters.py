@@ -23,7 +23,8 @@ from facette.errors import ModelError
 from facette.models.clusters.counts import elbow
 from facette.models.clusters.fit import fit_clusters
 from facette.models.clusters.fitted import FittedClusters
-from facette.models.clusters.matching import match_numbers
+from facette.models.clusters.matching import match_numbers, with_shift
+from facette.models.clusters.merge import absent, merged
 from facette.models.clusters.quality import silhouettes
 
 SCALERS = {"zscore": StandardScaler, "robust": RobustScaler, "minmax": MinMaxScaler}
@@ -267,6 +268,38 @@ def test_what_cannot_be_applied_any_more_is_not_compared(fitted: FittedClusters)
     points, _ = make_blobs(300, centers=CENTRES[:, :3], random_state=2)
     anew = fit_clusters(a_model(3), table_of(points))
     assert match_numbers(fitted, anew, table_of(points)) is anew
+
+
+# ── groups that are merged ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_merged_groups_are_one_and_stay_it(fitted: FittedClusters) -> None:
+    model = a_model(4, minimum_clusters=4, maximum_clusters=4, merge={4: 2, 3: 4, 9: 1})
+    points = make_blobs([150, 250, 350, 450], centers=CENTRES + 0.3, random_state=2)[0]
+    table = table_of(points)
+    alone = match_numbers(fitted, fit_clusters(model, table), table)
+    assert absent(model, alone) == [9]
+    joined = merged(model, alone, table)
+    before, numbers = alone.rows(table), joined.rows(table)
+    assert set(numbers) == {1, 2} and ((numbers == 1) == (before == 1)).all()
+    assert (in_duckdb(joined, table) == numbers).all()
+    first, second = joined.metrics.profile
+    assert (first, second.number, second.size) == (alone.metrics.profile[0], 2, int((before > 1).sum()))
+    assert second.means["f1"] == pytest.approx(points[before > 1, 1].mean())
+    parts = alone.metrics.profile[1:]
+    assert second.stability == pytest.approx(np.average([p.stability for p in parts], weights=[p.size for p in parts]))
+    assert joined.metrics.clusters == 2 and joined.metrics.silhouette < alone.metrics.silhouette
+    assert {place.number for place in joined.metrics.map} == {1, 2}
+    assert FittedClusters.from_json(joined.parameters_json(), joined.metrics_json()) == joined
+
+    again = match_numbers(joined, fit_clusters(model, table), table)  # the next fit: the same groups are merged
+    assert again.numbers == alone.numbers
+    later = with_shift(joined, merged(model, again, table), table)
+    assert (later.rows(table) == numbers).all()
+    assert later.metrics.shift is not None and later.metrics.shift.moved == 0
+    assert [fate.number for fate in later.metrics.shift.fates] == [1, 2]
+    with pytest.raises(ModelError, match="merges all groups into one"):
+        merged(a_model(4, merge={2: 1, 3: 1, 4: 3}), alone, table)
 
 
 # ── elsewhere ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,8 @@ from facette.definitions.project import Definitions, define
 from facette.errors import DefinitionError, FacetteError
 
 MERGED = "merged_into"
+Keys = tuple[str] | tuple[str, int]
+"""The key that is set in a definition, or in the mapping that it has there."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,31 @@ def merging(definitions: Definitions, name: str, into: str) -> Edit:
         told = "; ".join(problem.message for problem in error.problems)
         remedy = "; ".join(dict.fromkeys(problem.remedy for problem in error.problems if problem.remedy))
         raise FacetteError(f"“{name}” cannot be merged into “{into}” as it is: {told}.", remedy=remedy) from error
+    return _found(definitions, "segments", name, (MERGED,), into)
+
+
+def merging_group(definitions: Definitions, clustering: str, group: int, into: int) -> Edit:
+    """The edit that makes a group of a clustering part of another: `merge` below its name, or one more line of it.
+
+    Nothing is written. Raises FacetteError as :func:`merging`.
+    """
+    return _found(definitions, "models", clustering, ("merge", group), into)
+
+
+def _found(definitions: Definitions, section: str, name: str, keys: Keys, value: str | int) -> Edit:
     for path in yaml_files(definitions.folder):
         text = path.read_bytes().decode("utf-8-sig")
-        edit = _edit(path.relative_to(definitions.folder).as_posix(), text, name, into)
+        edit = _edit(path.relative_to(definitions.folder).as_posix(), text, section, name, keys, value)
         if edit is not None:
-            _must_be_that_alone(text, edit, name, into)
+            _must_be_that_alone(text, edit, section, name, keys, value)
             return edit
     raise FacetteError(
-        f"The definition of “{name}” is not found in the files.", remedy=f"Write `{MERGED}: {into}` into it."
+        f"The definition of “{name}” is not found in the files.", remedy=f"Write `{_said(keys, value)}` into it."
     )
+
+
+def _said(keys: Keys, value: str | int) -> str:
+    return f"{keys[0]}: {value}" if len(keys) == 1 else f"{keys[0]}: {{{keys[1]}: {value}}}"
 
 
 def write(folder: Path, edit: Edit) -> None:
@@ -73,43 +91,51 @@ def write(folder: Path, edit: Edit) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _edit(file: str, text: str, name: str, into: str) -> Edit | None:
-    """Below the key ``name`` of the segment's mapping, or beside it where the mapping is on one line."""
-    found = _segment(yaml.compose(text, Loader=yaml.SafeLoader), name)
-    if found is None:
+def _edit(file: str, text: str, section: str, name: str, keys: Keys, value: str | int) -> Edit | None:
+    """Below the key ``name`` of the mapping, or beside it where the mapping is on one line; in the mapping of the first
+    of two keys, if it is there."""
+    mapping = _mapping(yaml.compose(text, Loader=yaml.SafeLoader), section, name)
+    if mapping is None:
         return None
-    mapping, key, value = found
-    line = value.end_mark.line + 1
+    (anchor,) = [pair for pair in mapping.value if pair[0].value == "name"]
+    added = _said(keys, value)
+    for key, inner in mapping.value:
+        if key.value == keys[0] and isinstance(inner, yaml.MappingNode) and inner.value:
+            mapping, anchor, added = inner, inner.value[-1], f"{keys[-1]}: {value}"
+    key, node = anchor
+    line = node.end_mark.line + 1
     if mapping.flow_style:
-        return Edit(file, line, f", {MERGED}: {into}", value.end_mark.index)
-    ends = text.find("\n", value.end_mark.index)
+        return Edit(file, line, f", {added}", node.end_mark.index)
+    ends = text.find("\n", node.end_mark.index)
     start = len(text) if ends < 0 else ends + 1
     newline = "\r\n" if "\r\n" in text else "\n"
-    added = f"{' ' * key.start_mark.column}{MERGED}: {into}{newline}"
-    return Edit(file, line + 1, added if ends >= 0 else newline + added.rstrip("\r\n"), start)
+    written = f"{' ' * key.start_mark.column}{added}{newline}"
+    return Edit(file, line + 1, written if ends >= 0 else newline + written.rstrip("\r\n"), start)
 
 
-def _segment(root: yaml.Node | None, name: str) -> tuple[yaml.MappingNode, yaml.Node, yaml.Node] | None:
-    """The mapping that defines a segment, with the nodes of its key and value ``name``."""
+def _mapping(root: yaml.Node | None, section: str, name: str) -> yaml.MappingNode | None:
+    """The mapping that defines a segment or a model."""
     if not isinstance(root, yaml.MappingNode):
         return None
     for key, items in root.value:
-        if key.value != "segments" or not isinstance(items, yaml.SequenceNode):
+        if key.value != section or not isinstance(items, yaml.SequenceNode):
             continue
         for mapping in items.value:
             pairs = mapping.value if isinstance(mapping, yaml.MappingNode) else []
-            for inner, value in pairs:
-                if inner.value == "name" and value.value == name:
-                    return mapping, inner, value
+            if any(inner.value == "name" and value.value == name for inner, value in pairs):
+                return mapping
     return None
 
 
-def _must_be_that_alone(text: str, edit: Edit, name: str, into: str) -> None:
+def _must_be_that_alone(text: str, edit: Edit, section: str, name: str, keys: Keys, value: str | int) -> None:
     """FacetteError unless the file says the same afterwards, and that."""
     expected = yaml.safe_load(text)
-    for item in expected["segments"]:
+    for item in expected[section]:
         if item.get("name") == name:
-            item[MERGED] = into
+            if len(keys) == 1:
+                item[keys[0]] = value
+            else:
+                item[keys[0]] = {**(item.get(keys[0]) or {}), keys[1]: value}
     found: Any = None
     try:
         found = yaml.safe_load(edit.of(text))
@@ -118,5 +144,5 @@ def _must_be_that_alone(text: str, edit: Edit, name: str, into: str) -> None:
     if found != expected:
         raise FacetteError(
             f"{edit.file} is written in a way that Facette does not edit.",
-            remedy=f"Write `{MERGED}: {into}` into the definition of {name} yourself.",
+            remedy=f"Write `{_said(keys, value)}` into the definition of {name} yourself.",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field
@@ -91,6 +92,10 @@ class ClustersModel(Learning):
     minimum_clusters: int = Field(default=2, ge=2)
     maximum_clusters: int = Field(default=8, ge=2, le=50)
     search: ClusterSearch = ClusterSearch()
+    merge: dict[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="Group → the group that it is part of, by their numbers, which stay from fit to fit.",
+    )
     variance: float = Field(default=0.85, gt=0, le=1, description="Share of variance that PCA keeps at least.")
     sample: int = Field(default=50_000, ge=1000, description="At most this many profiles to fit on.")
     refit_days: int = Field(default=30, ge=1, description="Fit again when the published model is this old.")
@@ -216,6 +221,21 @@ class CompositeModel(Named):
 
 
 Model = Annotated[ClustersModel | PropensityModel | MapModel | ValueModel | CompositeModel, Field(discriminator="kind")]
+
+
+def merged_ends(merge: Mapping[int, int]) -> dict[int, int]:
+    """Group → the group in which it ends, where that one goes into another; those that go round in a circle are left
+    out."""
+    ends = {}
+    for group in merge:
+        end, seen = group, set()
+        while end in merge and end not in seen:
+            seen.add(end)
+            end = merge[end]
+        if end not in seen:
+            ends[group] = end
+    return ends
+
 
 FURTHER_OUTPUTS: dict[str, tuple[str, ...]] = {"value": ("purchases", "alive")}
 """Kind → what it gives besides the column of its name: columns ``<name>_<this>``."""

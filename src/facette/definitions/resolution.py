@@ -38,6 +38,7 @@ from facette.definitions.models import (
     PropensityModel,
     ValueModel,
     features_of,
+    merged_ends,
     outputs,
 )
 from facette.definitions.naming import Thing, check_answers, labels
@@ -331,6 +332,9 @@ class Resolution:
         if model.minimum_clusters > model.maximum_clusters:
             message = "minimum_clusters is above maximum_clusters"
             self.findings.error((*path, "minimum_clusters"), message, "exchange the two")
+        if round_ := sorted(model.merge.keys() - merged_ends(model.merge).keys()):
+            message = f"groups {', '.join(map(str, round_))} are merged in a circle"
+            self.findings.error((*path, "merge"), message, "let one of them be")
         for i, method in enumerate(model.methods):
             self._check_method(method, (*path, "methods", i))
         if model.search.objective == "effect" and self.project.validation.kpi is None:

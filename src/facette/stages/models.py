@@ -16,7 +16,8 @@ from facette.definitions.preparing import Learning
 from facette.errors import ModelError
 from facette.models.clusters.fit import Kpi, fit_clusters
 from facette.models.clusters.fitted import FittedClusters
-from facette.models.clusters.matching import LARGE_SHIFT, match_numbers
+from facette.models.clusters.matching import LARGE_SHIFT, match_numbers, with_shift
+from facette.models.clusters.merge import absent, merged
 from facette.models.composite import FittedComposite, fit_composite
 from facette.models.drift import reference
 from facette.models.fitted import FittedModel
@@ -148,9 +149,17 @@ def _fit_clusters(item: ClustersModel, before: dict | None, table: ir.Table, wor
     }
     everybody = table.select("profile_id", *(name for name in table.columns if name in read)).to_pyarrow()
     fitted = fit_clusters(item, everybody, kpi)
+    if previous is not None:
+        fitted = match_numbers(previous, fitted, everybody)
+    if gone := absent(item, fitted):
+        work.warnings.append(
+            f"“{item.name}” has no group {', '.join(map(str, gone))}; what `merge` says of it has no effect."
+        )
+    fitted = merged(item, fitted, everybody)
     if previous is None:
         return fitted
-    fitted = match_numbers(previous, fitted, everybody)
+    if fitted.merge:
+        fitted = with_shift(previous, fitted, everybody)
     shift = fitted.metrics.shift
     if shift is not None and shift.moved > LARGE_SHIFT:
         work.warnings.append(

@@ -109,7 +109,7 @@ def segment_verdicts(
         members = int((numbers != NOBODY).sum())
         row = _row("clustering", fitted.name, members, len(numbers), compared.get(fitted.name))
         row.silhouette, row.davies_bouldin = fitted.metrics.silhouette, fitted.metrics.davies_bouldin
-        smallest = min(int((numbers == number).sum()) for number in fitted.numbers)
+        smallest = min(int((numbers == number).sum()) for number in fitted.names)
         judged.append((row, *_judge_clustering(row, fitted, smallest, validation, _label(row.kpi, labels or {}))))
     return pa.Table.from_pylist(
         [

@@ -57,14 +57,7 @@ def fit_clusters(model: ClustersModel, features: pa.Table, kpi: Kpi | None = Non
     features = in_order(features, "profile_id")
     levels = levels_of(features, model.features)
     raw = to_matrix(features, model.features, levels)
-    rows = sample(len(raw), model.sample, np.random.default_rng(model.seed))
-    if len(rows) <= model.minimum_clusters:
-        raise ModelError(
-            f"“{model.name}” cannot find {model.minimum_clusters} clusters among {len(rows)} profiles.",
-            remedy="Wait for more profiles, or widen the population.",
-        )
-    if model.weights:
-        rows = drawn(rows, rake(features, model)[rows], np.random.default_rng(model.seed))
+    rows = learned_from(model, features, len(raw))
     preparation = fit_preparation(raw[rows], model, levels=levels, seed=model.seed)
     space = space_of(preparation.transform(raw[rows]), model.variance)
     values = to_matrix(features, [kpi.name])[rows, 0] if kpi else None
@@ -104,6 +97,19 @@ def fit_clusters(model: ClustersModel, features: pa.Table, kpi: Kpi | None = Non
             dendrogram=best.chosen.dendrogram,
         ),
     )
+
+
+def learned_from(model: ClustersModel, features: pa.Table, available: int) -> np.ndarray:
+    """The rows, in the order of profiles, from which a clustering learns; drawn by its weights, if it has some."""
+    rows = sample(available, model.sample, np.random.default_rng(model.seed))
+    if len(rows) <= model.minimum_clusters:
+        raise ModelError(
+            f"“{model.name}” cannot find {model.minimum_clusters} clusters among {len(rows)} profiles.",
+            remedy="Wait for more profiles, or widen the population.",
+        )
+    if model.weights:
+        rows = drawn(rows, rake(features, model)[rows], np.random.default_rng(model.seed))
+    return rows
 
 
 # ── side by side ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from facette.models.clusters.assigners import Assigner
 from facette.models.clusters.family import Dendrogram, Parameters, Trial
@@ -108,7 +108,7 @@ class ClustersMetrics(_Data):
     trials, suggested  : of the method published: parameters tried, and what each way to choose a number suggests
     silhouette, davies_bouldin : of the groups published
     explained_variance : share per principal component, all of them; the first ``components`` are kept
-    profile            : the groups, by number
+    profile            : the groups, by number, those merged together
     map                : a sample of at most 3,000 profiles
     dendrogram         : of an agglomerative method
     shift              : since the previous fit, if there was one that can be applied
@@ -137,12 +137,19 @@ class FittedClusters(Fitted):
     """Groups that any profile can be put into.
 
     numbers  : what the groups are called, in the assigner's order; never 0
+    merge    : number → the number of the group that it is part of
     assigner : which group a profile is in
     """
 
     numbers: tuple[int, ...]
+    merge: dict[int, int] = Field(default_factory=dict)
     assigner: Assigner
     metrics: ClustersMetrics
+
+    @property
+    def names(self) -> tuple[int, ...]:
+        """What profiles of each of the assigner's groups get: its number, or that of the group it is part of."""
+        return tuple(self.merge.get(number, number) for number in self.numbers)
 
     def output(self, features: ir.Table) -> ir.IntegerColumn:
         """The number of each row's group (int64), or 0 if it is in none. Unknown values count as the fit's medians.
@@ -150,7 +157,7 @@ class FittedClusters(Fitted):
         An expression for centres and mixtures: 1,000,000 rows × 20 features × 8 groups take DuckDB about 2 seconds on 2
         cores. The other kinds are applied by batches of rows, in DuckDB only.
         """
-        found = self.assigner.expression(self.preparation.expressions(features), self.numbers)
+        found = self.assigner.expression(self.preparation.expressions(features), self.names)
         if found is not None:
             return found.cast("int64")
         identity = hashlib.sha256(self.parameters_json().encode()).hexdigest()[:16]
@@ -166,4 +173,4 @@ class FittedClusters(Fitted):
         with np.errstate(invalid="ignore"):
             matrix = np.where(np.abs(matrix) <= LARGEST, matrix, np.nan)
         places = self.assigner.groups(self.preparation.transform(matrix))
-        return np.array([*self.numbers, NOBODY], dtype=np.int64)[places]
+        return np.array([*self.names, NOBODY], dtype=np.int64)[places]

@@ -20,19 +20,32 @@ def match_numbers(previous: FittedClusters, fitted: FittedClusters, features: pa
     features : everybody, with the features of both fits
     Both fits are applied to the same profiles. Pairs are chosen together so that their Jaccard indices (members in both
     / members in either) add up to the most (Kuhn 1955); a group without a member in common with its partner, or
-    without a partner, takes a number that the previous fit did not use. ``metrics.shift`` says who changed. If the
-    previous fit cannot be applied to the table, the new one keeps its own numbers.
+    without a partner, takes a number that the previous fit did not use. If the previous fit cannot be applied to the
+    table, the new one keeps its own numbers. Groups that were merged are matched one by one, so that a merge means the
+    same groups from fit to fit. ``metrics.shift`` says who changed.
     """
     try:
-        before = previous.rows(features)
+        before = _unmerged(previous).rows(features)
     except ModelError:
         return fitted
     now = fitted.rows(features)
     old, new = _places(before, previous.numbers), _places(now, fitted.numbers)
     renamed = _partners(jaccard(old, new, len(previous.numbers)), previous.numbers, fitted.numbers)
-    matched = _renumbered(fitted, renamed)
-    shift = _shift(before, matched.rows(features), previous.numbers, matched.numbers)
-    return matched.model_copy(update={"metrics": matched.metrics.model_copy(update={"shift": shift})})
+    return with_shift(previous, _renumbered(fitted, renamed), features)
+
+
+def with_shift(previous: FittedClusters, fitted: FittedClusters, features: pa.Table) -> FittedClusters:
+    """The new fit, telling who is in another group than by the previous one; as it is if that cannot be applied."""
+    try:
+        before = previous.rows(features)
+    except ModelError:
+        return fitted
+    shift = _shift(before, fitted.rows(features), previous.names, fitted.names)
+    return fitted.model_copy(update={"metrics": fitted.metrics.model_copy(update={"shift": shift})})
+
+
+def _unmerged(fitted: FittedClusters) -> FittedClusters:
+    return fitted.model_copy(update={"merge": {}})
 
 
 def _places(numbers: np.ndarray, names: tuple[int, ...]) -> np.ndarray:
@@ -71,7 +84,7 @@ def _shift(before: np.ndarray, now: np.ndarray, previous: tuple[int, ...], numbe
     highest = max(*previous, *numbers)
     counted = crossed(before - 1, now - 1, highest)
     fates = []
-    for number in sorted(previous):
+    for number in sorted(set(previous)):
         row, size = counted[number], int(counted[number].sum())
         into = {int(place): float(row[place] / size) for place in np.argsort(-row, kind="stable") if row[place]}
         fates.append(Fate(number=number, size=size, into=into))
