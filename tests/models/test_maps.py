@@ -108,6 +108,20 @@ def test_pictures_keep_neighbours_together(people: pa.Table) -> None:
     assert all(item.trustworthiness > 0.85 for item in pictures)
 
 
+def test_a_map_forgets_people(fitted: FittedMap, people: pa.Table) -> None:
+    shown = fitted.metrics
+    assert fitted.people() == shown.profiles
+    kept = set(shown.profiles[::3])
+    later = fitted.only_of(kept)
+    assert later.people() == shown.profiles[::3] and later.metrics.distances == shown.distances[::3]
+    assert [item.places for item in later.metrics.pictures] == [item.places[::3] for item in shown.pictures]
+    assert later.distances(people).tolist() == fitted.distances(people).tolist()
+    nobody = fitted.only_of(())
+    assert nobody.people() == nobody.metrics.distances == () and all(
+        not item.places for item in nobody.metrics.pictures
+    )
+
+
 def test_without_the_library_it_says_what_to_install(people: pa.Table, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 

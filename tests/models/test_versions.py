@@ -14,6 +14,7 @@ from tests.run.projects import actions, edit, published, rows, run
 
 from facette.definitions.project import load
 from facette.errors import NotFoundError, RunError
+from facette.models.kinds import stored
 from facette.versions import must_refit, release, rollback, versions
 from facette.warehouse.ledger import Ledger
 
@@ -188,6 +189,31 @@ def test_each_version_is_logged_once_and_a_dead_server_fails_no_run(
     assert published(tracked).snapshot.applied == {"priority": 2, "above": 2}
 
 
+@pytest.mark.filterwarnings("ignore")  # those of MLflow's own libraries
+@pytest.mark.parametrize("fails", ["log_dict", "set_terminated", "ledger"])
+def test_a_server_that_fails_in_the_middle_has_each_version_once(
+    tracked: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    from mlflow.tracking import MlflowClient  # noqa: PLC0415
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("the line is cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((Ledger, "track") if fails == "ledger" else (MlflowClient, fails)), broken)
+        (told,) = run(tracked, FIRST).warnings
+        assert "the next run tries again: the line is cut" in told
+    assert run(tracked, FIRST + timedelta(days=1)).warnings == []
+    client = MlflowClient(tracking_uri=f"sqlite:///{tracked}/mlflow.db")
+    experiment = client.get_experiment_by_name("shop")
+    assert experiment is not None
+    logged = client.search_runs([experiment.experiment_id])
+    assert sorted(item.data.tags["mlflow.runName"] for item in logged) == ["above 1", "priority 1"]
+    assert {item.info.status for item in logged} == {"FINISHED"}
+    for item in logged:
+        assert client.download_artifacts(item.info.run_id, "model.json")
+
+
 def test_what_another_facette_wrote_is_fitted_anew(folder: Path) -> None:
     run(folder, FIRST)
     with sqlite3.connect(folder / ".facette" / "ledger.db") as ledger:
@@ -197,3 +223,33 @@ def test_what_another_facette_wrote_is_fitted_anew(folder: Path) -> None:
     outcome = run(folder, FIRST + timedelta(days=1))
     assert [warning for warning in outcome.warnings if "another version of Facette" in warning]
     assert applied(folder)["priority"] == 2
+
+
+def test_a_map_keeps_ids_only_of_people_who_are_there_and_only_in_its_table(folder: Path) -> None:
+    edit(folder / "facette.yml", "models:\n", MAP)
+    people(folder, *range(20, 60))
+    run(folder, FIRST)
+
+    def shown() -> tuple[int, ...]:
+        (row,) = [row for row in rows(folder, "models") if row["kind"] == "map"]
+        fitted = stored(row)
+        assert len(fitted.metrics.pictures[0].places) == len(fitted.people())  # type: ignore[attr-defined]
+        return fitted.people()
+
+    assert len(shown()) == 40
+    with closing(Ledger(folder / ".facette")) as ledger:
+        (kept,) = [row for row in ledger.versions() if row["kind"] == "map"]
+    assert stored(kept).people() == () and json.loads(kept["metrics"])["pictures"][0]["places"] == []
+    run(folder, FIRST + timedelta(days=1))
+    assert len(shown()) == 40  # the version that is young, with its people
+    people(folder, *range(20, 50))
+    run(folder, FIRST + timedelta(days=2))
+    there = {row["profile_id"] for row in rows(folder, "features")}
+    assert len(there) == 30 and set(shown()) == there
+
+
+MAP = """\
+features: [{name: older, value: age * age}]
+models:
+  - {name: chart, kind: map, features: [age, older], methods: [pca], dimensions: [2], sample: 100, variance: 1}
+"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -39,6 +40,14 @@ class FittedModel(BaseModel):
     def outputs(self, features: ir.Table) -> dict[str, ir.Value]:
         """Every column that the model gives."""
         return {self.name: self.output(features)}
+
+    def people(self) -> tuple[int, ...]:
+        """The profile ids that are kept with the model; most models keep none."""
+        return ()
+
+    def only_of(self, profiles: Collection[int]) -> Self:
+        """The same model, without what it keeps of people other than these."""
+        return self
 
     def parameters_json(self) -> str:
         """Everything but the metrics: what it takes to apply the model."""

@@ -14,7 +14,7 @@ scores normal. It is affine but for the sum of squares, so it is one expression.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import ibis
@@ -118,6 +118,23 @@ class FittedMap(Fitted):
             score = affine(columns, weights, intercept)
             total = total + score * score
         return total.sqrt() / self.limit
+
+    def people(self) -> tuple[int, ...]:
+        return self.metrics.profiles
+
+    def only_of(self, profiles: Collection[int]) -> FittedMap:
+        """Without the places of others on the pictures."""
+        shown = self.metrics
+        kept = [place for place, profile in enumerate(shown.profiles) if profile in profiles]
+        pictures = [
+            item.model_copy(update={"places": tuple(item.places[place] for place in kept)}) for item in shown.pictures
+        ]
+        changes = {
+            "profiles": tuple(shown.profiles[place] for place in kept),
+            "distances": tuple(shown.distances[place] for place in kept),
+            "pictures": tuple(pictures),
+        }
+        return self.model_copy(update={"metrics": shown.model_copy(update=changes)})
 
     def distances(self, features: pa.Table) -> np.ndarray:
         """The same, of a table in memory: float64, one per row."""

@@ -30,7 +30,7 @@ from facette.plan import Step
 from facette.segments.membership import wide_row
 from facette.stages.drift import watch
 from facette.stages.gaps import gaps
-from facette.stages.versions import MODELS, chosen_now, stored_rows, version_row
+from facette.stages.versions import MODELS, chosen_now, of_people_there, stored_rows, version_row
 from facette.stages.work import Work
 from facette.validation.differences import effect_of_groups
 from facette.validation.gate import gate, policy_of
@@ -54,7 +54,7 @@ def models(step: Step, work: Work) -> int:
             row, kept = _let_through(item, before.get(item.name), waiting, table, work, rows, highest)
             held += [kept] if kept else []
         else:
-            row = before[item.name]
+            row = of_people_there(before[item.name], table)
         if row is not None:
             rows[item.name] = row
         table = with_outputs(item, row, table)

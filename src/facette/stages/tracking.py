@@ -46,14 +46,21 @@ def track(work: Work) -> None:
 
 
 def _logged(row: Mapping[str, Any], tracking: Tracking, project: str) -> str:
-    """Log one version; the id of its run."""
+    """Log one version; the id of its run. What a server that failed has of it already is gone on with."""
     from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
     client = MlflowClient(tracking_uri=from_environment(tracking.tracking_uri, "mlflow", in_url=True))
     name = tracking.experiment or project
     experiment = client.get_experiment_by_name(name)
     where = experiment.experiment_id if experiment else client.create_experiment(name)
-    run = client.create_run(where, run_name=f"{row['name']} {row['version']}", tags=_tags(row)).info.run_id
+    begun = client.search_runs(
+        [where], _which(row), max_results=1
+    )  # by a run of Facette's that did not come to its end
+    if begun and begun[0].info.status == "FINISHED":
+        return str(begun[0].info.run_id)
+    run = (
+        begun[0] if begun else client.create_run(where, run_name=f"{row['name']} {row['version']}", tags=_tags(row))
+    ).info.run_id
     for key, value in _flat(json.loads(row["parameters"])).items():
         client.log_param(run, key, str(value)[:LONGEST_VALUE])
     for key, value in figures(json.loads(row["metrics"])).items():
@@ -77,6 +84,12 @@ def figures(metrics: Mapping[str, Any]) -> dict[str, float]:
 def _tags(row: Mapping[str, Any]) -> dict[str, str]:
     kept = ("name", "version", "kind", "run", "fingerprint", "data", "rows", "seed", "code")
     return {f"facette.{key}": str(row[key]) for key in kept if row.get(key) is not None}
+
+
+def _which(row: Mapping[str, Any]) -> str:
+    """A filter that finds the run of this very version: of the same name and number another project may have one."""
+    known = {key: value for key, value in _tags(row).items() if key != "facette.code"}
+    return " and ".join(f"tags.`{key}` = '{value}'" for key, value in known.items())
 
 
 def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:

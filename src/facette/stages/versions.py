@@ -15,6 +15,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import ibis.expr.types as ir
 import pyarrow as pa
 
 from facette.definitions.models import Model
@@ -85,14 +86,29 @@ def stored_rows(work: Work) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
     for row in versions:
         highest[row["name"]] = max(highest.get(row["name"], 0), row["version"])
     names = {item.name for item in work.project.models}
+    maps = {(name, row["version"]): row for name, row in before.items() if row["kind"] == "map"}  # with their people
     for row in reversed(versions):  # the newest last
         name = row["name"]
         if name in names and row["fingerprint"] == work.definitions.model_fingerprint(name):
-            before[name] = {field: row.get(field) for field in MODELS.names}
+            before[name] = maps.get((name, row["version"])) or _as_stored(row)
     for name, number in work.draft.snapshot.chosen.items():
         (row,) = [row for row in versions if (row["name"], row["version"]) == (name, number)]
-        before[name] = {field: row.get(field) for field in MODELS.names}
+        before[name] = maps.get((name, number)) or _as_stored(row)
     return {name: row for name, row in before.items() if _is_readable(row, work)}, highest
+
+
+def _as_stored(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: row.get(field) for field in MODELS.names}
+
+
+def of_people_there(row: dict[str, Any], table: ir.Table) -> dict[str, Any]:
+    """A stored model without what it keeps of people who are no longer among the profiles of a table."""
+    fitted = stored(row)
+    kept = fitted.people()
+    if not kept:
+        return row
+    there = table.filter(table.profile_id.isin(kept)).select("profile_id").to_pyarrow()["profile_id"].to_pylist()
+    return row if len(there) == len(kept) else {**row, "metrics": fitted.only_of({*there}).metrics_json()}
 
 
 def _is_readable(row: Mapping[str, Any], work: Work) -> bool:
@@ -130,10 +146,14 @@ def chosen_versions(definitions: Definitions, ledger: Ledger) -> dict[str, int]:
 
 
 def keep_versions(work: Work) -> None:
-    """Record what this run fitted, and end the choices that no longer hold; before it is published."""
+    """Record what this run fitted, and end the choices that no longer hold; before it is published.
+
+    What is recorded stays for good, and therefore is of nobody: neither the ledger nor MLflow has anybody's id.
+    """
     rows = work.optional("models")
     if rows is not None:
-        work.ledger.keep_versions(rows.to_pyarrow().to_pylist())
+        found = rows.to_pyarrow().to_pylist()
+        work.ledger.keep_versions([{**row, "metrics": stored(row).only_of(()).metrics_json()} for row in found])
     for name in work.choices_ended:
         work.ledger.choose(name, None)
 

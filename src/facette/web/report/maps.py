@@ -42,7 +42,9 @@ def _map(reading: Reading, model: MapModel) -> Row:
         "outliers": words.say("maps_outliers", outliers=words.count(metrics.outliers, "profile")),
         "names": [words.say("axis", number=i, name=name) for i, name in enumerate(names, start=1)],
         "axes": _axes(reading, fitted, names),
-        "pictures": [_picture(reading, metrics, drawn, colours, of_colour) for drawn in metrics.pictures],
+        "pictures": [
+            _picture(reading, metrics, drawn, colours, of_colour) for drawn in metrics.pictures if drawn.places
+        ],
     }
 
 
