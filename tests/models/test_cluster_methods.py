@@ -232,6 +232,41 @@ def test_the_radius_is_the_knee_of_the_distances() -> None:
 # ── side by side ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("method", ["kmeans", "agglomerative"])
+def test_the_effect_chooses_the_number_of_groups_too(method: str) -> None:
+    """Two pairs of neighbours: the silhouette sees two groups, the KPI four."""
+    centres = np.array([[0, 0], [5, 0], [40, 0], [45, 0]], dtype=float)
+    points, truth = make_blobs(320, centers=centres, random_state=3)
+    table = table_of(points, kpi=truth.astype(float))
+    kpi = Kpi("kpi", lambda values, numbers: effect_of_groups(values, numbers, "kruskal"))
+    fitted = {
+        objective: fit_clusters(
+            a_model(2, method, search={"objective": objective, "resamples": 0, "trials": 6}), table, kpi
+        )
+        for objective in ("silhouette", "effect")
+    }
+    assert fitted["silhouette"].metrics.clusters == 2
+    chosen = fitted["effect"].metrics
+    assert chosen.clusters >= 4 and len(fitted["effect"].numbers) == chosen.clusters
+    effects = [trial.effect for trial in chosen.trials if trial.effect is not None]
+    (published,) = [row for row in chosen.comparison if row.is_published]
+    assert 1 < len(effects) <= 6 and published.effect == pytest.approx(max(effects), abs=1e-9)
+    if method == "agglomerative":
+        assert chosen.dendrogram is not None and chosen.dendrogram.cut != fitted["silhouette"].metrics.dendrogram.cut  # type: ignore[union-attr]
+
+
+def test_stability_chooses_the_number_of_groups_within_the_budget() -> None:
+    points, _ = make_blobs(300, centers=CENTRES[:, :2], random_state=3)
+    search = {"objective": "stability", "resamples": 4, "trials": 3}
+    metrics = fit_clusters(a_model(2, "kmeans", search=search), table_of(points)).metrics
+    told = {trial.clusters: trial.stability for trial in metrics.trials if trial.stability is not None}
+    assert len(metrics.trials) == 5 and len(told) == 3
+    assert told[metrics.clusters] == max(told.values()) > 0.95
+    declared = {"method": "kmeans", "choose": "elbow"}
+    metrics = fit_clusters(a_model(2, declared, search=search), table_of(points)).metrics
+    assert metrics.clusters == metrics.suggested["elbow"] and all(trial.stability is None for trial in metrics.trials)
+
+
 def test_the_best_by_the_objective_is_published(together: FittedClusters) -> None:
     rows = together.metrics.comparison
     assert [row.method for row in rows] == list(METHODS)

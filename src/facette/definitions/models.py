@@ -72,8 +72,8 @@ class ClusterSearch(Definition):
 
     objective: Literal["silhouette", "davies_bouldin", "calinski_harabasz", "validity", "stability", "effect"] = Field(
         default="silhouette",
-        description="By which the best method is taken; `effect` is of the project's KPI. Parameters within a method "
-        "are searched by it too, or by the silhouette where it is `stability` or `effect`.",
+        description="By which parameters and methods are taken; `effect` is of the project's KPI. Where it is "
+        "`stability` or `effect`, parameters are searched by the silhouette, and the best of those tried taken by it.",
     )
     trials: int = Field(default=20, ge=1, le=1000, description="Parameters tried per method that has several.")
     resamples: int = Field(default=20, ge=0, le=1000, description="Resamples per method that stability is judged by.")

@@ -18,6 +18,7 @@ class Trial(BaseModel):
     """One set of parameters, and how good the groups are that it gives; None where it was not measured.
 
     inertia : summed squared distance to the centres; bic : Schwarz (1978), lower is better
+    stability, effect : where the model's objective is one of them
     gap, gap_error : Tibshirani, Walther, Hastie (2001); see :func:`facette.models.clusters.counts.gaps`
     """
 
@@ -33,6 +34,8 @@ class Trial(BaseModel):
     bic: float | None = None
     gap: float | None = None
     gap_error: float | None = None
+    stability: float | None = None
+    effect: float | None = None
 
 
 class Merge(BaseModel):

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+from numpy.random import Generator
 
-from facette.definitions.models import ClusterMethod, ClustersModel, MethodName
+from facette.definitions.models import METHODS_WITH, ClusterMethod, ClustersModel, MethodName
 from facette.errors import ModelError
 from facette.models.clusters import centres, dendrogram, density, mixture, network
 from facette.models.clusters.assigners import NONE, Assigner
-from facette.models.clusters.family import Chosen, Family
+from facette.models.clusters.family import Chosen, Family, Parameters
 from facette.models.clusters.fitted import Cluster, ClustersMetrics, Compared, FittedClusters, Place
 from facette.models.clusters.quality import VALIDITY_ROWS, Tree, measures, spanning_tree
 from facette.models.clusters.search import worth
 from facette.models.clusters.space import Space, sample, space_of
-from facette.models.clusters.stability import stability
+from facette.models.clusters.stability import Stability, stability
 from facette.models.fitted import fingerprint
 from facette.models.matrix import Levels, in_order, levels_of, to_matrix
 from facette.models.preparation import fit_preparation
 from facette.models.representation import drawn, rake
 
 MAP_ROWS = 3_000
+Effect = Callable[[np.ndarray], float | None]
 
 FAMILIES: dict[MethodName, Family] = {
     "kmeans": centres.FAMILY,
@@ -141,7 +143,7 @@ def _try(
     fitted_on = space.narrow(family.width).take(sample(len(space.prepared), family.rows, random))
     began = time.perf_counter()
     try:
-        chosen = family.choose(fitted_on, method, model)
+        chosen = _by_objective(family.choose(fitted_on, method, model), family, fitted_on, method, model, space, effect)
         assigner = chosen.assigner or family.fit(fitted_on, chosen.parameters, model.seed)
         labels = assigner.groups(space.prepared)
         found = measures(space.points, labels, tree)
@@ -156,16 +158,7 @@ def _try(
         )
         return _Tried(row, Chosen({}), None, error)
     seconds = time.perf_counter() - began
-    judged = sample(len(fitted_on.prepared), family.resampled, random)
-    steady = stability(
-        fitted_on.take(judged),
-        assigner.groups(fitted_on.prepared[judged]),
-        lambda some: family.fit(
-            some, family.at_share(chosen.parameters, len(some.prepared) / len(fitted_on.prepared)), model.seed
-        ),
-        min(model.search.resamples, family.resamples),
-        random,
-    )
+    steady = _steady(family, fitted_on, chosen.parameters, assigner, model, random)
     sizes = np.bincount(labels[labels != NONE], minlength=assigner.size)
     row = Compared(
         method=method.method,
@@ -185,6 +178,65 @@ def _try(
         seconds=seconds,
     )
     return _Tried(row, chosen, assigner)
+
+
+def _steady(
+    family: Family, space: Space, parameters: Parameters, assigner: Assigner, model: ClustersModel, random: Generator
+) -> Stability | None:
+    judged = sample(len(space.prepared), family.resampled, random)
+    return stability(
+        space.take(judged),
+        assigner.groups(space.prepared[judged]),
+        lambda some: family.fit(
+            some, family.at_share(parameters, len(some.prepared) / len(space.prepared)), model.seed
+        ),
+        min(model.search.resamples, family.resamples),
+        random,
+    )
+
+
+def _by_objective(
+    chosen: Chosen,
+    family: Family,
+    fitted_on: Space,
+    method: ClusterMethod,
+    model: ClustersModel,
+    space: Space,
+    effect: Effect | None,
+) -> Chosen:
+    """Where the objective is stability or effect: of the parameters that were tried, those that are best by it.
+
+    At most ``search.trials`` of them are measured, those with the best silhouette; of equals the earlier stays. A way
+    of choosing that is declared stands.
+    """
+    objective = model.search.objective
+    if objective not in ("stability", "effect") or method.choose or len(chosen.trials) < 2:
+        return chosen
+    order = sorted(range(len(chosen.trials)), key=lambda place: -worth(chosen.trials[place], "silhouette"))
+    trials = list(chosen.trials)
+    for place in order[: model.search.trials]:
+        parameters = chosen.parameters | trials[place].parameters
+        try:
+            assigner = family.fit(fitted_on, parameters, model.seed)
+        except ModelError:  # these parameters find nothing
+            continue
+        found: float | None
+        if objective == "effect":
+            found = effect(assigner.groups(space.prepared) + 1) if effect else None
+        else:
+            steady = _steady(family, fitted_on, parameters, assigner, model, np.random.default_rng(model.seed))
+            found = float(np.mean(steady.jaccard)) if steady and len(steady.jaccard) > 1 else None
+        trials[place] = trials[place].model_copy(update={objective: found})
+    best = max(trials, key=lambda trial: worth(trial, objective))
+    if worth(best, objective) == -np.inf:
+        return chosen
+    if method.method in METHODS_WITH["choose"]:
+        count = best.parameters["clusters"]
+        anew = family.choose(
+            fitted_on, method.model_copy(update={"clusters": count, "distance_threshold": None}), model
+        )
+        return replace(anew, trials=tuple(trials), suggested=chosen.suggested)
+    return Chosen(chosen.parameters | best.parameters, tuple(trials), chosen.suggested)
 
 
 def _row(item: _Tried, *, is_published: bool) -> Compared:

@@ -29,7 +29,7 @@ def worth(found: Measures | Trial | Compared | None, objective: str) -> float:
 
 
 def objective_within(model: ClustersModel) -> str:
-    """By which parameters are searched: what is costly to measure is measured of the methods only."""
+    """By which parameters are searched first: what is costly to measure is measured of the best of them only."""
     objective = model.search.objective
     return "silhouette" if objective in ("stability", "effect") else objective
 
