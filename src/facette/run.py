@@ -192,16 +192,20 @@ def _run(
     if published is not None and all(step.action == "skip" for step in steps_for(definitions)):
         return Outcome(published.run, published.moment.local, False, watch.stages, notes=notes)
 
+    fits: dict[tuple[str, str], tuple[dict[str, Any], list[str]]] = {}
+
     def work(now: Definitions) -> Work:
         base = published or Snapshot(run="", as_of="", zone="")
         snapshot = replace(base, run=name, as_of=moment.as_of.isoformat(), zone=moment.zone, chosen=chosen)
-        return Work(now, store, ledger, connect(now.folder), Draft(store, snapshot), published, moment, refit)
+        draft = Draft(store, snapshot)
+        return Work(now, store, ledger, connect(now.folder), draft, published, moment, refit, fits)
 
     def performed(now: Definitions) -> Work:
         state = work(now)
         try:
             _perform(steps_for(now), state, watch)
         except IdentitySplitError:
+            fits.clear()
             state = work(now)
             anew = plan(now, None, moment, arrivals)
             _perform(tuple(replace(step, reason="new links took a profile apart") for step in anew), state, watch)

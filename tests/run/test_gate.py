@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from facette.approving import approve
+from facette.definitions.models import ClustersModel
 from facette.definitions.project import load
 from facette.errors import NotFoundError, RunError
+from facette.models.clusters.fit import fit_clusters
+from facette.models.clusters.fitted import FittedClusters
 from tests.run.projects import another_day, edit, memberships, published, rows, run, snapshot, starter
 
 
@@ -113,6 +118,23 @@ def test_a_first_model_that_fails_gives_no_values(modelled: Path) -> None:
     assert [row["version"] for row in rows(modelled, "models")] == [1]
     assert {row["styles"] for row in rows(modelled, "scored")} >= {1, 2}
     assert (rows(modelled, "held"), snapshot(modelled).held) == ([], {})
+
+
+def test_a_run_that_holds_a_segment_fits_its_models_once(modelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gated(modelled, "hold")
+    fits: list[str] = []
+
+    def counted(item: ClustersModel, *rest: Any) -> FittedClusters:
+        fits.append(item.name)
+        return fit_clusters(item, *rest)
+
+    monkeypatch.setattr(import_module("facette.stages.models"), "fit_clusters", counted)
+    outcome = run(modelled)
+    assert [figures.stage for figures in outcome.stages].count("models") == 2  # vip is too few: it is done again
+    assert any("“vip” is held back" in told for told in outcome.warnings)
+    assert fits == ["styles"] and [row["version"] for row in rows(modelled, "models")] == [1]
+    run(modelled, refit=["styles"])
+    assert fits == ["styles"] * 2 and [row["version"] for row in rows(modelled, "models")] == [2]
 
 
 def test_the_version_before_stays(modelled: Path) -> None:

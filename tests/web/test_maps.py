@@ -95,3 +95,5 @@ def test_both_sections_are_on_the_page(world: World, language: str) -> None:
     page = Page(render(world.published, language))  # type: ignore[arg-type]
     assert len(page.pictures["maps"]) == 3
     assert "Nantes" in page.texts["gaps"]
+    told = {"fr": "chaque profil compte une fois", "en": "each profile counts once"}
+    assert told[language] in page.texts["gaps"]

@@ -123,7 +123,14 @@ def _fitted(
 
     others  : the rows of the models that it may read
     highest : model → the highest number that a version of it has
+    What a run fitted before the gate sent it back to other rules is not fitted twice: the fingerprint tells all that it
+    depends on.
     """
+    key, told = (item.name, work.definitions.model_fingerprint(item.name)), len(work.warnings)
+    if key in work.fits:
+        row, warnings = work.fits[key]
+        work.warnings += warnings
+        return row
     try:
         fitted = FIT[item.kind](item, before, table, work)
     except ModelError as error:
@@ -133,7 +140,9 @@ def _fitted(
     if isinstance(fitted, FittedComposite):
         fitted = fitted.model_copy(update={"read": _versions_read(item, others, work)})
     known = reference(fitted.inputs(table), fitted.outputs(table), table, work.temporary)
-    return version_row(item, fitted, highest.get(item.name, 0) + 1, known.model_dump_json(), work)
+    row = version_row(item, fitted, highest.get(item.name, 0) + 1, known.model_dump_json(), work)
+    work.fits[key] = (row, work.warnings[told:])
+    return row
 
 
 def _fit_clusters(item: ClustersModel, before: dict | None, table: ir.Table, work: Work) -> FittedClusters:

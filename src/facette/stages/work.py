@@ -38,6 +38,7 @@ class Work:
     draft    : the snapshot being made; starts as the published one
     previous : the published snapshot, None on the first run
     refit    : models that are to be fitted anew, however young they are
+    fits     : model and fingerprint of its definition → its row and the warnings, of what this run has fitted already
     records_in : source → the records that this run cleaned
     events_in  : event → the events that this run cleaned, their person unknown yet
     arrived    : event → the same once their person is known
@@ -55,6 +56,7 @@ class Work:
     previous: Snapshot | None
     moment: Moment
     refit: frozenset[str] = frozenset()
+    fits: dict[tuple[str, str], tuple[dict[str, Any], list[str]]] = field(default_factory=dict)
     records_in: dict[str, ir.Table] = field(default_factory=dict)
     events_in: dict[str, ir.Table] = field(default_factory=dict)
     arrived: dict[str, ir.Table] = field(default_factory=dict)

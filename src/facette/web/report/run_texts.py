@@ -83,6 +83,14 @@ RUN_TEXTS: dict[str, dict[Language, str]] = {
     "reference_share": {"fr": "Part parmi les profils", "en": "Share of profiles"},
     "reference_wanted": {"fr": "Référence", "en": "Reference"},
     "reference_weighted": {"fr": "Après pondération", "en": "After weighting"},
+    "reference_unweighted": {
+        "fr": "Seul l'apprentissage du modèle est pondéré. Partout ailleurs dans ce rapport (effectifs, portraits, "
+        "verdicts, effets et leurs intervalles), chaque profil compte une fois : ces chiffres décrivent vos profils, "
+        "non la population de référence.",
+        "en": "Only what the model learns from is weighted. Everywhere else in this report (sizes, portraits, "
+        "verdicts, effects and their intervals) each profile counts once: those figures describe your profiles, not "
+        "the reference population.",
+    },
     # ── run ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     "facts": {"fr": "Le calcul", "en": "The run"},
     "run": {"fr": "Identifiant du calcul", "en": "Run"},

@@ -449,7 +449,10 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "Learned by {algorithm} from {rows} ({positives} did it), seen on {fit}. {calibrated} Judged on "
         "{test_rows} seen on {test}, of which nothing was learned.{purged}",
     },
-    "calibrated_instant": {"fr": "Calibré sur les données du {days} {way}.", "en": "Calibrated on data of {days} {way}."},
+    "calibrated_instant": {
+        "fr": "Calibré sur les données du {days} {way}.",
+        "en": "Calibrated on data of {days} {way}.",
+    },
     "calibrated_folds": {"fr": "Calibré par validation croisée {way}.", "en": "Calibrated by cross-validation {way}."},
     "calibrated_platt": {"fr": "par la méthode de Platt", "en": "by Platt's method"},
     "calibrated_isotonic": {"fr": "par régression isotone", "en": "by isotonic regression"},
