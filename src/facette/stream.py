@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -27,7 +27,7 @@ from facette.live.figures import Figures
 from facette.live.reading import Reading
 from facette.live.records import Raw, raw_tables
 from facette.live.sinks.sink import Sink, open_sinks
-from facette.live.state import State
+from facette.live.state import PORTION, State
 from facette.live.worker import Worker, misfit
 from facette.plan import by_the_gate
 from facette.run import moment_of
@@ -191,6 +191,7 @@ class Stream:
         self.figures = figures or Figures()
         self.is_behind = False
         """Readers of some logs may have handed out what no step took in, as another log could not be read."""
+        self._trimmed_on: date | None = None
         self._closing = ExitStack()
         try:
             self.state = self._closing.enter_context(closing(State(self.store.folder)))
@@ -245,6 +246,7 @@ class Stream:
             )
         self._count(raw, changes)
         self.figures.took(raw.received_at, time.perf_counter() - began, datetime.now(UTC))
+        self._forget()
         return raw.n_records
 
     def redefine(self, definitions: Definitions, now: datetime) -> None:
@@ -392,6 +394,15 @@ class Stream:
                 changes = self.worker.rebase(snapshot, clock())
             self._read_on()
             self._count(Raw({}), changes)
+
+    def _forget(self) -> None:
+        """Let go of changes that were told long ago, once a day, some after each step."""
+        now, snapshot = self.worker.known.as_of, self.worker.knowledge.snapshot
+        today = Moment(now, snapshot.zone).today
+        if today != self._trimmed_on:
+            before = min(now - timedelta(days=self.definitions.project.live.keep_days), snapshot.moment.as_of)
+            if self.state.trim(before, self.couriers.names) < PORTION:
+                self._trimmed_on = today
 
     def _count(self, raw: Raw, changes: Sequence[Change]) -> None:
         self.figures.records += raw.n_records

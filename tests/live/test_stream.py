@@ -125,6 +125,31 @@ def test_members_of_a_segment_that_is_gone_are_forgotten(tmp_path: Path) -> None
         assert _kinds(stream, 1) == [("just_now", "entered", "definition")]
 
 
+def test_changes_are_kept_for_some_days(tmp_path: Path) -> None:
+    """And longer where a sink lacks them, or no run has taken them over."""
+    project = write_project(tmp_path)
+    run(load(project), Silent(), as_of=NOW)
+    with (project / "facette.yml").open("a", encoding="utf-8") as file:
+        file.write("live: {keep_days: 2}\nsinks: [{kind: file, name: out, path: facette.yml/out.jsonl}]\n")
+    append(project, [visit(1)])
+    with Stream(load(project), NOW) as stream:
+        stream.step(NOW)
+        append(project, [visit(2, received_at=instant_text(NOW + HOUR), at=instant_text(NOW + HOUR))])
+        for days in range(4):
+            stream.step(NOW + timedelta(days=days, hours=1))
+        assert len(told(stream, 0)) == 4
+    run(load(project), Silent(), as_of=NOW + timedelta(days=3, hours=1))
+    with Stream(load(project), NOW + timedelta(days=5)) as stream:
+        stream.step(NOW + timedelta(days=6))
+        assert len(told(stream, 0)) == 4  # the sink cannot be written
+        edit(project / "facette.yml", "path: facette.yml/out.jsonl", "path: out.jsonl")
+        stream.redefine(load(project), NOW + timedelta(days=6))
+        stream.end_sinks(is_whole=True)
+        stream.step(NOW + timedelta(days=7))
+        assert [seq for seq, _ in stream.state.changes()] == [4]
+    assert len((project / "out.jsonl").read_text(encoding="utf-8").splitlines()) == 4
+
+
 def _kinds(stream: Stream, after: int) -> list[tuple[str, str, str]]:
     return [(change.segment, change.change, change.why) for change in told(stream, after)]
 

@@ -404,6 +404,17 @@ class Answers(Definition):
     )
 
 
+class Live(Definition):
+    """What the live worker keeps."""
+
+    keep_days: float = Field(
+        default=400,
+        ge=0,
+        description="For so long it keeps the changes that it told. What a sink has not got yet, or no run has taken "
+        "over, it keeps however old that is.",
+    )
+
+
 class Tracking(Definition):
     """An MLflow server that is told of every new version of a model."""
 
@@ -441,5 +452,6 @@ class Project(Definition):
     segments: tuple[Segment, ...] = ()
     validation: Validation = Validation()
     sinks: tuple[Sink, ...] = Field(default=(), description="Where the live worker tells who entered and who left.")
+    live: Live = Live()
     answers: Answers = Answers()
     mlflow: Tracking | None = Field(default=None, description="Where new versions of models are logged.")

@@ -47,6 +47,10 @@ create table if not exists sinks (name text primary key, seq integer not null) w
 insert or ignore into meta values ('state', lower(hex(randomblob(12))));
 """
 CHANGES = "select seq, id, profile_id, segment, change, at, why, events, into_id from changes"
+TRIMMED = """delete from changes where at < ?3 and seq in (
+    select seq from changes where seq <= ?1 and seq < (select max(seq) from changes) order by seq limit ?2)"""
+PORTION = 10_000
+NO_END = 2**63 - 1
 SEGMENTS = """with recursive there (segment) as (
     select min(segment) from members
     union all
@@ -213,6 +217,18 @@ class State:
                 "n_steps": str(known.n_steps),
             }
             db.executemany("insert or replace into meta values (?, ?)", list(meta.items()))
+
+    def trim(self, before: datetime, sinks: Collection[str], most: int = PORTION) -> int:
+        """Forget the oldest changes that were told before an instant, at most so many; how many were forgotten.
+
+        The last one stays, by whose number it is known how far sinks have come.
+
+        sinks : what one of them has not got yet is kept
+        """
+        with self._transaction() as db:
+            sent = dict(db.execute("select name, seq from sinks"))
+            had_by_all = min((sent.get(name, 0) for name in sinks), default=NO_END)
+            return db.execute(TRIMMED, (had_by_all, most, _micros(before))).rowcount
 
     @staticmethod
     def _put(db: sqlite3.Connection, n: int, arrived: Arrived) -> None:
