@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from facette.console_explanations import show_explanation, show_warning
+from facette.console_explanations import show_explanation, show_origin, show_warning
 from facette.console_models import show_choice, show_composites, show_models, show_pushes
 from facette.console_values import value_of, when
 from facette.console_worth import show_merged, show_worth
@@ -353,6 +353,7 @@ WHAT_IF: dict[str, dict[str, Any]] = {
 
 def _show_profile(answer: dict[str, Any]) -> None:
     out.print(f"[bold]Profile {answer['profile_id']}[/]" + ("" if answer["is_counted"] else " (not in the population)"))
+    show_origin(out, answer)
     show_warning(out, answer)
     for title, pairs in (
         ("identifiers", [(item["kind"], item["value"]) for item in answer["identifiers"]]),

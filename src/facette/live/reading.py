@@ -13,9 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+import pyarrow as pa
+
 from facette.errors import NotFoundError
 from facette.live.changes import Change
-from facette.live.state import CHANGES, FOLDER, SEGMENTS, errors, instant_of, told_of
+from facette.live.state import CHANGES, FOLDER, IDENTITIES, SEGMENTS, errors, instant_of, micros_of, table_of, told_of
 
 PATIENCE = 30.0  # seconds to wait for the worker's own step, where something is noted
 
@@ -125,9 +127,27 @@ class Reading:
                 profile_id = became[0][0]
         return profile_id
 
+    def identity(self, kind: str, value: str, schema: pa.Schema) -> pa.Table:
+        """An identifier that came or changed live, as a row of the table ``identities``; none if it did not."""
+        rows = self.rows("select * from identities where kind = ? and value = ?", kind, value)
+        return table_of(rows, IDENTITIES, schema)
+
+    def identities_of(self, profile_id: int, schema: pa.Schema) -> pa.Table:
+        """The same of all those of a profile."""
+        return table_of(self.rows("select * from identities where profile_id = ?", profile_id), IDENTITIES, schema)
+
+    def parts_of(self, profile_id: int) -> list[int]:
+        """The profiles that became part of one, in this state or in its run."""
+        return [old for (old,) in self.rows("select old_id from merged where new_id = ?", profile_id)]
+
     def has_profile(self, profile_id: int) -> bool:
         """Whether a profile has identifiers that came or changed live."""
         return bool([*self.rows("select 1 from identities where profile_id = ? limit 1", profile_id)])
+
+    def parts(self, name: str) -> Iterator[pa.Table]:
+        """What came after the run of ``events_<kind>`` or ``records_<source>``, with identifiers; a table a step."""
+        for (body,) in self.rows("select body from parts where name = ? order by rowid", name):
+            yield pa.ipc.open_stream(body).read_all()
 
     def n_live_profiles(self, from_id: int) -> int:
         """Profiles with ids from one on, of those that have identifiers."""
@@ -164,6 +184,11 @@ class Reading:
         where, values = _asked(profile_id, segment)
         query = f"{CHANGES} where true{where} order by seq desc limit ?"
         return [told_of(row) for row in self.rows(query, *values, most)][::-1]
+
+    def moves(self, after: datetime) -> dict[str, int]:
+        """Kind of change → how many were told after an instant; not those that a run brought about."""
+        query = "select change, count(*) from changes where at > ? and why != 'run' group by change"
+        return dict(self.rows(query, micros_of(after)))
 
     def has(self, seq: int, id_: str) -> bool:
         """Whether this state has told a change, with this number."""

@@ -153,10 +153,10 @@ class State:
         return {name: pa.concat_tables(tables) for name, tables in found.items()}
 
     def identities(self, schema: pa.Schema) -> pa.Table:
-        return _table(self._rows("select * from identities"), IDENTITIES, schema)
+        return table_of(self._rows("select * from identities"), IDENTITIES, schema)
 
     def links(self, schema: pa.Schema) -> pa.Table:
-        return _table(self._rows("select * from links"), LINKS, schema)
+        return table_of(self._rows("select * from links"), LINKS, schema)
 
     def merged(self) -> dict[int, int]:
         return dict(self._rows("select old_id, new_id from merged"))
@@ -212,7 +212,7 @@ class State:
                 "base": known.base,
                 "definitions": known.definitions,
                 "positions": json.dumps(known.positions, sort_keys=True),
-                "as_of": str(_micros(known.as_of)),
+                "as_of": str(micros_of(known.as_of)),
                 "highest": str(known.highest),
                 "n_steps": str(known.n_steps),
             }
@@ -228,7 +228,7 @@ class State:
         with self._transaction() as db:
             sent = dict(db.execute("select name, seq from sinks"))
             had_by_all = min((sent.get(name, 0) for name in sinks), default=NO_END)
-            return db.execute(TRIMMED, (had_by_all, most, _micros(before))).rowcount
+            return db.execute(TRIMMED, (had_by_all, most, micros_of(before))).rowcount
 
     @staticmethod
     def _put(db: sqlite3.Connection, n: int, arrived: Arrived) -> None:
@@ -282,7 +282,7 @@ EMPTIED = (
 
 def _rows_of(changes: Sequence[Change]) -> Iterator[tuple[Any, ...]]:
     """Changes as SQLite keeps them. Those of a step have one instant, and those of a profile the same events."""
-    micros, events = functools.cache(_micros), functools.cache(json.dumps)
+    micros, events = functools.cache(micros_of), functools.cache(json.dumps)
     for one in changes:
         told = (one.id, one.profile_id, one.segment, one.change, micros(one.at), one.why, events(one.events), one.into)
         yield told
@@ -303,7 +303,8 @@ def _plain(table: pa.Table, column: str) -> list[Any]:
     return list(values.to_pylist())
 
 
-def _table(rows: Iterable[tuple[Any, ...]], columns: tuple[str, ...], schema: pa.Schema) -> pa.Table:
+def table_of(rows: Iterable[tuple[Any, ...]], columns: tuple[str, ...], schema: pa.Schema) -> pa.Table:
+    """Rows of identities or links as a table."""
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     made = {}
     for name, column in zip(columns, values, strict=True):
@@ -317,7 +318,7 @@ def _table(rows: Iterable[tuple[Any, ...]], columns: tuple[str, ...], schema: pa
     return pa.table(made)
 
 
-def _micros(at: datetime) -> int:
+def micros_of(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 

@@ -185,7 +185,7 @@ class Worker:
         self.engine = self._engine(known.as_of)
 
     def _define(self, definitions: Definitions) -> None:
-        self.definitions, self.fingerprint = definitions, _fingerprint(definitions)
+        self.definitions, self.fingerprint = definitions, fingerprint(definitions)
 
     def _engine(self, now: datetime) -> Keeping:
         moment = Moment(now, self.knowledge.snapshot.zone)
@@ -255,7 +255,7 @@ def _is_same_feature(name: str, now: Definitions, then: Definitions) -> bool:
     return name in then.order and now.feature_fingerprint(name) == then.feature_fingerprint(name)
 
 
-def _fingerprint(definitions: Definitions) -> str:
+def fingerprint(definitions: Definitions) -> str:
     """Of all that decides memberships, once people and events are known."""
     parts = fingerprints(definitions)
     return "-".join(parts[name] for name in ("aggregates", "features", "models", "segments"))
