@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facette.clock import Moment
+from facette.definitions.error_texts import said
 from facette.definitions.language import tree
 from facette.definitions.project import Definitions
 from facette.errors import FacetteError, NotFoundError, RunError
@@ -127,7 +128,7 @@ class Current:
         """The profile of an identifier, with its segments."""
         kinds = {item.name: item for item in self.definitions.project.identifiers}
         if kind not in kinds:
-            raise FacetteError(f"`{kind}` is no kind of identifier.", remedy=f"Ask by {', '.join(kinds)}.")
+            raise said(FacetteError, "no_kind", kind=kind, kinds=", ".join(kinds))
         readers = {"email": email, "phone": phone_in(self.definitions.project.country), "text": str.strip}
         uniform = readers[kinds[kind].format](value)
         with self.reading() as reading:
@@ -135,7 +136,7 @@ class Current:
             if profile_id is None and uniform:
                 profile_id = self._published_owner(self.base(reading), kind, uniform)
             if profile_id is None:
-                raise NotFoundError(f"Nobody has the {kind} “{value}”.")
+                raise said(NotFoundError, "nobody_has", kind=kind, value=value)
             profile_id = reading.called_now(profile_id)
         return self.segments_of(profile_id)
 
@@ -171,7 +172,7 @@ class Current:
         with self.reading() as reading:
             now = self._profile(reading, profile_id)
         if not self._asking.acquire(blocking=False):
-            raise BusyError("Too many ask for explanations.", remedy="Try again in a few seconds.")
+            raise said(BusyError, "too_many_ask")
         try:
             with self._one_at_a_time, closing(self._asked_of(now, self._segment(asked))) as person:
                 return {**person.explain(str(now), asked, language), **_called(now, profile_id)}
@@ -181,10 +182,10 @@ class Current:
     def _asked_of(self, profile_id: int, segment: str) -> OnePerson:
         stream = self.desk.stream
         if stream is None:
-            raise BusyError("The worker is not ready.", remedy="Try again in a few seconds.")
+            raise said(BusyError, "not_ready")
         with stream.between_steps:
             if self.desk.stream is not stream:
-                raise BusyError("The worker is not ready.", remedy="Try again in a few seconds.")
+                raise said(BusyError, "not_ready")
             worker = stream.worker
             knowledge, definitions = worker.knowledge, stream.definitions
             moment = Moment(worker.known.as_of, knowledge.snapshot.zone)
@@ -269,7 +270,7 @@ class Current:
         now = reading.called_now(profile_id)
         is_known = now != profile_id or reading.segments_of(now) or reading.has_profile(now)
         if not is_known and not self._is_published(self.base(reading), now):
-            raise NotFoundError(f"There is no profile {profile_id}.", remedy="Look it up by an identifier.")
+            raise said(NotFoundError, "no_profile", profile=profile_id)
         return now
 
     def base(self, reading: Reading) -> Snapshot:
@@ -278,7 +279,7 @@ class Current:
         for snapshot in (self.store.must_be_published(), *self.store.snapshots()):
             if snapshot.run == run:
                 return snapshot
-        raise RunError(f"The run {run} that the live state builds on is gone.", remedy="Start `facette stream` again.")
+        raise said(RunError, "base_gone", run=run)
 
     def _published_owner(self, snapshot: Snapshot, kind: str, value: str) -> int | None:
         rows = self._rows(snapshot, "identities", "profile_id", [("kind", "=", kind), ("value", "=", value)])
@@ -292,8 +293,7 @@ class Current:
         try:
             found = [pq.read_table(file, columns=[column], filters=wanted, partitioning=None) for file in files]
         except OSError as error:
-            remedy = "Run `facette run`, and start the worker again."
-            raise RunError(f"The published table {table} cannot be read: {error}.", remedy=remedy) from error
+            raise said(RunError, "unreadable", table=table, why=error) from error
         return [row for each in found for row in each.to_pylist()]
 
 
@@ -347,7 +347,7 @@ class OnePerson(Published):
     def find(self, asked: str) -> int:
         """The person that this is about, however it is called."""
         if not len(self.row):
-            raise NotFoundError(f"Nothing is known of profile {asked} at this instant.")
+            raise said(NotFoundError, "nothing_known", profile=asked)
         return int(self.row["profile_id"][0].as_py())
 
     def _row_of(self, profile_id: int) -> ir.Table:

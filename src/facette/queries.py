@@ -18,7 +18,7 @@ import ibis
 import ibis.expr.types as ir
 
 from facette.clock import Moment
-from facette.definitions.findings import suggestion
+from facette.definitions.error_texts import listed, said, suggested
 from facette.definitions.language import check_rule, print_rule, tree
 from facette.definitions.language.json_form import rule_text
 from facette.definitions.language.names import answering
@@ -203,10 +203,7 @@ class Published:
         found = self.definitions.models_behind(columns)
         for item in found:
             if not self._is_fitted(item):
-                raise RunError(
-                    f"The model {item.name} is new or has changed since the published run {self.snapshot.run}.",
-                    remedy="Run `facette run`, which fits it.",
-                )
+                raise said(RunError, "not_fitted", model=item.name, run=self.snapshot.run)
         return found
 
     def _is_fitted(self, item: Model) -> bool:
@@ -340,10 +337,7 @@ class Published:
         self.refuse_changed_sources()
         profile_id = self.find(asked)
         if not _one(self.table("profiles"), profile_id)["is_counted"]:
-            raise NotFoundError(
-                f"Profile {profile_id} is not in the population, so it is in no segment.",
-                remedy="See `population` in facette.yml.",
-            )
+            raise said(NotFoundError, "not_counted", profile=profile_id)
         concerned = {item: rules[item] for item in _with_references(segment, rules)}
         columns, models = self._behind(concerned.values())
         every = feature_plan(self.definitions)
@@ -424,18 +418,17 @@ class Published:
     def speaks(self, language: str | None) -> Language:
         asked = language or self.definitions.project.language
         if asked not in LANGUAGES:
-            raise FacetteError(f"Explanations do not speak “{asked}”.", remedy=f"Choose {' or '.join(LANGUAGES)}.")
+            raise said(FacetteError, "no_language", language=asked, languages=partial(listed, words=LANGUAGES))
         return asked
 
     def segment_named(self, asked: str) -> str:
         """The segment that answers to a name or label, as in a rule."""
         found = [entry.name for entry in answering(asked, self.definitions.vocabulary.segments)]
         if not found:
-            raise NotFoundError(
-                f"There is no segment {asked}.", remedy=suggestion(asked, self.definitions.vocabulary.segments)
-            )
+            known = partial(suggested, name=asked, known=self.definitions.vocabulary.segments)
+            raise said(NotFoundError, "no_segment", segment=asked, suggestion=known)
         if len(found) > 1:
-            raise NotFoundError(f"“{asked}” could be several segments.", remedy=f"Say which: {', '.join(found)}.")
+            raise said(NotFoundError, "several_segments", segment=asked, segments=", ".join(found))
         return found[0]
 
     def _with_cuts(self, plan: FeaturePlan) -> Published:

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from facette.definitions.error_texts import said
 from facette.errors import NotFoundError
 from facette.live.changes import Change
 from facette.live.state import CHANGES, FOLDER, IDENTITIES, SEGMENTS, errors, instant_of, micros_of, table_of, told_of
@@ -43,9 +44,7 @@ class Reading:
     def __init__(self, store: Path) -> None:
         self.path = store / FOLDER / "state.db"
         if not self.path.is_file():
-            raise NoStateError(
-                f"No worker has kept {store.parent} up to date yet.", remedy="Start `facette stream` there."
-            )
+            raise said(NoStateError, "no_state", project=store.parent)
         with errors(self.path):
             uri = f"{self.path.absolute().as_uri()}?mode={self.mode}"
             self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=PATIENCE)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from facette.definitions.error_texts import said
 from facette.errors import RunError
 from facette.live.changes import Change, Positions
 from facette.live.columnar.columns import EPOCH
@@ -337,8 +338,4 @@ def errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise RunError(
-            f"The state of the worker, {path}, cannot be used: {error}.",
-            remedy="Make room on the disk, or see whether its folder may be written. What is in it can be made anew: "
-            f"remove {path.parent}, and start again; changes since the published run are then told again.",
-        ) from error
+        raise said(RunError, "unusable_state", path=path, folder=path.parent, why=error) from error
