@@ -16,6 +16,7 @@ from facette.definitions.project import Definitions
 from facette.errors import RunError
 from facette.live.changes import Change, Positions, What, Why, name_of
 from facette.live.columnar.columns import microseconds
+from facette.live.deciding import Decided
 from facette.live.keeping import Keeping
 from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
 from facette.live.memberships import Memberships, Moved
@@ -97,7 +98,7 @@ class Worker:
             highest=self.knowledge.highest,
             n_steps=self.known.n_steps + 1,
         )
-        changes = _told(known, moved, told, arrived, otherwise)
+        changes = _told(known, moved, told, self.engine.decided(moved), arrived, otherwise)
         concerned = {*arrived.merged, *arrived.merged.values()}
         members = self.memberships.rows(concerned)
         since = microseconds(now)
@@ -162,7 +163,8 @@ class Worker:
             knowledge.highest,
             before.n_steps + 1 if before else 1,
         )
-        changes = _told(self.known, moved, told, Arrived(), "run" if before else "time")
+        decided = self.engine.decided(moved)
+        changes = _told(self.known, moved, told, decided, Arrived(), "run" if before else "time")
         self.state.save(Saved(self.known, arrived, knowledge.merged, changes, None, memberships.rows()))
         self.pending, self.torn = self.knowledge.due(now), frozenset()
         return changes
@@ -268,7 +270,12 @@ def _told_of(memberships: Memberships, merged: Mapping[int, int]) -> list[tuple[
 
 
 def _told(
-    known: Known, moved: Sequence[Moved], merged: Sequence[tuple[int, int]], arrived: Arrived, otherwise: Why
+    known: Known,
+    moved: Sequence[Moved],
+    merged: Sequence[tuple[int, int]],
+    decided: Decided,
+    arrived: Arrived,
+    otherwise: Why,
 ) -> list[Change]:
     """Changes with their ids and causes, merges first."""
     name, at = name_of(f"{known.base} {known.n_steps}", known.positions, known.as_of), known.as_of
@@ -276,21 +283,10 @@ def _told(
     changes = [
         Change(f"{name}-{n}", old, "", "merged", at, why, into=into) for n, (old, into) in enumerate(merged, start=1)
     ]
-    arrived_with = _events_of({one.profile_id for one in moved}, arrived)
     by_events = arrived.touched if otherwise == "time" else frozenset()
     for n, one in enumerate(moved, start=len(merged) + 1):
         what: What = "entered" if one.is_member else "left"
         why = "events" if one.profile_id in by_events else otherwise
-        events = arrived_with.get(one.profile_id, ())
+        events = decided.get((one.profile_id, one.segment), ())
         changes.append(Change(f"{name}-{n}", one.profile_id, one.segment, what, at, why, events))
     return changes
-
-
-def _events_of(profiles: set[int], arrived: Arrived) -> dict[int, tuple[str, ...]]:
-    """Profile → the ids of its events that arrived, of some profiles."""
-    found: dict[int, list[str]] = {}
-    for table in arrived.owned.values():
-        for profile_id, event_id in zip(table["profile_id"].to_pylist(), table["event_id"].to_pylist(), strict=True):
-            if profile_id in profiles:
-                found.setdefault(profile_id, []).append(event_id)
-    return {profile_id: tuple(sorted(events)) for profile_id, events in found.items()}
