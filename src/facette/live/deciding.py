@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from duckdb import DuckDBPyConnection
 
 from facette.clock import Moment
 from facette.definitions.language import next_name, tree
@@ -26,6 +29,7 @@ from facette.live.memberships import Moved
 from facette.segments.deciding import followed_in, takes_part
 from facette.segments.trees import Rules, column_of, conditions, inside
 from facette.warehouse.compiler import visible
+from facette.warehouse.moments import Moments
 
 MOST = 100
 """Of more events that decided one change the latest are told."""
@@ -33,7 +37,10 @@ MOST = 100
 PORTION = 20_000
 """So many profiles are asked about at once."""
 
-EventsOf = Callable[[str], ir.Table]
+SOME_MOMENT = Moment(datetime(2000, 1, 1, tzinfo=UTC))
+"""Stands in queries that are of no moment yet."""
+
+EventsOf = Callable[[str], pa.Table]
 """Kind → the events of whoever is asked about, under today's profile ids."""
 
 Decided = dict[tuple[int, str], tuple[str, ...]]
@@ -46,8 +53,18 @@ Event = tuple[int, str]
 class Deciding:
     """Finds the events behind changes, for the rules that an engine evaluates."""
 
-    def __init__(self, plan: FeaturePlan, rules: Rules, cuts: Mapping[str, tuple[float, ...]], engine: Engine) -> None:
-        self.plan, self.rules, self.engine = plan, rules, engine
+    def __init__(
+        self,
+        plan: FeaturePlan,
+        rules: Rules,
+        cuts: Mapping[str, tuple[float, ...]],
+        engine: Engine,
+        schemas: Mapping[str, pa.Schema],
+        con: DuckDBPyConnection,
+    ) -> None:
+        """schemas : kind → that of its events; con : where queries are asked"""
+        self.plan, self.rules, self.engine, self.con = plan, rules, engine, con
+        self._kinds = {kind: _Kind(kind, group, schemas) for kind, group in by_event(plan.aggregates).items()}
         self._conditions = {name: conditions(cast(tree.Rule, each.rule), rules) for name, each in rules.items()}
         every = dict.fromkeys(one for each in self._conditions.values() for one in each)
         self._names = {condition: f"condition {number}" for number, condition in enumerate(every)}
@@ -74,7 +91,12 @@ class Deciding:
         if not asked:
             return {}
         whose = {profile_id for profile_id, _ in behind}
-        events = _deciding_events({name: self.plan.aggregates[name] for name in asked}, ask(whose), self.engine.moment)
+        events: dict[str, dict[int, list[Event]]] = {name: defaultdict(list) for name in asked}
+        for of_kind in self._kinds.values():
+            names = asked & of_kind.aggregates.keys()
+            if names:
+                for name, profile_id, event in of_kind.deciding(names, ask(whose), self.con, self.engine.moment):
+                    events[name][profile_id].append(event)
         return {
             (profile_id, segment): tuple(
                 id_ for _, id_ in sorted({one for name in names for one in events[name].get(profile_id, ())})[-MOST:]
@@ -147,43 +169,84 @@ def _carry(
 # ── which events ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _deciding_events(
-    aggregates: Mapping[str, tree.Aggregate], events: EventsOf, moment: Moment
-) -> dict[str, dict[int, list[Event]]]:
-    """Aggregate → profile → the events that decided it, as an explanation tells them."""
-    found: dict[str, dict[int, list[Event]]] = {}
-    for kind, group in by_event(aggregates).items():
-        tables = {name: events(name) for name in {kind, *kinds_needed(group)}}
-        taking_part = _taking_part(kind, group, tables, moment)
-        nexts = nexts_in(group.values())
-        followers = {prefix: _followers(tables[each.event], each, moment) for prefix, each in nexts.items()}
-        for name, aggregate in group.items():
-            mine = taking_part.filter(taking_part[f"_in_{name}"])
-            chosen = _chosen(name, aggregate, mine)
-            found[name] = defaultdict(list)
+class _Kind:
+    """The events of one kind that decide aggregates over it. The queries are made once: moments are columns in them."""
+
+    def __init__(self, kind: str, aggregates: Mapping[str, tree.Aggregate], schemas: Mapping[str, pa.Schema]) -> None:
+        """schemas : kind → that of its events, of all kinds that the aggregates need"""
+        self.kind, self.aggregates = kind, aggregates
+        self.nexts = nexts_in(aggregates.values())
+        self.reads = {kind, *kinds_needed(aggregates)}
+        moments = Moments((SOME_MOMENT,), tree.durations([*aggregates.values()]))
+        self._durations = moments.durations
+        columns = {field.name: field.type for field in moments.rows().drop_columns("_position").schema}
+        tables = {
+            name: ibis.table(
+                ibis.Schema.from_pyarrow(pa.schema([*schemas[name], *columns.items()])), name=_registered(name)
+            )
+            for name in self.reads
+        }
+        self._taking_part = _sql(self._flagged(tables, moments))
+        self._candidates = {
+            prefix: _sql(
+                (others := candidates(tables[each.event], each, moments)).select(
+                    "profile_id", "event_id", "at", _key=key_of(others, each.other)
+                )
+            )
+            for prefix, each in self.nexts.items()
+        }
+
+    def _flagged(self, tables: Mapping[str, ir.Table], moment: Moments) -> ir.Table:
+        """The events, and for each aggregate whether they take part in it."""
+        events = with_next(tables[self.kind], self.kind, self.nexts, tables, moment)
+        events = events.filter(visible(events, moment))
+        flags = {f"_in_{name}": takes_part(aggregate, events, moment) for name, aggregate in self.aggregates.items()}
+        flags |= {f"_key_{prefix}": key_of(events, following.on) for prefix, following in self.nexts.items()}
+        least_or_most = {name: each for name, each in self.aggregates.items() if each.function in ("min", "max")}
+        flags |= {f"_of_{name}": events[each.of] for name, each in least_or_most.items()}
+        kept = [f"{prefix}__at" for prefix in self.nexts]
+        return events.mutate(**flags).select("profile_id", "event_id", "at", *kept, *flags)
+
+    def deciding(
+        self, asked: Collection[str], events: EventsOf, con: DuckDBPyConnection, moment: Moment
+    ) -> Iterator[tuple[str, int, Event]]:
+        """Aggregate, profile and event, of the aggregates that are asked about, as an explanation tells them."""
+        now = Moments((moment,), self._durations).rows().drop_columns("_position")
+        try:
+            for name in self.reads:
+                con.register(_registered(name), _with_constants(events(name), now))
+            found = con.execute(self._taking_part).to_arrow_table()
+            followers = {
+                prefix: _by_instant(con.execute(sql).to_arrow_table()) for prefix, sql in self._candidates.items()
+            }
+        finally:
+            for name in self.reads:
+                con.unregister(_registered(name))
+        found = found.sort_by([("profile_id", "ascending"), ("at", "ascending"), ("event_id", "ascending")])
+        for name in asked:
+            aggregate = self.aggregates[name]
+            chosen = _chosen(name, aggregate, found.filter(found[f"_in_{name}"]))
             for profile_id, at, event_id in _rows(chosen):
-                found[name][profile_id].append((at, event_id))
+                yield name, profile_id, (at, event_id)
             if followed := followed_in(aggregate):
                 prefix = next_name(followed.next)
-                itself = followed.next.event == kind
+                itself = followed.next.event == self.kind
                 for profile_id, event in _next_of(chosen, prefix, followers[prefix], is_same_kind=itself):
-                    found[name][profile_id].append(event)
-    return found
+                    yield name, profile_id, event
 
 
-def _taking_part(
-    kind: str, aggregates: Mapping[str, tree.Aggregate], tables: Mapping[str, ir.Table], moment: Moment
-) -> pa.Table:
-    """The events of a kind, by profile and earliest first, and for each aggregate whether they take part in it."""
-    nexts = nexts_in(aggregates.values())
-    events = with_next(tables[kind], kind, nexts, tables, moment)
-    events = events.filter(visible(events, moment))
-    flags = {f"_in_{name}": takes_part(aggregate, events, moment) for name, aggregate in aggregates.items()}
-    flags |= {f"_key_{prefix}": key_of(events, following.on) for prefix, following in nexts.items()}
-    flags |= {f"_of_{name}": events[each.of] for name, each in aggregates.items() if each.function in ("min", "max")}
-    kept = [f"{prefix}__at" for prefix in nexts]
-    found = events.mutate(**flags).select("profile_id", "event_id", "at", *kept, *flags).to_pyarrow()
-    return found.sort_by([("profile_id", "ascending"), ("at", "ascending"), ("event_id", "ascending")])
+def _sql(query: ir.Table) -> str:
+    return str(ibis.to_sql(query, dialect="duckdb"))
+
+
+def _registered(kind: str) -> str:
+    return f"deciding_{kind}"
+
+
+def _with_constants(rows: pa.Table, constants: pa.Table) -> pa.Table:
+    for name in constants.column_names:
+        rows = rows.append_column(name, pa.repeat(constants[name][0], len(rows)))
+    return rows
 
 
 def _chosen(name: str, aggregate: tree.Aggregate, events: pa.Table) -> pa.Table:
@@ -232,9 +295,7 @@ Followers = Mapping[tuple[int, int, Any], list[str]]
 """Profile, instant and what must be equal → ids of the events that may follow, in their order."""
 
 
-def _followers(events: ir.Table, following: tree.Next, moment: Moment) -> Followers:
-    others = candidates(events, following, moment)
-    rows = others.select("profile_id", "event_id", "at", _key=key_of(others, following.other)).to_pyarrow()
+def _by_instant(rows: pa.Table) -> Followers:
     found: dict[tuple[int, int, Any], list[str]] = defaultdict(list)
     for (profile_id, at, event_id), key in zip(_rows(rows), rows["_key"].to_pylist(), strict=True):
         found[profile_id, at, key].append(event_id)

@@ -51,7 +51,8 @@ class Keeping:
         self._touched: list[Array] = []
         everybody = self._exact.columns(self._given.names, moment, None)
         self.engine = self._engine(definitions, everybody.schema, moment)
-        self._deciding = Deciding(self.plan, definitions.rules, knowledge.snapshot.cuts, self.engine)
+        cuts, con = knowledge.snapshot.cuts, knowledge.con.con
+        self._deciding = Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas, con)
         self._load()
         self._follow(self._merged_since())
         self._make_anew(self._parted())
@@ -91,13 +92,10 @@ class Keeping:
 
     def decided(self, moved: Sequence[Moved]) -> Decided:
         """The events that decided who moved."""
-        try:
-            return self._deciding.decided(moved, self._events_of)
-        finally:
-            self.knowledge.let_go()
+        return self._deciding.decided(moved, self._events_of)
 
     def _events_of(self, profiles: Collection[int]) -> EventsOf:
-        return functools.cache(functools.partial(self.knowledge.events, whose=self.knowledge.whose(profiles)))
+        return functools.partial(self.knowledge.events_of, ids=profiles)
 
     def wide(self) -> pa.Table:
         """profile_id, one boolean per segment, of everybody who counts, evaluated now."""

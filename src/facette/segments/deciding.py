@@ -20,7 +20,7 @@ from facette.features.aggregates import algebra
 from facette.features.partials import Aggregates, by_event
 from facette.features.sequences import candidates, key_of, nexts_in, with_next
 from facette.segments.trees import leaves
-from facette.warehouse.compiler import compile_rule, in_window, visible
+from facette.warehouse.compiler import When, compile_rule, in_window, visible
 
 MOST_EVENTS = 1000
 """Of more events the latest are told, and how many there are."""
@@ -113,7 +113,7 @@ def _taking_part(kind: str, aggregates: Aggregates, tables: Mapping[str, ir.Tabl
     return sorted(rows, key=lambda row: (row["at"], row["event_id"]))
 
 
-def takes_part(aggregate: tree.Aggregate, events: ir.Table, moment: Moment) -> ir.BooleanValue:
+def takes_part(aggregate: tree.Aggregate, events: ir.Table, moment: When) -> ir.BooleanValue:
     """Whether events count for an aggregate; they carry when what follows comes (:func:`with_next`)."""
     parts = [visible(events, moment)]
     if aggregate.window is not None:
