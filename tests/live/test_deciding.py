@@ -88,3 +88,13 @@ def test_of_many_events_the_latest_are_told(tmp_path: Path) -> None:
         stream.step(NOW)
         [lookers] = [change for change in told(stream, 0) if change.segment == "lookers"]
     assert lookers.events == tuple(f"site:m{number:03}" for number in range(20, MOST + 20))
+
+
+def test_they_may_be_left_out(tmp_path: Path) -> None:
+    folder = write_project(tmp_path)
+    (folder / "live.yml").write_text("live: {deciding_events: false}", encoding="utf-8")
+    run(load(folder), Silent(), as_of=NOW)
+    append(folder, [visit(1)])
+    with Stream(load(folder), NOW) as stream:
+        stream.step(NOW)
+        assert [change.events for change in told(stream, 0)] == [()]

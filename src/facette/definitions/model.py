@@ -405,13 +405,18 @@ class Answers(Definition):
 
 
 class Live(Definition):
-    """What the live worker keeps."""
+    """What the live worker keeps, and what it tells of a change."""
 
     keep_days: float = Field(
         default=400,
         ge=0,
         description="For so long it keeps the changes that it told. What a sink has not got yet, or no run has taken "
         "over, it keeps however old that is.",
+    )
+    deciding_events: bool = Field(
+        default=True,
+        description="Whether changes carry the events that decided them. A step that changes something looks through "
+        "the published events for it.",
     )
 
 

@@ -52,6 +52,7 @@ class Keeping:
         everybody = self._exact.columns(self._given.names, moment, None)
         self.engine = self._engine(definitions, everybody.schema, moment)
         cuts, con = knowledge.snapshot.cuts, knowledge.con.con
+        self._is_asked_why = definitions.project.live.deciding_events
         self._deciding = Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas, con)
         self._load()
         self._follow(self._merged_since())
@@ -92,7 +93,7 @@ class Keeping:
 
     def decided(self, moved: Sequence[Moved]) -> Decided:
         """The events that decided who moved."""
-        return self._deciding.decided(moved, self._events_of)
+        return self._deciding.decided(moved, self._events_of) if self._is_asked_why else {}
 
     def _events_of(self, profiles: Collection[int]) -> EventsOf:
         return functools.partial(self.knowledge.events_of, ids=profiles)
