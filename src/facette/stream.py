@@ -23,7 +23,7 @@ from facette.definitions.project import Definitions, load
 from facette.errors import FacetteError, LogError, RunError
 from facette.live.changes import Change, Positions
 from facette.live.couriers import Couriers
-from facette.live.figures import Figures
+from facette.live.figures import RECEIVED, Figures
 from facette.live.reading import Reading
 from facette.live.records import Raw, raw_tables
 from facette.live.sinks.sink import Sink, open_sinks
@@ -44,6 +44,7 @@ BATCH = 10_000
 WAIT = 0.5  # seconds to wait for records before looking at the clock again
 PATIENCE = 5.0  # seconds to wait for records that a log says it has
 AGAIN = 2.0  # seconds after which a log that could not be read is tried again
+NEARLY = timedelta(minutes=5)  # a step so soon after midnight does for it
 CHECK = 2.0  # seconds between two looks at the definitions
 
 
@@ -120,7 +121,7 @@ def _follow(stream: Stream, watcher: Watcher, clock: Callable[[], datetime], is_
     while True:
         wait = _until_step(clock()) if not is_once else 0.0 if figures.waiting == 0 else PATIENCE
         try:
-            n_read = stream.run_step(clock, most=most, wait=wait)
+            n_read = stream.run_step(clock, most=most, wait=wait, tell=lambda: watcher.show(figures))
             figures.waiting = stream.waiting()
         except LogError as error:
             if is_once or not stream.is_behind:
@@ -224,8 +225,20 @@ class Stream:
         """
         return self.run_step(lambda: now, most=most, wait=wait)
 
-    def run_step(self, clock: Callable[[], datetime], *, most: int = BATCH, wait: float = 0.0) -> int:
+    def run_step(
+        self,
+        clock: Callable[[], datetime],
+        *,
+        most: int = BATCH,
+        wait: float = 0.0,
+        tell: Callable[[], None] = lambda: None,
+    ) -> int:
         """The same by a clock, which is asked once the records are there.
+
+        While more records wait than a step takes, its instant is that at which the last of them was received, so that
+        memberships go through what happened meanwhile as they would have.
+
+        tell : called after each day that passed before the records were received
 
         LogError if a log cannot be read now; the next step reads all of them on from where the worker stands.
         """
@@ -234,11 +247,19 @@ class Stream:
             if self.is_behind:
                 self._read_on()
                 self.is_behind = False
-            raw, positions = self._read(most, wait)
+            raw, positions, read_until = self._read(most, wait)
+        now = clock()
+        until = now if read_until is None else min(now, read_until)
         began = time.perf_counter()
         torn = self.worker.torn
+        for midnight in self._midnights(min([until, *_received(raw)[:1]]), until):
+            with self.between_steps:
+                changes = self.worker.roll(midnight)
+            self._count(Raw({}), changes)
+            tell()
         with self.between_steps:
-            changes = self.worker.step(raw, positions, clock())
+            changes = self.worker.step(raw, positions, until)
+        self.figures.behind = (now - until).total_seconds()
         if self.worker.torn - torn:
             self.figures.warnings.append(
                 f"Profiles that are published as one are several: {sorted(self.worker.torn - torn)[:10]}. Whose their "
@@ -342,8 +363,19 @@ class Stream:
             while each.readers:
                 each.readers.pop().close()
 
-    def _read(self, most: int, wait: float) -> tuple[Raw, Positions]:
-        """The next records of all logs together; waits only if there is none."""
+    def _midnights(self, before: datetime, until: datetime) -> Iterator[datetime]:
+        """The local midnights between the last step and an instant; not one with which this step nearly coincides."""
+        moment = Moment(self.worker.known.as_of, self.worker.knowledge.snapshot.zone)
+        while (midnight := moment.end_of(moment.today)) < min(before, until - NEARLY):
+            yield midnight
+            moment = Moment(midnight, moment.zone)
+
+    def _read(self, most: int, wait: float) -> tuple[Raw, Positions, datetime | None]:
+        """The next records of all logs together; waits only if there is none.
+
+        Also the instant until which all logs have been read; None if they have been read to their ends.
+        """
+        until: list[datetime] = []
         positions: dict[str, LogPosition] = dict(self.worker.positions)
         tables: dict[str, Any] = {}
         received_at: list[str] = []
@@ -352,9 +384,11 @@ class Stream:
             raw, positions[name] = self._take(each, each.readers[0], most, 0.0 if n_records else wait / len(self._logs))
             tables |= raw.tables
             received_at += raw.received_at
+            if raw.n_records >= most:
+                until += _received(raw)[-1:]
             n_records += raw.n_records
             n_refused += raw.n_refused
-        return Raw(tables, received_at, n_records, n_refused), positions
+        return Raw(tables, received_at, n_records, n_refused), positions, min(until) if until else None
 
     def _take(self, each: _Open, reader: Reader, most: int, wait: float) -> tuple[Raw, LogPosition]:
         records = reader.read(most, wait=wait)
@@ -411,6 +445,12 @@ class Stream:
         self.figures.steps += 1
         if changes:
             self.couriers.wake()
+
+
+def _received(raw: Raw) -> list[datetime]:
+    """When the first and the last of some records were received; none if no record says so."""
+    known = [text for text in raw.received_at if RECEIVED.fullmatch(text)]
+    return [datetime.fromisoformat(text) for text in (min(known), max(known))] if known else []
 
 
 class _Files:

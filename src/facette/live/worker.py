@@ -60,7 +60,8 @@ class Worker:
         self._define(definitions)
         known = state.known()
         if known is None or known.base != snapshot.run:
-            self.rebase(snapshot, now)
+            begin = max(snapshot.moment.as_of, known.as_of) if known else snapshot.moment.as_of
+            self.rebase(snapshot, min(now, begin))  # what happened since is caught up with by steps
         else:
             self._restore(snapshot, known)
 
