@@ -443,7 +443,7 @@ class Stream:
         self.figures.refused += raw.n_refused
         self.figures.changes += len(changes)
         self.figures.steps += 1
-        if changes:
+        if changes or (raw.n_records and self.worker.kept):
             self.couriers.wake()
 
 

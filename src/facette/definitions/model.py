@@ -375,11 +375,15 @@ class RabbitSink(Named):
 
 
 class RedisSink(Named):
-    """Redis or Valkey: the segments of every profile, and the members of every segment, as they are now."""
+    """Redis or Valkey: the segments of every profile, and the members of every segment, as they are now; and traits."""
 
     kind: Literal["redis"]
     url: str = Field(description="redis://:${PASSWORD}@host/0; ${NAME} comes from the environment.")
     prefix: str = Field(default="facette:", min_length=1, description="With what all its keys begin.")
+    traits: tuple[DefinedName, ...] = Field(
+        default=(),
+        description="Traits, features and what models say (the number of a cluster, a score) to keep of every profile.",
+    )
 
 
 class WebhookSink(Named):

@@ -30,6 +30,7 @@ from facette.live.deciding import Decided, Deciding, EventsOf
 from facette.live.knowledge import Arrived, Knowledge
 from facette.live.memberships import Memberships, Moved
 from facette.live.recomputing import Recomputing
+from facette.live.values import rows_of
 from facette.segments.evaluation import columns_of, events_scanned
 from facette.warehouse.compiler import instant, visible
 
@@ -94,6 +95,12 @@ class Keeping:
     def decided(self, moved: Sequence[Moved]) -> Decided:
         """The events that decided who moved."""
         return self._deciding.decided(moved, self._events_of) if self._is_asked_why else {}
+
+    def traits(self, names: Sequence[str], profiles: Collection[int]) -> list[tuple[int, str]]:
+        """What sinks keep of some profiles, by the functions of a run: see :func:`facette.live.values.rows_of`."""
+        if not names or not profiles:
+            return []
+        return rows_of(self._exact.columns(names, self.engine.moment, profiles), names, sorted(profiles))
 
     def _events_of(self, profiles: Collection[int]) -> EventsOf:
         return functools.partial(self.knowledge.events_of, ids=profiles)

@@ -268,6 +268,15 @@ class Knowledge:
         assert events is not None
         return events if whose is None else self.keep(events)
 
+    def concerned(self) -> set[int]:
+        """The profiles of which something came after the snapshot."""
+        found: set[int] = set()
+        for name in self._live.names("events_"):
+            found.update(self._live.table(name).select("profile_id").distinct().to_pyarrow()["profile_id"].to_pylist())
+        for name in self._live.names("records_"):
+            found.update(self.people.mentioned(self.people.rows(self._live.table(name).to_pyarrow(), "")).tolist())
+        return {self.merged.get(one, one) for one in found}
+
     def events_of(self, kind: str, ids: Collection[int]) -> pa.Table:
         """The events of some profiles, as :meth:`events` has them, fast where they are few: by queries made once."""
         parts_of = {one: (one, *self._parts_of.get(one, ())) for one in ids}

@@ -5,8 +5,9 @@ Every object here has a connection of its own, and belongs to one thread.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,9 +17,11 @@ from typing import Any, Self
 import pyarrow as pa
 
 from facette.definitions.error_texts import said
-from facette.errors import NotFoundError
+from facette.errors import NotFoundError, RunError
 from facette.live.changes import Change
 from facette.live.state import CHANGES, FOLDER, IDENTITIES, SEGMENTS, errors, instant_of, micros_of, table_of, told_of
+from facette.live.values import Values, published_values
+from facette.warehouse.published import Store
 
 PATIENCE = 30.0  # seconds to wait for the worker's own step, where something is noted
 
@@ -138,6 +141,32 @@ class Reading:
     def parts_of(self, profile_id: int) -> list[int]:
         """The profiles that became part of one, in this state or in its run."""
         return [old for (old,) in self.rows("select old_id from merged where new_id = ?", profile_id)]
+
+    # ── what sinks keep ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def kept(self) -> tuple[str, tuple[str, ...]]:
+        """The run that the state builds on, and the names of what sinks keep of profiles."""
+        meta = self.meta()
+        return meta.get("base", ""), tuple(json.loads(meta.get("kept", "[]")))
+
+    def traits(self, after: int, portion: int) -> Iterator[list[tuple[int, int, Values]]]:
+        """Profile, step and values of whom they may be other than as published, of the steps after one, in order."""
+        query = "select profile_id, n, body from traits where n > ? order by n, profile_id"
+        with errors(self.path):
+            cursor = self._db.execute(query, (after,))
+            while rows := cursor.fetchmany(portion):
+                yield [(one, n, json.loads(body) if body else {}) for one, n, body in rows]
+
+    def published_traits(self, names: Sequence[str], portion: int) -> Iterator[list[tuple[int, Values]]]:
+        """Profile and values of everybody, as the run has published them that the state builds on."""
+        run, store = self.meta()["base"], Store(self.path.parent.parent.parent)
+        snapshots = (store.must_be_published(), *store.snapshots())
+        snapshot = next((one for one in snapshots if one.run == run), None)
+        if snapshot is None:
+            raise said(RunError, "base_gone", run=run)
+        yield from published_values(store, snapshot, names, portion)
+
+    # ── who is who, of some ─────────────────────────────────────────────────────────────────────────────────────────
 
     def has_profile(self, profile_id: int) -> bool:
         """Whether a profile has identifiers that came or changed live."""

@@ -44,6 +44,8 @@ create table if not exists changes (
     change text not null, at integer not null, why text not null, events text not null, into_id integer);
 create index if not exists changes_of on changes (profile_id);
 create index if not exists changes_into on changes (into_id) where into_id is not null;
+create table if not exists traits (profile_id integer primary key, n integer not null, body text not null);
+create index if not exists traits_since on traits (n);
 create table if not exists sinks (name text primary key, seq integer not null) without rowid;
 insert or ignore into meta values ('state', lower(hex(randomblob(12))));
 """
@@ -99,6 +101,8 @@ class Saved:
     members   : (profile_id, segment, since) of theirs, and of others those that are new
     left      : (profile_id, segment) of the memberships of others that are no longer
     segments  : those that there are now, where they may be others than before; members of others are forgotten
+    traits    : profile and JSON of what sinks keep of it, of whom that may be other than before
+    kept      : the names of what sinks keep
     """
 
     known: Known
@@ -109,6 +113,8 @@ class Saved:
     members: Sequence[tuple[int, str, int]]
     segments: Sequence[str] | None = None
     left: Sequence[tuple[int, str]] = ()
+    traits: Sequence[tuple[int, str]] = ()
+    kept: Sequence[str] = ()
 
 
 class State:
@@ -174,6 +180,14 @@ class State:
             found.setdefault(profile_id, []).append((kind, value))
         return found
 
+    def kept(self) -> tuple[str, ...]:
+        """The names of what sinks keep of profiles, as of the last step."""
+        return tuple(json.loads(dict(self._rows("select key, value from meta")).get("kept", "[]")))
+
+    def with_traits(self) -> list[int]:
+        """The profiles of which values are kept that are not as published."""
+        return [profile_id for (profile_id,) in self._rows("select profile_id from traits")]
+
     def changes(self, after: int = 0, most: int = -1) -> list[tuple[int, Change]]:
         """What was told, with its number, in order."""
         return [told_of(row) for row in self._rows(f"{CHANGES} where seq > ? order by seq limit ?", after, most)]
@@ -209,7 +223,10 @@ class State:
                 _rows_of(step.changes),
             )
             known = step.known
+            rows = [(profile_id, known.n_steps, body) for profile_id, body in step.traits]
+            db.executemany("insert or replace into traits values (?, ?, ?)", rows)
             meta = {
+                "kept": json.dumps(list(step.kept)),
                 "base": known.base,
                 "definitions": known.definitions,
                 "positions": json.dumps(known.positions, sort_keys=True),
@@ -278,6 +295,7 @@ EMPTIED = (
     "delete from links",
     "delete from merged",
     "delete from members",
+    "delete from traits",
 )
 
 

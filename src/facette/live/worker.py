@@ -22,6 +22,7 @@ from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
 from facette.live.memberships import Memberships, Moved
 from facette.live.records import NOTHING, Raw
 from facette.live.state import Known, Saved, State
+from facette.live.values import columns_kept
 from facette.plan import as_published, fingerprints, uses_the_clock
 from facette.warehouse.published import Snapshot, Store
 
@@ -37,6 +38,7 @@ class Worker:
     engine      : evaluates rules
     memberships : who is where
     pending     : what begins to count later, soonest first
+    kept        : what sinks keep of profiles besides memberships, and what they kept at the last step
     torn        : published profiles that fell apart: whose their published events are only the next run finds out
     """
 
@@ -53,6 +55,7 @@ class Worker:
         RunError if nothing is published, or if the sources are not those of the published run.
         """
         self.store, self.state, self.replay = store, state, replay
+        self.kept_before = state.kept()
         snapshot = store.must_be_published()
         problem = misfit(definitions, snapshot)
         if problem:
@@ -86,7 +89,8 @@ class Worker:
         told = self._merges(arrived.merged)
         ripe = self._ripe(now)
         is_redefined = self.known.definitions != self.fingerprint
-        if not (is_redefined or arrived.touched or ripe or self._is_rolling(moment) or positions != self.positions):
+        is_other = is_redefined or self.kept != self.kept_before
+        if not (is_other or arrived.touched or ripe or self._is_rolling(moment) or positions != self.positions):
             return []
         self.engine.take_in(arrived, ripe, moment)
         moved = self.memberships.move(self.engine.moves(is_everybody=is_redefined), now)
@@ -105,9 +109,12 @@ class Worker:
         since = microseconds(now)
         members += [(one.profile_id, one.segment, since) for one in moved if one.is_member]
         left = [(one.profile_id, one.segment) for one in moved if not one.is_member]
+        valued = {*arrived.touched, *ripe, *concerned, *self._valued_anew()}
         segments = self.memberships.segments if is_redefined else None
-        self.state.save(Saved(known, [arrived], self.knowledge.merged, changes, concerned, members, segments, left))
-        self.known = known
+        merged, traits = self.knowledge.merged, self.engine.traits(self.kept, valued)
+        step = Saved(known, [arrived], merged, changes, concerned, members, segments, left, traits, self.kept)
+        self.state.save(step)
+        self.known, self.kept_before = known, self.kept
         return changes
 
     def roll(self, now: datetime) -> list[Change]:
@@ -166,9 +173,19 @@ class Worker:
         )
         decided = self.engine.decided(moved)
         changes = _told(self.known, moved, told, decided, Arrived(), "run" if before else "time")
-        self.state.save(Saved(self.known, arrived, knowledge.merged, changes, None, memberships.rows()))
+        valued = {knowledge.merged.get(one, one) for each in arrived for one in each.touched}
+        traits, members = self.engine.traits(self.kept, valued), memberships.rows()
+        step = Saved(self.known, arrived, knowledge.merged, changes, None, members, traits=traits, kept=self.kept)
+        self.state.save(step)
+        self.kept_before = self.kept
         self.pending, self.torn = self.knowledge.due(now), frozenset()
         return changes
+
+    def _valued_anew(self) -> set[int]:
+        """The profiles of which other columns are kept than at the last step."""
+        if self.kept == self.kept_before:
+            return set()
+        return {*self.state.with_traits(), *self.knowledge.concerned()}
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -189,6 +206,7 @@ class Worker:
 
     def _define(self, definitions: Definitions) -> None:
         self.definitions, self.fingerprint = definitions, fingerprint(definitions)
+        self.kept = columns_kept(definitions.project)
 
     def _engine(self, now: datetime) -> Keeping:
         moment = Moment(now, self.knowledge.snapshot.zone)
