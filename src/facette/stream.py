@@ -235,7 +235,7 @@ class Stream:
     ) -> int:
         """The same by a clock, which is asked once the records are there.
 
-        While more records wait than a step takes, its instant is that at which the last of them was received, so that
+        While more records wait than were read, its instant is that at which the last of them was received, so that
         memberships go through what happened meanwhile as they would have.
 
         tell : called after each day that passed before the records were received
@@ -384,7 +384,7 @@ class Stream:
             raw, positions[name] = self._take(each, each.readers[0], most, 0.0 if n_records else wait / len(self._logs))
             tables |= raw.tables
             received_at += raw.received_at
-            if raw.n_records >= most:
+            if raw.n_records >= most or (raw.n_records and each.log.waiting(positions[name])):
                 until += _received(raw)[-1:]
             n_records += raw.n_records
             n_refused += raw.n_refused
