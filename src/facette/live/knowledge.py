@@ -367,7 +367,7 @@ class Knowledge:
 
     def due(self, after: datetime) -> list[Due]:
         """What is known already and begins to count after an instant."""
-        if self.snapshot.pending_from:
+        if self.snapshot.pending_from or after < self.snapshot.moment.as_of:  # or the clock is behind the run
             kinds = [kind for kind in self.definitions.vocabulary.events if self._parts(f"events_{kind}")]
             events, records = [self.events(kind, None) for kind in kinds], list(self._records().values())
         else:  # nothing published is to come: only what came live may be
