@@ -53,8 +53,10 @@ class Keeping:
         everybody = self._exact.columns(self._given.names, moment, None)
         self.engine = self._engine(definitions, everybody.schema, moment)
         cuts, con = knowledge.snapshot.cuts, knowledge.con.con
-        self._is_asked_why = definitions.project.live.deciding_events
-        self._deciding = Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas, con)
+        deciding = definitions.project.live.deciding_events
+        self._deciding = (
+            Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas, con) if deciding else None
+        )
         self._load()
         self._follow(self._merged_since())
         self._make_anew(self._parted())
@@ -94,7 +96,7 @@ class Keeping:
 
     def decided(self, moved: Sequence[Moved]) -> Decided:
         """The events that decided who moved."""
-        return self._deciding.decided(moved, self._events_of) if self._is_asked_why else {}
+        return self._deciding.decided(moved, self._events_of) if self._deciding else {}
 
     def traits(self, names: Sequence[str], profiles: Collection[int]) -> list[tuple[int, str]]:
         """What sinks keep of some profiles, by the functions of a run: see :func:`facette.live.values.rows_of`."""
