@@ -280,8 +280,8 @@ def import_condition(
 def profile(
     profile_: Annotated[str, typer.Argument(metavar="ID")], project: Folder = HERE, json_: Json = False
 ) -> None:
-    """Show one person: identifiers, traits, features, memberships, timeline."""
-    _show(json_, _published(project).profile(profile_), "profile")
+    """Show one person: identifiers, traits, features, memberships, timeline; live where that is newer than the run."""
+    _show(json_, _asked(project, profile_).profile(profile_), "profile")
 
 
 @app.command()
@@ -293,7 +293,7 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Say why PROFILE is or is not in SEGMENT: what decided it, when it changes by itself, what would change it."""
-    _show(json_, _published(project).explain(profile_, segment, language), "explanation")
+    _show(json_, _asked(project, profile_, segment).explain(profile_, segment, language), "explanation")
 
 
 @models_app.callback(invoke_without_command=True)
@@ -449,6 +449,16 @@ def _published(project: Path) -> Any:
     from facette.queries import Published
 
     return Published(_load(project))
+
+
+def _asked(project: Path, person: str, segment: str | None = None) -> Any:
+    """Who answers for a person: the live worker's state where it is newer than what is published."""
+    published = _published(project)
+    if not (published.store.folder / "live" / "state.db").is_file():
+        return published  # nor need there be what live takes to be installed
+    from facette.live_queries import Current
+
+    return Current(published.definitions).person(person, segment) or published
 
 
 def _instant(text: str | None, option: str = "--as-of") -> datetime | date | None:

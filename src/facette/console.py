@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from facette.console_explanations import show_explanation, show_warning
+from facette.console_explanations import show_explanation, show_origin, show_warning
 from facette.console_models import show_choice, show_composites, show_models, show_pushes
 from facette.console_values import value_of, when
 from facette.console_worth import show_merged, show_worth
@@ -116,6 +116,14 @@ class RunDisplay:
         return table
 
 
+SHOWN_BEHIND = 60.0  # seconds
+
+
+def _duration(seconds: float) -> str:
+    days, hours, minutes = int(seconds // 86_400), int(seconds // 3_600), int(seconds // 60)
+    return f"{days} d" if days else f"{hours} h" if hours else f"{minutes} min"
+
+
 class StreamDisplay:
     """What a worker does, on one line that changes; without a terminal a line now and then."""
 
@@ -143,6 +151,7 @@ class StreamDisplay:
         self.line = (
             f"{figures.records:,} records  {waiting} waiting  {figures.changes:,} changes  {per_second:,.0f} records/s"
             + (f"  {figures.refused:,} refused" if figures.refused else "")
+            + (f"  {_duration(figures.behind)} behind" if figures.behind >= SHOWN_BEHIND else "")
         )
         every = 0.2 if out.is_terminal else 10.0
         if self.is_quiet or self.line == self.printed or time.monotonic() - self.shown < every:
@@ -353,6 +362,7 @@ WHAT_IF: dict[str, dict[str, Any]] = {
 
 def _show_profile(answer: dict[str, Any]) -> None:
     out.print(f"[bold]Profile {answer['profile_id']}[/]" + ("" if answer["is_counted"] else " (not in the population)"))
+    show_origin(out, answer)
     show_warning(out, answer)
     for title, pairs in (
         ("identifiers", [(item["kind"], item["value"]) for item in answer["identifiers"]]),

@@ -25,6 +25,7 @@ def show_explanation(out: Console, answer: dict[str, Any]) -> None:
         escape(say(verdict, language, profile=answer["profile_id"], segment=answer["label"], as_of=as_of)),
         soft_wrap=True,
     )
+    show_origin(out, answer)
     show_warning(out, answer)
     out.print(_tree(answer["reason"], language, set()))
     for key, at in (("changes", answer["changes_at"]), ("looked", answer["looked_until"]), ("stays", "")):
@@ -99,6 +100,13 @@ def _add_events(
         node.add(f"[dim]{escape(told)}[/]")
     if decisive["n_events"] > SHOWN_EVENTS:
         node.add(f"[dim]{say('more', language, n=decisive['n_events'] - SHOWN_EVENTS)}[/]")
+
+
+def show_origin(out: Console, answer: dict[str, Any]) -> None:
+    """Whether a run or the live worker knows it."""
+    language = answer["language"]
+    at = value_text(answer["as_of"], language)
+    out.print(escape(say(f"told_by_{answer['told_by']}", language, run=answer["run"], at=at)), soft_wrap=True)
 
 
 def show_warning(out: Console, answer: dict[str, Any]) -> None:

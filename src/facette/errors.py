@@ -16,10 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class FacetteError(Exception):
-    """Base of every error with a message meant for the user: what is wrong, then what to do."""
+    """Base of every error with a message meant for the user: what is wrong, then what to do.
+
+    said : by which key and values it is said in other languages too (see ``definitions/error_texts.py``)
+    """
+
+    said: tuple[str, dict[str, Any]] | None = None
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -18,14 +19,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facette.clock import Moment
+from facette.definitions.error_texts import said
+from facette.definitions.language import tree
 from facette.definitions.project import Definitions
 from facette.errors import FacetteError, NotFoundError, RunError
+from facette.features.table import feature_plan, needed
 from facette.live.changes import Change
+from facette.live.person import Together
 from facette.live.reading import Member, NoStateError, Reading
+from facette.live.state import instant_of
+from facette.live.worker import fingerprint, misfit
 from facette.profiles.formats import email, phone_in
 from facette.queries import Published, label_of
 from facette.stream import Desk
 from facette.warehouse.compiler import visible
+from facette.warehouse.moments import Moments
 from facette.warehouse.published import Snapshot, Store
 
 MOST = 10_000
@@ -37,6 +45,22 @@ MOST_ASKING = 8
 
 class BusyError(RunError):
     """No worker can be asked just now; it is worth trying again."""
+
+
+@dataclass(frozen=True)
+class SinceRun:
+    """What a worker has told since a run.
+
+    as_of   : its instant
+    members : segment → how many are in it at that instant; one that nobody is in is missing
+    entered : how many entries it told since the run; those of a profile into several segments are several
+    left    : how many exits
+    """
+
+    as_of: datetime
+    members: Mapping[str, int]
+    entered: int
+    left: int
 
 
 @dataclass
@@ -104,7 +128,7 @@ class Current:
         """The profile of an identifier, with its segments."""
         kinds = {item.name: item for item in self.definitions.project.identifiers}
         if kind not in kinds:
-            raise FacetteError(f"`{kind}` is no kind of identifier.", remedy=f"Ask by {', '.join(kinds)}.")
+            raise said(FacetteError, "no_kind", kind=kind, kinds=", ".join(kinds))
         readers = {"email": email, "phone": phone_in(self.definitions.project.country), "text": str.strip}
         uniform = readers[kinds[kind].format](value)
         with self.reading() as reading:
@@ -112,7 +136,7 @@ class Current:
             if profile_id is None and uniform:
                 profile_id = self._published_owner(self.base(reading), kind, uniform)
             if profile_id is None:
-                raise NotFoundError(f"Nobody has the {kind} “{value}”.")
+                raise said(NotFoundError, "nobody_has", kind=kind, value=value)
             profile_id = reading.called_now(profile_id)
         return self.segments_of(profile_id)
 
@@ -148,7 +172,7 @@ class Current:
         with self.reading() as reading:
             now = self._profile(reading, profile_id)
         if not self._asking.acquire(blocking=False):
-            raise BusyError("Too many ask for explanations.", remedy="Try again in a few seconds.")
+            raise said(BusyError, "too_many_ask")
         try:
             with self._one_at_a_time, closing(self._asked_of(now, self._segment(asked))) as person:
                 return {**person.explain(str(now), asked, language), **_called(now, profile_id)}
@@ -158,10 +182,10 @@ class Current:
     def _asked_of(self, profile_id: int, segment: str) -> OnePerson:
         stream = self.desk.stream
         if stream is None:
-            raise BusyError("The worker is not ready.", remedy="Try again in a few seconds.")
+            raise said(BusyError, "not_ready")
         with stream.between_steps:
             if self.desk.stream is not stream:
-                raise BusyError("The worker is not ready.", remedy="Try again in a few seconds.")
+                raise said(BusyError, "not_ready")
             worker = stream.worker
             knowledge, definitions = worker.knowledge, stream.definitions
             moment = Moment(worker.known.as_of, knowledge.snapshot.zone)
@@ -173,8 +197,52 @@ class Current:
                 events = {kind: knowledge.events(kind, whose).to_pyarrow() for kind in kinds}
             finally:
                 knowledge.let_go()
-            is_member = worker.memberships.since(profile_id, segment) is not None
-        return OnePerson(definitions, knowledge.snapshot, profile, events, moment, {segment: is_member})
+            since = worker.memberships.since(profile_id, segment)
+        memberships = {} if since is None else {segment: instant_of(since)}
+        return OnePerson(definitions, knowledge.snapshot, profile, events, moment, memberships)
+
+    # ── one person, whether a worker is at work or not ──────────────────────────────────────────────────────────────
+
+    def person(self, asked: str, segment: str | None = None) -> OnePerson | None:
+        """What the live state has of a person: an identifier or a profile id. It is read from the state's file.
+
+        None if no worker has been at work since the published run, or if it goes by other definitions than these.
+
+        segment : by its name or label, to be explained; None for all that there is
+        """
+        published = self.store.must_be_published()
+        try:
+            with self.reading() as reading:
+                base = self._built_on(reading, published)
+                if base is None:
+                    return None
+                with closing(Published(self.given, base)) as of_run:
+                    return _read(of_run, reading, asked, segment)
+        except NoStateError:
+            return None
+
+    def since(self, published: Snapshot) -> SinceRun | None:
+        """What became of memberships since a run; None where :meth:`person` would not answer either."""
+        try:
+            with self.reading() as reading:
+                as_of = reading.as_of()
+                if as_of is None or self._built_on(reading, published) is None:
+                    return None
+                moves = reading.moves(published.moment.as_of)
+                return SinceRun(as_of, reading.counts(), moves.get("entered", 0), moves.get("left", 0))
+        except NoStateError:
+            return None
+
+    def _built_on(self, reading: Reading, published: Snapshot) -> Snapshot | None:
+        """The run that the state builds on, if it is newer than what is published, and goes by these definitions."""
+        meta, at = reading.meta(), reading.as_of()
+        base = next((one for one in (published, *self.store.snapshots()) if one.run == meta.get("base")), None)
+        if base is None or at is None:
+            return None
+        begins = published.moment.as_of
+        is_newer = at >= begins if base.run == published.run else at > begins
+        is_same = meta["definitions"] == fingerprint(self.given) and not misfit(self.given, base)
+        return base if is_newer and is_same else None
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,7 +270,7 @@ class Current:
         now = reading.called_now(profile_id)
         is_known = now != profile_id or reading.segments_of(now) or reading.has_profile(now)
         if not is_known and not self._is_published(self.base(reading), now):
-            raise NotFoundError(f"There is no profile {profile_id}.", remedy="Look it up by an identifier.")
+            raise said(NotFoundError, "no_profile", profile=profile_id)
         return now
 
     def base(self, reading: Reading) -> Snapshot:
@@ -211,7 +279,7 @@ class Current:
         for snapshot in (self.store.must_be_published(), *self.store.snapshots()):
             if snapshot.run == run:
                 return snapshot
-        raise RunError(f"The run {run} that the live state builds on is gone.", remedy="Start `facette stream` again.")
+        raise said(RunError, "base_gone", run=run)
 
     def _published_owner(self, snapshot: Snapshot, kind: str, value: str) -> int | None:
         rows = self._rows(snapshot, "identities", "profile_id", [("kind", "=", kind), ("value", "=", value)])
@@ -225,25 +293,26 @@ class Current:
         try:
             found = [pq.read_table(file, columns=[column], filters=wanted, partitioning=None) for file in files]
         except OSError as error:
-            remedy = "Run `facette run`, and start the worker again."
-            raise RunError(f"The published table {table} cannot be read: {error}.", remedy=remedy) from error
+            raise said(RunError, "unreadable", table=table, why=error) from error
         return [row for each in found for row in each.to_pylist()]
 
 
 @dataclass(frozen=True)
 class OnePerson(Published):
-    """What a worker knows of one person at an instant, to be explained as what is published is.
+    """What a worker knows of one person at an instant; it answers as what is published does.
 
-    profile   : the row of its profile; none if there is no such profile
-    own       : kind → its events
-    at        : the worker's instant
-    is_member : segment → whether it is in it
+    row        : of its profile; none if there is no such profile
+    own        : kind → its events
+    at         : the worker's instant
+    since      : its segments, and since when
+    identities : its identifiers, as the table ``identities`` has them
     """
 
-    profile: pa.Table = field(default_factory=lambda: pa.table({}))
+    row: pa.Table = field(default_factory=lambda: pa.table({}))
     own: Mapping[str, pa.Table] = field(default_factory=dict)
     at: Moment | None = None
-    is_member: Mapping[str, bool] = field(default_factory=dict)
+    since: Mapping[str, datetime] = field(default_factory=dict)
+    identities: pa.Table = field(default_factory=lambda: pa.table({}))
 
     @cached_property
     def moment(self) -> Moment:
@@ -255,12 +324,20 @@ class OnePerson(Published):
         """Nothing: what a worker goes by is what it answers for."""
         return set()
 
+    @property
+    def told_by(self) -> dict[str, str]:
+        return {"told_by": "worker", "run": self.snapshot.run}
+
     def table(self, name: str) -> ir.Table:
         if name == "profiles":
-            return self._in_memory("live_profiles", self.profile)
+            return self._in_memory("live_profiles", self.row)
+        if name == "identities":
+            return self._in_memory("live_identities", self.identities)
         if name == "wide":
-            wide = {"profile_id": self.profile["profile_id"], **{key: [value] for key, value in self.is_member.items()}}
-            return self._in_memory("live_wide", pa.table(wide))
+            wide = {"profile_id": self.row["profile_id"]}
+            return self._in_memory(
+                "live_wide", pa.table(wide | {key: [key in self.since] for key in self.definitions.rules})
+            )
         return super().table(name)
 
     def _in_memory(self, name: str, rows: pa.Table) -> ir.Table:
@@ -268,13 +345,42 @@ class OnePerson(Published):
         return self.con.create_table(name, rows, temp=True, overwrite=True)
 
     def find(self, asked: str) -> int:
-        if not len(self.profile):
-            raise NotFoundError(f"Nothing is known of profile {asked} at this instant.")
-        return int(asked)
+        """The person that this is about, however it is called."""
+        if not len(self.row):
+            raise said(NotFoundError, "nothing_known", profile=asked)
+        return int(self.row["profile_id"][0].as_py())
+
+    def _row_of(self, profile_id: int) -> ir.Table:
+        columns = self.definitions.columns_behind({*self.definitions.features, *self.definitions.makers})
+        plan = needed(feature_plan(self.definitions), columns, is_fitted=True)
+        return self._person(profile_id, plan).rows_at(
+            Moments((self.moment,), tree.durations([*plan.aggregates.values()]))
+        )
+
+    def _since(self, profile_id: int) -> dict[str, datetime]:
+        return dict(self.since)
 
     def _events_of(self, event: str, profile_id: int) -> ir.Table:
         table = self._in_memory(f"live_{event}", self.own[event])
         return table.filter(visible(table, self.moment))
+
+
+def _read(of_run: Published, reading: Reading, asked: str, segment: str | None) -> OnePerson:
+    """A person from the state's file and the run that it builds on."""
+    definitions, snapshot = of_run.definitions, of_run.snapshot
+    profile_id = _profile_asked(of_run, reading, asked)
+    at = reading.as_of()
+    assert at is not None
+    moment = Moment(at, snapshot.zone)
+    kinds = (
+        {kind for kind in definitions.vocabulary.events if snapshot.tables.get(f"events_{kind}")}
+        if segment is None
+        else of_run.kinds_behind(of_run.segment_named(segment))
+    )
+    together = Together(of_run.con, of_run.optional, reading, definitions.project)
+    person = together.person(profile_id, kinds, moment)
+    since = {member.segment: member.since for member in reading.segments_of(profile_id)}
+    return OnePerson(definitions, snapshot, person.profile, person.events, moment, since, person.identities)
 
 
 def _called(now: int, asked: int) -> dict[str, int]:

@@ -108,7 +108,10 @@ def fingerprints(definitions: Definitions) -> dict[str, str]:
     models = [definitions.model_fingerprint(item.name) for item in definitions.project.models]
     aggregates = sorted((name, repr(aggregate)) for name, aggregate in definitions.aggregates.items())
     words = definitions.project.model_dump_json(
-        exclude={"as_of": True, "sinks": True, "answers": True, "mlflow": True, "sources": {"__all__": {"path", "url"}}}
+        exclude={
+            **dict.fromkeys(("as_of", "sinks", "live", "answers", "mlflow"), True),
+            "sources": {"__all__": {"path", "url"}},
+        }
     )
     return {
         "version": version("facette"),

@@ -18,7 +18,7 @@ import ibis
 import ibis.expr.types as ir
 
 from facette.clock import Moment
-from facette.definitions.findings import suggestion
+from facette.definitions.error_texts import listed, said, suggested
 from facette.definitions.language import check_rule, print_rule, tree
 from facette.definitions.language.json_form import rule_text
 from facette.definitions.language.names import answering
@@ -84,6 +84,10 @@ class Published:
     def table(self, name: str) -> ir.Table:
         return self.store.table(self.con, self.snapshot, name)
 
+    def optional(self, name: str) -> ir.Table | None:
+        """A table that there may not be."""
+        return self.store.optional_table(self.con, self.snapshot, name)
+
     def events(self, event: str) -> ir.Table:
         """The events of a kind that are visible at the published moment, under the published profile ids."""
         table = self.all_events(event)
@@ -92,13 +96,13 @@ class Published:
     def all_events(self, event: str) -> ir.Table:
         """All events of a kind, also those not visible yet, under the published profile ids."""
         table = self.table(f"events_{event}")
-        merged = self.store.optional_table(self.con, self.snapshot, "merged")
+        merged = self.optional("merged")
         return table if merged is None else remap(table, merged)
 
     def _events_of(self, event: str, profile_id: int) -> ir.Table:
         """The same of one profile; only what stands under its id, or under one that became part of it, is read."""
         table = self.table(f"events_{event}")
-        merged = self.store.optional_table(self.con, self.snapshot, "merged")
+        merged = self.optional("merged")
         if merged is None:
             table = _of(table, profile_id)
         else:
@@ -199,10 +203,7 @@ class Published:
         found = self.definitions.models_behind(columns)
         for item in found:
             if not self._is_fitted(item):
-                raise RunError(
-                    f"The model {item.name} is new or has changed since the published run {self.snapshot.run}.",
-                    remedy="Run `facette run`, which fits it.",
-                )
+                raise said(RunError, "not_fitted", model=item.name, run=self.snapshot.run)
         return found
 
     def _is_fitted(self, item: Model) -> bool:
@@ -273,17 +274,19 @@ class Published:
         raise NotFoundError(f"Nobody answers to “{asked}”.", remedy=remedy)
 
     def profile(self, asked: str) -> dict[str, Any]:
-        """One person as published: identifiers, traits, features, memberships, what makes the scores, latest events."""
+        """One person: identifiers, traits, features, memberships, what makes the scores, latest events."""
         profile_id = self.find(asked)
         identities = self.table("identities")
         mine = identities.filter(identities.profile_id == profile_id).order_by("kind", "value")
         person = _one(self.table("profiles"), profile_id)
-        row = wide_row(self.table("features"), self.table("scored"))
-        features = _one(row, profile_id) if person["is_counted"] else {}
-        since = _one(self.table("member_since"), profile_id) if person["is_counted"] else {}
+        row = self._row_of(profile_id)
+        features = row.to_pyarrow().to_pylist()[0] if person["is_counted"] else {}
+        since = self._since(profile_id) if person["is_counted"] else {}
         return {
             "profile_id": profile_id,
             "language": self.definitions.project.language,
+            "as_of": self.moment.local,
+            **self.told_by,
             "is_counted": person["is_counted"],
             "identifiers": mine.select("kind", "value").to_pyarrow().to_pylist(),
             "traits": {name: person[name] for name in self.definitions.traits if name in person},
@@ -292,20 +295,33 @@ class Published:
                 for name in (*self.definitions.features, *self.definitions.makers)
                 if name in row.columns
             },
-            "composites": self._compositions([*self.fitted], _of(row, profile_id)) if person["is_counted"] else {},
+            "composites": self._compositions([*self.fitted], row) if person["is_counted"] else {},
             "memberships": [
                 {
                     "segment": segment,
                     "label": label_of(self.definitions, segment),
                     "entered_at": self._local(since[segment]),
                 }
-                for segment in sorted(since.keys() - {"profile_id"})
-                if since[segment]
+                for segment in sorted(since)
             ],
-            "scores": self._pushes([*self.fitted], _of(row, profile_id)) if person["is_counted"] else [],
+            "scores": self._pushes([*self.fitted], row) if person["is_counted"] else [],
             "timeline": self._timeline(profile_id)[:TIMELINE],
             "warning": self.warning({"sources", *MEMBERSHIPS}, "this is the person as published."),
         }
+
+    @property
+    def told_by(self) -> dict[str, str]:
+        """Who knows what is answered: ``run`` or ``worker``; and the run, or the one that the worker builds on."""
+        return {"told_by": "run", "run": self.snapshot.run}
+
+    def _row_of(self, profile_id: int) -> ir.Table:
+        """The features of a profile, and what models say of it."""
+        return _of(wide_row(self.table("features"), self.table("scored")), profile_id)
+
+    def _since(self, profile_id: int) -> dict[str, datetime]:
+        """The segments of a profile, and since when."""
+        rows = _of(self.table("member_since"), profile_id).drop("profile_id").to_pyarrow().to_pylist()
+        return {segment: since for row in rows for segment, since in row.items() if since}
 
     def explain(self, asked: str, segment: str, language: str | None = None) -> dict[str, Any]:
         """Why a person is or is not in a segment: the rule as a tree with what each condition saw, the events that
@@ -321,10 +337,7 @@ class Published:
         self.refuse_changed_sources()
         profile_id = self.find(asked)
         if not _one(self.table("profiles"), profile_id)["is_counted"]:
-            raise NotFoundError(
-                f"Profile {profile_id} is not in the population, so it is in no segment.",
-                remedy="See `population` in facette.yml.",
-            )
+            raise said(NotFoundError, "not_counted", profile=profile_id)
         concerned = {item: rules[item] for item in _with_references(segment, rules)}
         columns, models = self._behind(concerned.values())
         every = feature_plan(self.definitions)
@@ -347,6 +360,7 @@ class Published:
             "label": label_of(self.definitions, segment, speaks),
             "language": speaks,
             "as_of": self.moment.local,
+            **self.told_by,
             "is_member": answer.reason.is_met,
             "changes_at": answer.reason.changes_at,
             "looked_until": answer.looked_until,
@@ -404,18 +418,17 @@ class Published:
     def speaks(self, language: str | None) -> Language:
         asked = language or self.definitions.project.language
         if asked not in LANGUAGES:
-            raise FacetteError(f"Explanations do not speak “{asked}”.", remedy=f"Choose {' or '.join(LANGUAGES)}.")
+            raise said(FacetteError, "no_language", language=asked, languages=partial(listed, words=LANGUAGES))
         return asked
 
     def segment_named(self, asked: str) -> str:
         """The segment that answers to a name or label, as in a rule."""
         found = [entry.name for entry in answering(asked, self.definitions.vocabulary.segments)]
         if not found:
-            raise NotFoundError(
-                f"There is no segment {asked}.", remedy=suggestion(asked, self.definitions.vocabulary.segments)
-            )
+            known = partial(suggested, name=asked, known=self.definitions.vocabulary.segments)
+            raise said(NotFoundError, "no_segment", segment=asked, suggestion=known)
         if len(found) > 1:
-            raise NotFoundError(f"“{asked}” could be several segments.", remedy=f"Say which: {', '.join(found)}.")
+            raise said(NotFoundError, "several_segments", segment=asked, segments=", ".join(found))
         return found[0]
 
     def _with_cuts(self, plan: FeaturePlan) -> Published:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -23,11 +23,11 @@ from facette.definitions.project import Definitions, load
 from facette.errors import FacetteError, LogError, RunError
 from facette.live.changes import Change, Positions
 from facette.live.couriers import Couriers
-from facette.live.figures import Figures
+from facette.live.figures import RECEIVED, Figures
 from facette.live.reading import Reading
 from facette.live.records import Raw, raw_tables
 from facette.live.sinks.sink import Sink, open_sinks
-from facette.live.state import State
+from facette.live.state import PORTION, State
 from facette.live.worker import Worker, misfit
 from facette.plan import by_the_gate
 from facette.run import moment_of
@@ -44,6 +44,7 @@ BATCH = 10_000
 WAIT = 0.5  # seconds to wait for records before looking at the clock again
 PATIENCE = 5.0  # seconds to wait for records that a log says it has
 AGAIN = 2.0  # seconds after which a log that could not be read is tried again
+NEARLY = timedelta(minutes=5)  # a step so soon after midnight does for it
 CHECK = 2.0  # seconds between two looks at the definitions
 
 
@@ -120,7 +121,7 @@ def _follow(stream: Stream, watcher: Watcher, clock: Callable[[], datetime], is_
     while True:
         wait = _until_step(clock()) if not is_once else 0.0 if figures.waiting == 0 else PATIENCE
         try:
-            n_read = stream.run_step(clock, most=most, wait=wait)
+            n_read = stream.run_step(clock, most=most, wait=wait, tell=lambda: watcher.show(figures))
             figures.waiting = stream.waiting()
         except LogError as error:
             if is_once or not stream.is_behind:
@@ -191,6 +192,7 @@ class Stream:
         self.figures = figures or Figures()
         self.is_behind = False
         """Readers of some logs may have handed out what no step took in, as another log could not be read."""
+        self._trimmed_on: date | None = None
         self._closing = ExitStack()
         try:
             self.state = self._closing.enter_context(closing(State(self.store.folder)))
@@ -223,8 +225,20 @@ class Stream:
         """
         return self.run_step(lambda: now, most=most, wait=wait)
 
-    def run_step(self, clock: Callable[[], datetime], *, most: int = BATCH, wait: float = 0.0) -> int:
+    def run_step(
+        self,
+        clock: Callable[[], datetime],
+        *,
+        most: int = BATCH,
+        wait: float = 0.0,
+        tell: Callable[[], None] = lambda: None,
+    ) -> int:
         """The same by a clock, which is asked once the records are there.
+
+        While more records wait than were read, its instant is that at which the last of them was received, so that
+        memberships go through what happened meanwhile as they would have.
+
+        tell : called after each day that passed before the records were received
 
         LogError if a log cannot be read now; the next step reads all of them on from where the worker stands.
         """
@@ -233,11 +247,19 @@ class Stream:
             if self.is_behind:
                 self._read_on()
                 self.is_behind = False
-            raw, positions = self._read(most, wait)
+            raw, positions, read_until = self._read(most, wait)
+        now = clock()
+        until = now if read_until is None else min(now, read_until)
         began = time.perf_counter()
         torn = self.worker.torn
+        for midnight in self._midnights(min([until, *_received(raw)[:1]]), until):
+            with self.between_steps:
+                changes = self.worker.roll(midnight)
+            self._count(Raw({}), changes)
+            tell()
         with self.between_steps:
-            changes = self.worker.step(raw, positions, clock())
+            changes = self.worker.step(raw, positions, until)
+        self.figures.behind = (now - until).total_seconds()
         if self.worker.torn - torn:
             self.figures.warnings.append(
                 f"Profiles that are published as one are several: {sorted(self.worker.torn - torn)[:10]}. Whose their "
@@ -245,6 +267,7 @@ class Stream:
             )
         self._count(raw, changes)
         self.figures.took(raw.received_at, time.perf_counter() - began, datetime.now(UTC))
+        self._forget()
         return raw.n_records
 
     def redefine(self, definitions: Definitions, now: datetime) -> None:
@@ -340,8 +363,19 @@ class Stream:
             while each.readers:
                 each.readers.pop().close()
 
-    def _read(self, most: int, wait: float) -> tuple[Raw, Positions]:
-        """The next records of all logs together; waits only if there is none."""
+    def _midnights(self, before: datetime, until: datetime) -> Iterator[datetime]:
+        """The local midnights between the last step and an instant; not one with which this step nearly coincides."""
+        moment = Moment(self.worker.known.as_of, self.worker.knowledge.snapshot.zone)
+        while (midnight := moment.end_of(moment.today)) < min(before, until - NEARLY):
+            yield midnight
+            moment = Moment(midnight, moment.zone)
+
+    def _read(self, most: int, wait: float) -> tuple[Raw, Positions, datetime | None]:
+        """The next records of all logs together; waits only if there is none.
+
+        Also the instant until which all logs have been read; None if they have been read to their ends.
+        """
+        until: list[datetime] = []
         positions: dict[str, LogPosition] = dict(self.worker.positions)
         tables: dict[str, Any] = {}
         received_at: list[str] = []
@@ -350,9 +384,11 @@ class Stream:
             raw, positions[name] = self._take(each, each.readers[0], most, 0.0 if n_records else wait / len(self._logs))
             tables |= raw.tables
             received_at += raw.received_at
+            if raw.n_records >= most or (raw.n_records and each.log.waiting(positions[name])):
+                until += _received(raw)[-1:]
             n_records += raw.n_records
             n_refused += raw.n_refused
-        return Raw(tables, received_at, n_records, n_refused), positions
+        return Raw(tables, received_at, n_records, n_refused), positions, min(until) if until else None
 
     def _take(self, each: _Open, reader: Reader, most: int, wait: float) -> tuple[Raw, LogPosition]:
         records = reader.read(most, wait=wait)
@@ -393,13 +429,28 @@ class Stream:
             self._read_on()
             self._count(Raw({}), changes)
 
+    def _forget(self) -> None:
+        """Let go of changes that were told long ago, once a day, some after each step."""
+        now, snapshot = self.worker.known.as_of, self.worker.knowledge.snapshot
+        today = Moment(now, snapshot.zone).today
+        if today != self._trimmed_on:
+            before = min(now - timedelta(days=self.definitions.project.live.keep_days), snapshot.moment.as_of)
+            if self.state.trim(before, self.couriers.names) < PORTION:
+                self._trimmed_on = today
+
     def _count(self, raw: Raw, changes: Sequence[Change]) -> None:
         self.figures.records += raw.n_records
         self.figures.refused += raw.n_refused
         self.figures.changes += len(changes)
         self.figures.steps += 1
-        if changes:
+        if changes or (raw.n_records and self.worker.kept):
             self.couriers.wake()
+
+
+def _received(raw: Raw) -> list[datetime]:
+    """When the first and the last of some records were received; none if no record says so."""
+    known = [text for text in raw.received_at if RECEIVED.fullmatch(text)]
+    return [datetime.fromisoformat(text) for text in (min(known), max(known))] if known else []
 
 
 class _Files:

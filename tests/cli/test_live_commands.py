@@ -58,6 +58,22 @@ def test_changes_of_runs_and_of_the_worker(site: Path, facette: Facette) -> None
     assert "Nobody answers to" in facette("changes", "--project", site, "--profile", "nobody").err
 
 
+def test_profile_and_explain_say_who_answers(site: Path, facette: Facette) -> None:
+    """After the worker was at work; the language of the project is French."""
+    facette("stream", "--project", site, "--once", "--as-of", NOW.isoformat())
+    row = next(
+        row
+        for row in facette("changes", "--project", site, "--last", 1_000, "--json").json
+        if row["told_by"] == "worker" and row["segment"] == "buyers" and row["change"] == "entered"
+    )
+    person = facette("profile", row["profile_id"], "--project", site, "--json").json
+    assert (person["told_by"], person["as_of"]) == ("worker", "2026-11-20T13:00:00+01:00")
+    assert "buyers" in {each["segment"] for each in person["memberships"]}
+    assert "en direct, à 2026-11-20 13:00 CET" in facette("profile", row["profile_id"], "--project", site).out
+    said = facette("explain", row["profile_id"], "buyers", "--language", "en", "--project", site).out
+    assert "live at 2026-11-20 13:00 CET (since run " in said
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -33,6 +33,14 @@ PROBLEMS = {
 }
 
 
+def test_traits_that_there_are_not(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError) as found:
+        load(with_sinks(tmp_path, "[{kind: redis, name: a, url: 'redis://h/0', traits: [nothing_such]}]"))
+    assert [problem.message for problem in found.value.problems] == [
+        "there is no trait, feature or model `nothing_such`"
+    ]
+
+
 def with_sinks(folder: Path, sinks: str) -> Path:
     project = starter(folder)
     (project / "sinks.yml").write_text(f"\nsinks: {sinks}\n", encoding="utf-8")

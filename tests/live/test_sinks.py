@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,7 +23,7 @@ from facette.live.sinks.jsonlines import JsonLines
 from facette.live.sinks.sink import KINDS, Numbered, Telling, deliver
 from facette.live.state import Saved, State
 from facette.sources import kafka
-from tests.live.sinks import KNOWN, PLACES, SOON, KafkaPlace, Place, RedisPlace, WebhookPlace, World, folded
+from tests.live.sinks import AT, KNOWN, PLACES, SOON, KafkaPlace, Place, RedisPlace, WebhookPlace, World, folded
 
 
 @pytest.fixture(params=PLACES)
@@ -409,3 +410,28 @@ def test_a_second_worker_is_refused(tmp_path: Path) -> None:
         State(tmp_path)
     state.close()
     State(tmp_path).close()
+
+
+def test_what_a_sink_lacks_is_not_forgotten(world: World, told: Told, tmp_path: Path) -> None:
+    world.step((1, "+", "vip"), (2, "+", "vip"))
+    sink = JsonLines(tmp_path / "out.jsonl")
+    deliver(told, sink)
+    world.step((1, "-", "vip"), (3, "+", "vip"))
+    end = AT + timedelta(days=1)
+    assert world.state.trim(end, [sink.name, "kafka:new"]) == 0  # nothing has come to one of them
+    assert world.state.trim(AT, [sink.name]) == 0  # none is so old
+    assert world.state.trim(end, [sink.name], most=1) == 1
+    assert world.state.trim(end, [sink.name]) == 1
+    assert [seq for seq, _ in told.changes()] == [3, 4]
+    assert deliver(told, sink) == 2
+    assert world.state.trim(end, []) == 1
+    assert (told.last_seq(), told.lag(sink.name)) == (4, 0)  # the last one stays: numbers go on from it
+    world.step((4, "+", "vip"))
+    assert deliver(told, sink) == 1
+    assert [json.loads(line)["seq"] for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]

@@ -125,6 +125,63 @@ def test_members_of_a_segment_that_is_gone_are_forgotten(tmp_path: Path) -> None
         assert _kinds(stream, 1) == [("just_now", "entered", "definition")]
 
 
+def test_catching_up_goes_through_what_happened(tmp_path: Path) -> None:
+    """As a worker that was never stopped would have told it, but for what is between two records of a step."""
+    hours = range(1, 241)
+    visits = {hour: visit(hour, at=at(hour), received_at=at(hour)) for hour in hours if hour % 30 == 0 and hour <= 180}
+    later = NOW + hours[-1] * HOUR
+    stories, steps = [], []
+    for is_stopped in (False, True):
+        project = write_project(tmp_path / f"{is_stopped}")
+        edit(project / "facette.yml", "DID visit IN THE LAST 3 HOURS", "DID visit IN THE LAST 2 DAYS")
+        run(load(project), Silent(), as_of=NOW)
+        with Stream(load(project), later if is_stopped else NOW) as stream:
+            for hour in () if is_stopped else hours:
+                append(project, [visits[hour]] if hour in visits else [])
+                stream.step(NOW + hour * HOUR)
+            if is_stopped:
+                append(project, [*visits.values()])
+                behind: list[float] = []
+                while stream.run_step(lambda: later, most=1, tell=lambda: steps.append(stream.figures.steps)):
+                    behind.append(stream.figures.behind)
+                assert behind == [(240 - hour) * 3600 for hour in visits]
+                assert stream.figures.behind == 0
+            told_of = [(one.segment, one.change, one.why, one.at) for one in told(stream, 0)]
+            stories.append([one for one in told_of if one[0] == "just_now"])
+    assert stories[0] == stories[1]
+    assert [what for _, what, _, _ in stories[1]].count("left") == 5
+    assert len(steps) == 10  # a step for each midnight
+
+
+def at(hour: int) -> str:
+    return instant_text(NOW + hour * HOUR)
+
+
+def test_changes_are_kept_for_some_days(tmp_path: Path) -> None:
+    """And longer where a sink lacks them, or no run has taken them over."""
+    project = write_project(tmp_path)
+    run(load(project), Silent(), as_of=NOW)
+    with (project / "facette.yml").open("a", encoding="utf-8") as file:
+        file.write("live: {keep_days: 2}\nsinks: [{kind: file, name: out, path: facette.yml/out.jsonl}]\n")
+    append(project, [visit(1)])
+    with Stream(load(project), NOW) as stream:
+        stream.step(NOW)
+        append(project, [visit(2, received_at=instant_text(NOW + HOUR), at=instant_text(NOW + HOUR))])
+        for days in range(4):
+            stream.step(NOW + timedelta(days=days, hours=1))
+        assert len(told(stream, 0)) == 4
+    run(load(project), Silent(), as_of=NOW + timedelta(days=3, hours=1))
+    with Stream(load(project), NOW + timedelta(days=5)) as stream:
+        stream.step(NOW + timedelta(days=6))
+        assert len(told(stream, 0)) == 4  # the sink cannot be written
+        edit(project / "facette.yml", "path: facette.yml/out.jsonl", "path: out.jsonl")
+        stream.redefine(load(project), NOW + timedelta(days=6))
+        stream.end_sinks(is_whole=True)
+        stream.step(NOW + timedelta(days=7))
+        assert [seq for seq, _ in stream.state.changes()] == [4]
+    assert len((project / "out.jsonl").read_text(encoding="utf-8").splitlines()) == 4
+
+
 def _kinds(stream: Stream, after: int) -> list[tuple[str, str, str]]:
     return [(change.segment, change.change, change.why) for change in told(stream, after)]
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from facette.definitions.error_texts import ERRORS
 from facette.definitions.project import load
 from facette.errors import RunError
 from facette.live.figures import Durations, ages
@@ -58,7 +60,7 @@ def working(folder: Path) -> Iterator[Worker]:
         app = answers_app(Current(definitions, desk), host="127.0.0.1", environment={"KEY": "of-the-shop"})
         with (
             serving(app, host="127.0.0.1", port=0) as url,
-            httpx.Client(base_url=url, timeout=30) as http,
+            httpx.Client(base_url=url, timeout=120) as http,
         ):
             yield Worker(folder, stream, desk, http)
 
@@ -134,7 +136,8 @@ def test_explanations_speak_as_asked(worker: Worker) -> None:
     decided = [answer["reason"]["decided_by"][0]["events"] for answer in (french, english)]
     assert decided[0] == decided[1] != []
     assert worker.get(path)["language"] == "fr"  # the project's
-    assert "Choose fr or en" in worker.get(path, 400, params={"lang": "de"})["remedy"]
+    assert worker.get(path, 400, params={"lang": "de"})["remedy"] == "Choisissez fr ou en."
+    assert worker.get(path, 400, params={"lang": "de"}, headers=ENGLISH)["remedy"] == "Choose fr or en."
 
 
 def test_explanations_are_asked_while_the_worker_works(worker: Worker) -> None:
@@ -179,7 +182,39 @@ def test_too_many_explanations_are_refused_and_nothing_else_waits(worker: Worker
     assert sorted(statuses) == [200] * MOST_ASKING + [503] * 3
 
 
+ENGLISH = {"Accept-Language": "en"}
+
+
+def test_errors_speak_as_asked(worker: Worker) -> None:
+    """The project's language is French, which it is by default."""
+    path = "/v1/segments/nobody/profiles"
+    for asked, language, told in (
+        ({}, "fr", "Il n'y a pas de segment nobody."),
+        ({"headers": {"Accept-Language": "en-GB, fr;q=0.5"}}, "en", "There is no segment nobody."),
+        ({"headers": {"Accept-Language": "de"}}, "fr", "Il n'y a pas de segment nobody."),
+        ({"headers": ENGLISH, "params": {"lang": "fr"}}, "fr", "Il n'y a pas de paramètre `lang` ici."),
+    ):
+        response = worker.http.get(path, **asked)  # type: ignore[arg-type]
+        assert (response.headers["Content-Language"], response.json()["error"]) == (language, told)
+        assert response.headers["Vary"] == "Accept-Language"
+    near = "/v1/segments/bayers/profiles"
+    assert worker.get(near, 404)["remedy"] == "vouliez-vous dire `buyers` ?"
+    assert worker.get(near, 404, headers=ENGLISH)["remedy"] == "did you mean `buyers`?"
+    assert worker.get("/v1/nothing", 404)["error"] == "Il n'y a rien ici."
+
+
+def test_errors_have_the_same_places_in_both_languages() -> None:
+    def places(texts: tuple[str, str]) -> set[str | None]:
+        return {place for text in texts for _, place, _, _ in Formatter().parse(text) if place}
+
+    for key, texts in ERRORS.items():
+        assert places(texts["fr"]) == places(texts["en"]), key
+        assert texts["fr"] != texts["en"]
+        assert bool(texts["fr"][1]) == bool(texts["en"][1]), key
+
+
 def test_questions_that_make_no_sense(worker: Worker) -> None:
+    worker.http.headers.update(ENGLISH)
     assert "There is no segment nobody" in worker.get("/v1/segments/nobody/profiles", 404)["error"]
     assert worker.get("/v1/profiles/77777/segments", 404)["error"] == "There is no profile 77777."
     assert "Nobody has the user “nobody”" in worker.get("/v1/profiles", 404, params={"user": "nobody"})["error"]
@@ -189,8 +224,10 @@ def test_questions_that_make_no_sense(worker: Worker) -> None:
         assert "`after` cannot be" in worker.get("/v1/segments/big/profiles", 400, params={"after": after})["error"]
     assert "no parameter `page`" in worker.get("/v1/segments/big/profiles", 400, params={"page": 2})["error"]
     assert worker.get("/v1/nothing", 404)["error"] == "There is nothing here."
-    assert worker.http.post("/v1/segments").status_code == 405
+    refused = worker.http.post("/v1/segments")
+    assert (refused.status_code, refused.json()["error"]) == (405, "POST is not possible here.")
     assert worker.get("/healthz") == {"status": "ok"}
+    del worker.http.headers["Accept-Language"]
 
 
 def test_changes_are_told_to_whoever_asks(worker: Worker) -> None:
@@ -297,7 +334,7 @@ def test_who_may_ask(tmp_path: Path) -> None:
             refused = worker.http.get("/v1/segments", headers=headers)
             assert refused.status_code == 401
             assert refused.headers["WWW-Authenticate"] == "Bearer"
-            assert "A key is missing" in refused.json()["error"]
+            assert "Il manque une clé" in refused.json()["error"]
         assert worker.http.get("/metrics").status_code == 401
         assert worker.get("/healthz") == {"status": "ok"}
         worker.get("/v1/segments", headers={"Authorization": "Bearer of-the-shop"})

@@ -375,11 +375,15 @@ class RabbitSink(Named):
 
 
 class RedisSink(Named):
-    """Redis or Valkey: the segments of every profile, and the members of every segment, as they are now."""
+    """Redis or Valkey: the segments of every profile, and the members of every segment, as they are now; and traits."""
 
     kind: Literal["redis"]
     url: str = Field(description="redis://:${PASSWORD}@host/0; ${NAME} comes from the environment.")
     prefix: str = Field(default="facette:", min_length=1, description="With what all its keys begin.")
+    traits: tuple[DefinedName, ...] = Field(
+        default=(),
+        description="Traits, features and what models say (the number of a cluster, a score) to keep of every profile.",
+    )
 
 
 class WebhookSink(Named):
@@ -401,6 +405,22 @@ class Answers(Definition):
         default=(),
         description="Who asks gives one of them as `Authorization: Bearer …`; ${NAME} comes from the environment. "
         "Without any, only this machine may ask.",
+    )
+
+
+class Live(Definition):
+    """What the live worker keeps, and what it tells of a change."""
+
+    keep_days: float = Field(
+        default=400,
+        ge=0,
+        description="For so long it keeps the changes that it told. What a sink has not got yet, or no run has taken "
+        "over, it keeps however old that is.",
+    )
+    deciding_events: bool = Field(
+        default=True,
+        description="Whether changes carry the events that decided them. A step that changes something looks through "
+        "the published events for it.",
     )
 
 
@@ -441,5 +461,6 @@ class Project(Definition):
     segments: tuple[Segment, ...] = ()
     validation: Validation = Validation()
     sinks: tuple[Sink, ...] = Field(default=(), description="Where the live worker tells who entered and who left.")
+    live: Live = Live()
     answers: Answers = Answers()
     mlflow: Tracking | None = Field(default=None, description="Where new versions of models are logged.")

@@ -20,7 +20,7 @@ from facette.definitions.models import Model, PropensityModel, outputs
 from facette.definitions.naming import check_names, labels
 from facette.definitions.resolution import Resolution
 from facette.definitions.shape import validate
-from facette.definitions.sink_checks import check_sinks
+from facette.definitions.sink_checks import check_sinks, check_traits_kept
 from facette.definitions.source_checks import check_settings, check_sources, events_of, traits_of
 from facette.definitions.text_checks import check_texts, reads_of, tables_read
 from facette.definitions.texts import AnyReading, readings
@@ -211,6 +211,7 @@ def _checked(project: Project, folder: Path, findings: Findings) -> Definitions:
     identifiers = {item.name: Property(item.name, "text", labels(item.label)) for item in project.identifiers}
     traits = traits_of(project, findings)
     resolution = Resolution(project, identifiers | traits, events_of(project, findings), findings)
+    check_traits_kept(project, {*traits, *resolution.features, *_outputs(project)}, findings)
     _warn(project, findings)
     live = liveness(project, resolution.order, resolution.values)
     for i, feature in enumerate(project.features):
@@ -234,6 +235,10 @@ def _checked(project: Project, folder: Path, findings: Findings) -> Definitions:
         live=live,
         warnings=tuple(findings.warnings),
     )
+
+
+def _outputs(project: Project) -> set[str]:
+    return {column for item in project.models for column in outputs(item)}
 
 
 def _warn(project: Project, findings: Findings) -> None:

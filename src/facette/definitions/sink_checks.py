@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from facette.definitions.findings import Findings, KeyPath
+from facette.definitions.findings import Findings, KeyPath, suggestion
 from facette.definitions.model import KafkaSink, Project, RabbitSink, RedisSink, WebhookSink
 
 SCHEMES: dict[str, tuple[str, ...]] = {
@@ -39,6 +40,16 @@ def check_sinks(project: Project, findings: Findings) -> None:
         if "${" not in key:
             remedy = "write ${NAME}, and give NAME in the environment"
             findings.warning(("answers", "keys", i), "a key for the answers stands in the file", remedy)
+
+
+def check_traits_kept(project: Project, known: Iterable[str], findings: Findings) -> None:
+    """Columns that a sink is to keep and that there are not."""
+    columns = set(known)
+    for i, sink in enumerate(project.sinks):
+        for j, name in enumerate(sink.traits if isinstance(sink, RedisSink) else ()):
+            if name not in columns and name not in findings.broken:
+                message = f"there is no trait, feature or model `{name}`"
+                findings.error(("sinks", i, "traits", j), message, suggestion(name, columns))
 
 
 def _check_url(sink: RabbitSink | RedisSink | WebhookSink, path: KeyPath, findings: Findings) -> None:

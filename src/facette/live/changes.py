@@ -20,7 +20,7 @@ class Change:
     profile_id : who; ids that no run has given yet are provisional, and become part of lasting ones
     segment    : empty where a profile became part of another
     why        : something arrived; time passed; a run was published; a definition changed; a sink is new
-    events     : ids of the events of this profile that arrived with it
+    events     : ids of the events that decided it, in the order of their instants (see ``live/deciding.py``)
     into       : the profile that it became part of
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from facette.live.columnar.columns import EPOCH
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 """Upper ends of the classes of durations."""
 
-RECEIVED = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"
+RECEIVED = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
 """Instants of receipt, as collectors write them; others are not counted."""
 
 
@@ -47,6 +48,7 @@ class Figures:
     """What a worker has done since it began, and how far it is behind.
 
     waiting : records in the logs; None if only reading would tell
+    behind  : seconds from the instant of the last step to the clock's, as long as more waits than a step takes
     seconds : spent in steps
     steps_took : how long steps took
     latency : from the receipt of a record to the end of the step that took it in
@@ -58,6 +60,7 @@ class Figures:
     changes: int = 0
     steps: int = 0
     waiting: int | None = None
+    behind: float = 0.0
     seconds: float = 0.0
     steps_took: Durations = field(default_factory=Durations)
     latency: Durations = field(default_factory=Durations)
@@ -73,7 +76,7 @@ class Figures:
 
 def ages(received_at: pa.Array, now: datetime) -> np.ndarray:
     """Seconds since each instant, of those that are instants; none is below 0."""
-    texts = received_at.filter(pc.match_substring_regex(received_at, RECEIVED))
+    texts = received_at.filter(pc.match_substring_regex(received_at, RECEIVED.pattern))
     whole = pc.strptime(pc.utf8_slice_codeunits(texts, 0, 19), "%Y-%m-%dT%H:%M:%S", "us", error_is_null=True)
     micros = pc.cast(pc.utf8_slice_codeunits(texts, 20, 26), pa.int64())
     at = pc.drop_null(pc.add(whole.cast(pa.int64()), micros)).to_numpy() / 1e6

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 import ibis.expr.types as ir
@@ -26,9 +26,11 @@ from facette.live.columnar.engine import Engine
 from facette.live.columnar.features import program_of
 from facette.live.columnar.kinds import unkept
 from facette.live.columnar.states import different
+from facette.live.deciding import Decided, Deciding, EventsOf
 from facette.live.knowledge import Arrived, Knowledge
-from facette.live.memberships import Memberships
+from facette.live.memberships import Memberships, Moved
 from facette.live.recomputing import Recomputing
+from facette.live.values import rows_of
 from facette.segments.evaluation import columns_of, events_scanned
 from facette.warehouse.compiler import instant, visible
 
@@ -50,6 +52,11 @@ class Keeping:
         self._touched: list[Array] = []
         everybody = self._exact.columns(self._given.names, moment, None)
         self.engine = self._engine(definitions, everybody.schema, moment)
+        cuts, con = knowledge.snapshot.cuts, knowledge.con.con
+        deciding = definitions.project.live.deciding_events
+        self._deciding = (
+            Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas, con) if deciding else None
+        )
         self._load()
         self._follow(self._merged_since())
         self._make_anew(self._parted())
@@ -86,6 +93,19 @@ class Keeping:
         rows = None if is_everybody else different(np.concatenate([*self._touched, np.empty(0, np.intp)]))
         self._touched.clear()
         return self.engine.changes(rows)
+
+    def decided(self, moved: Sequence[Moved]) -> Decided:
+        """The events that decided who moved."""
+        return self._deciding.decided(moved, self._events_of) if self._deciding else {}
+
+    def traits(self, names: Sequence[str], profiles: Collection[int]) -> list[tuple[int, str]]:
+        """What sinks keep of some profiles, by the functions of a run: see :func:`facette.live.values.rows_of`."""
+        if not names or not profiles:
+            return []
+        return rows_of(self._exact.columns(names, self.engine.moment, profiles), names, sorted(profiles))
+
+    def _events_of(self, profiles: Collection[int]) -> EventsOf:
+        return functools.partial(self.knowledge.events_of, ids=profiles)
 
     def wide(self) -> pa.Table:
         """profile_id, one boolean per segment, of everybody who counts, evaluated now."""

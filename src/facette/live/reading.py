@@ -5,17 +5,23 @@ Every object here has a connection of its own, and belongs to one thread.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from facette.errors import NotFoundError
+import pyarrow as pa
+
+from facette.definitions.error_texts import said
+from facette.errors import NotFoundError, RunError
 from facette.live.changes import Change
-from facette.live.state import CHANGES, FOLDER, SEGMENTS, errors, instant_of, told_of
+from facette.live.state import CHANGES, FOLDER, IDENTITIES, SEGMENTS, errors, instant_of, micros_of, table_of, told_of
+from facette.live.values import Values, published_values
+from facette.warehouse.published import Store
 
 PATIENCE = 30.0  # seconds to wait for the worker's own step, where something is noted
 
@@ -41,9 +47,7 @@ class Reading:
     def __init__(self, store: Path) -> None:
         self.path = store / FOLDER / "state.db"
         if not self.path.is_file():
-            raise NoStateError(
-                f"No worker has kept {store.parent} up to date yet.", remedy="Start `facette stream` there."
-            )
+            raise said(NoStateError, "no_state", project=store.parent)
         with errors(self.path):
             uri = f"{self.path.absolute().as_uri()}?mode={self.mode}"
             self._db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=PATIENCE)
@@ -125,9 +129,53 @@ class Reading:
                 profile_id = became[0][0]
         return profile_id
 
+    def identity(self, kind: str, value: str, schema: pa.Schema) -> pa.Table:
+        """An identifier that came or changed live, as a row of the table ``identities``; none if it did not."""
+        rows = self.rows("select * from identities where kind = ? and value = ?", kind, value)
+        return table_of(rows, IDENTITIES, schema)
+
+    def identities_of(self, profile_id: int, schema: pa.Schema) -> pa.Table:
+        """The same of all those of a profile."""
+        return table_of(self.rows("select * from identities where profile_id = ?", profile_id), IDENTITIES, schema)
+
+    def parts_of(self, profile_id: int) -> list[int]:
+        """The profiles that became part of one, in this state or in its run."""
+        return [old for (old,) in self.rows("select old_id from merged where new_id = ?", profile_id)]
+
+    # ── what sinks keep ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def kept(self) -> tuple[str, tuple[str, ...]]:
+        """The run that the state builds on, and the names of what sinks keep of profiles."""
+        meta = self.meta()
+        return meta.get("base", ""), tuple(json.loads(meta.get("kept", "[]")))
+
+    def traits(self, after: int, portion: int) -> Iterator[list[tuple[int, int, Values]]]:
+        """Profile, step and values of whom they may be other than as published, of the steps after one, in order."""
+        query = "select profile_id, n, body from traits where n > ? order by n, profile_id"
+        with errors(self.path):
+            cursor = self._db.execute(query, (after,))
+            while rows := cursor.fetchmany(portion):
+                yield [(one, n, json.loads(body) if body else {}) for one, n, body in rows]
+
+    def published_traits(self, names: Sequence[str], portion: int) -> Iterator[list[tuple[int, Values]]]:
+        """Profile and values of everybody, as the run has published them that the state builds on."""
+        run, store = self.meta()["base"], Store(self.path.parent.parent.parent)
+        snapshots = (store.must_be_published(), *store.snapshots())
+        snapshot = next((one for one in snapshots if one.run == run), None)
+        if snapshot is None:
+            raise said(RunError, "base_gone", run=run)
+        yield from published_values(store, snapshot, names, portion)
+
+    # ── who is who, of some ─────────────────────────────────────────────────────────────────────────────────────────
+
     def has_profile(self, profile_id: int) -> bool:
         """Whether a profile has identifiers that came or changed live."""
         return bool([*self.rows("select 1 from identities where profile_id = ? limit 1", profile_id)])
+
+    def parts(self, name: str) -> Iterator[pa.Table]:
+        """What came after the run of ``events_<kind>`` or ``records_<source>``, with identifiers; a table a step."""
+        for (body,) in self.rows("select body from parts where name = ? order by rowid", name):
+            yield pa.ipc.open_stream(body).read_all()
 
     def n_live_profiles(self, from_id: int) -> int:
         """Profiles with ids from one on, of those that have identifiers."""
@@ -164,6 +212,11 @@ class Reading:
         where, values = _asked(profile_id, segment)
         query = f"{CHANGES} where true{where} order by seq desc limit ?"
         return [told_of(row) for row in self.rows(query, *values, most)][::-1]
+
+    def moves(self, after: datetime) -> dict[str, int]:
+        """Kind of change → how many were told after an instant; not those that a run brought about."""
+        query = "select change, count(*) from changes where at > ? and why != 'run' group by change"
+        return dict(self.rows(query, micros_of(after)))
 
     def has(self, seq: int, id_: str) -> bool:
         """Whether this state has told a change, with this number."""

@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from facette.definitions.error_texts import said
 from facette.errors import RunError
 from facette.live.changes import Change, Positions
 from facette.live.columnar.columns import EPOCH
@@ -43,10 +44,16 @@ create table if not exists changes (
     change text not null, at integer not null, why text not null, events text not null, into_id integer);
 create index if not exists changes_of on changes (profile_id);
 create index if not exists changes_into on changes (into_id) where into_id is not null;
+create table if not exists traits (profile_id integer primary key, n integer not null, body text not null);
+create index if not exists traits_since on traits (n);
 create table if not exists sinks (name text primary key, seq integer not null) without rowid;
 insert or ignore into meta values ('state', lower(hex(randomblob(12))));
 """
 CHANGES = "select seq, id, profile_id, segment, change, at, why, events, into_id from changes"
+TRIMMED = """delete from changes where at < ?3 and seq in (
+    select seq from changes where seq <= ?1 and seq < (select max(seq) from changes) order by seq limit ?2)"""
+PORTION = 10_000
+NO_END = 2**63 - 1
 SEGMENTS = """with recursive there (segment) as (
     select min(segment) from members
     union all
@@ -94,6 +101,8 @@ class Saved:
     members   : (profile_id, segment, since) of theirs, and of others those that are new
     left      : (profile_id, segment) of the memberships of others that are no longer
     segments  : those that there are now, where they may be others than before; members of others are forgotten
+    traits    : profile and JSON of what sinks keep of it, of whom that may be other than before
+    kept      : the names of what sinks keep
     """
 
     known: Known
@@ -104,6 +113,8 @@ class Saved:
     members: Sequence[tuple[int, str, int]]
     segments: Sequence[str] | None = None
     left: Sequence[tuple[int, str]] = ()
+    traits: Sequence[tuple[int, str]] = ()
+    kept: Sequence[str] = ()
 
 
 class State:
@@ -149,10 +160,10 @@ class State:
         return {name: pa.concat_tables(tables) for name, tables in found.items()}
 
     def identities(self, schema: pa.Schema) -> pa.Table:
-        return _table(self._rows("select * from identities"), IDENTITIES, schema)
+        return table_of(self._rows("select * from identities"), IDENTITIES, schema)
 
     def links(self, schema: pa.Schema) -> pa.Table:
-        return _table(self._rows("select * from links"), LINKS, schema)
+        return table_of(self._rows("select * from links"), LINKS, schema)
 
     def merged(self) -> dict[int, int]:
         return dict(self._rows("select old_id, new_id from merged"))
@@ -168,6 +179,14 @@ class State:
         for profile_id, kind, value in self._rows(query, from_id):
             found.setdefault(profile_id, []).append((kind, value))
         return found
+
+    def kept(self) -> tuple[str, ...]:
+        """The names of what sinks keep of profiles, as of the last step."""
+        return tuple(json.loads(dict(self._rows("select key, value from meta")).get("kept", "[]")))
+
+    def with_traits(self) -> list[int]:
+        """The profiles of which values are kept that are not as published."""
+        return [profile_id for (profile_id,) in self._rows("select profile_id from traits")]
 
     def changes(self, after: int = 0, most: int = -1) -> list[tuple[int, Change]]:
         """What was told, with its number, in order."""
@@ -204,15 +223,30 @@ class State:
                 _rows_of(step.changes),
             )
             known = step.known
+            rows = [(profile_id, known.n_steps, body) for profile_id, body in step.traits]
+            db.executemany("insert or replace into traits values (?, ?, ?)", rows)
             meta = {
+                "kept": json.dumps(list(step.kept)),
                 "base": known.base,
                 "definitions": known.definitions,
                 "positions": json.dumps(known.positions, sort_keys=True),
-                "as_of": str(_micros(known.as_of)),
+                "as_of": str(micros_of(known.as_of)),
                 "highest": str(known.highest),
                 "n_steps": str(known.n_steps),
             }
             db.executemany("insert or replace into meta values (?, ?)", list(meta.items()))
+
+    def trim(self, before: datetime, sinks: Collection[str], most: int = PORTION) -> int:
+        """Forget the oldest changes that were told before an instant, at most so many; how many were forgotten.
+
+        The last one stays, by whose number it is known how far sinks have come.
+
+        sinks : what one of them has not got yet is kept
+        """
+        with self._transaction() as db:
+            sent = dict(db.execute("select name, seq from sinks"))
+            had_by_all = min((sent.get(name, 0) for name in sinks), default=NO_END)
+            return db.execute(TRIMMED, (had_by_all, most, micros_of(before))).rowcount
 
     @staticmethod
     def _put(db: sqlite3.Connection, n: int, arrived: Arrived) -> None:
@@ -261,12 +295,13 @@ EMPTIED = (
     "delete from links",
     "delete from merged",
     "delete from members",
+    "delete from traits",
 )
 
 
 def _rows_of(changes: Sequence[Change]) -> Iterator[tuple[Any, ...]]:
     """Changes as SQLite keeps them. Those of a step have one instant, and those of a profile the same events."""
-    micros, events = functools.cache(_micros), functools.cache(json.dumps)
+    micros, events = functools.cache(micros_of), functools.cache(json.dumps)
     for one in changes:
         told = (one.id, one.profile_id, one.segment, one.change, micros(one.at), one.why, events(one.events), one.into)
         yield told
@@ -287,7 +322,8 @@ def _plain(table: pa.Table, column: str) -> list[Any]:
     return list(values.to_pylist())
 
 
-def _table(rows: Iterable[tuple[Any, ...]], columns: tuple[str, ...], schema: pa.Schema) -> pa.Table:
+def table_of(rows: Iterable[tuple[Any, ...]], columns: tuple[str, ...], schema: pa.Schema) -> pa.Table:
+    """Rows of identities or links as a table."""
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     made = {}
     for name, column in zip(columns, values, strict=True):
@@ -301,7 +337,7 @@ def _table(rows: Iterable[tuple[Any, ...]], columns: tuple[str, ...], schema: pa
     return pa.table(made)
 
 
-def _micros(at: datetime) -> int:
+def micros_of(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
@@ -320,8 +356,4 @@ def errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise RunError(
-            f"The state of the worker, {path}, cannot be used: {error}.",
-            remedy="Make room on the disk, or see whether its folder may be written. What is in it can be made anew: "
-            f"remove {path.parent}, and start again; changes since the published run are then told again.",
-        ) from error
+        raise said(RunError, "unusable_state", path=path, folder=path.parent, why=error) from error

@@ -16,11 +16,13 @@ from facette.definitions.project import Definitions
 from facette.errors import RunError
 from facette.live.changes import Change, Positions, What, Why, name_of
 from facette.live.columnar.columns import microseconds
+from facette.live.deciding import Decided
 from facette.live.keeping import Keeping
 from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
 from facette.live.memberships import Memberships, Moved
 from facette.live.records import NOTHING, Raw
 from facette.live.state import Known, Saved, State
+from facette.live.values import columns_kept
 from facette.plan import as_published, fingerprints, uses_the_clock
 from facette.warehouse.published import Snapshot, Store
 
@@ -36,6 +38,7 @@ class Worker:
     engine      : evaluates rules
     memberships : who is where
     pending     : what begins to count later, soonest first
+    kept        : what sinks keep of profiles besides memberships, and what they kept at the last step
     torn        : published profiles that fell apart: whose their published events are only the next run finds out
     """
 
@@ -52,6 +55,7 @@ class Worker:
         RunError if nothing is published, or if the sources are not those of the published run.
         """
         self.store, self.state, self.replay = store, state, replay
+        self.kept_before = state.kept()
         snapshot = store.must_be_published()
         problem = misfit(definitions, snapshot)
         if problem:
@@ -59,7 +63,8 @@ class Worker:
         self._define(definitions)
         known = state.known()
         if known is None or known.base != snapshot.run:
-            self.rebase(snapshot, now)
+            begin = max(snapshot.moment.as_of, known.as_of) if known else snapshot.moment.as_of
+            self.rebase(snapshot, min(now, begin))  # what happened since is caught up with by steps
         else:
             self._restore(snapshot, known)
 
@@ -84,7 +89,8 @@ class Worker:
         told = self._merges(arrived.merged)
         ripe = self._ripe(now)
         is_redefined = self.known.definitions != self.fingerprint
-        if not (is_redefined or arrived.touched or ripe or self._is_rolling(moment) or positions != self.positions):
+        is_other = is_redefined or self.kept != self.kept_before
+        if not (is_other or arrived.touched or ripe or self._is_rolling(moment) or positions != self.positions):
             return []
         self.engine.take_in(arrived, ripe, moment)
         moved = self.memberships.move(self.engine.moves(is_everybody=is_redefined), now)
@@ -97,15 +103,18 @@ class Worker:
             highest=self.knowledge.highest,
             n_steps=self.known.n_steps + 1,
         )
-        changes = _told(known, moved, told, arrived, otherwise)
+        changes = _told(known, moved, told, self.engine.decided(moved), arrived, otherwise)
         concerned = {*arrived.merged, *arrived.merged.values()}
         members = self.memberships.rows(concerned)
         since = microseconds(now)
         members += [(one.profile_id, one.segment, since) for one in moved if one.is_member]
         left = [(one.profile_id, one.segment) for one in moved if not one.is_member]
+        valued = {*arrived.touched, *ripe, *concerned, *self._valued_anew()}
         segments = self.memberships.segments if is_redefined else None
-        self.state.save(Saved(known, [arrived], self.knowledge.merged, changes, concerned, members, segments, left))
-        self.known = known
+        merged, traits = self.knowledge.merged, self.engine.traits(self.kept, valued)
+        step = Saved(known, [arrived], merged, changes, concerned, members, segments, left, traits, self.kept)
+        self.state.save(step)
+        self.known, self.kept_before = known, self.kept
         return changes
 
     def roll(self, now: datetime) -> list[Change]:
@@ -162,10 +171,21 @@ class Worker:
             knowledge.highest,
             before.n_steps + 1 if before else 1,
         )
-        changes = _told(self.known, moved, told, Arrived(), "run" if before else "time")
-        self.state.save(Saved(self.known, arrived, knowledge.merged, changes, None, memberships.rows()))
+        decided = self.engine.decided(moved)
+        changes = _told(self.known, moved, told, decided, Arrived(), "run" if before else "time")
+        valued = {knowledge.merged.get(one, one) for each in arrived for one in each.touched}
+        traits, members = self.engine.traits(self.kept, valued), memberships.rows()
+        step = Saved(self.known, arrived, knowledge.merged, changes, None, members, traits=traits, kept=self.kept)
+        self.state.save(step)
+        self.kept_before = self.kept
         self.pending, self.torn = self.knowledge.due(now), frozenset()
         return changes
+
+    def _valued_anew(self) -> set[int]:
+        """The profiles of which other columns are kept than at the last step."""
+        if self.kept == self.kept_before:
+            return set()
+        return {*self.state.with_traits(), *self.knowledge.concerned()}
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -185,7 +205,8 @@ class Worker:
         self.engine = self._engine(known.as_of)
 
     def _define(self, definitions: Definitions) -> None:
-        self.definitions, self.fingerprint = definitions, _fingerprint(definitions)
+        self.definitions, self.fingerprint = definitions, fingerprint(definitions)
+        self.kept = columns_kept(definitions.project)
 
     def _engine(self, now: datetime) -> Keeping:
         moment = Moment(now, self.knowledge.snapshot.zone)
@@ -255,7 +276,7 @@ def _is_same_feature(name: str, now: Definitions, then: Definitions) -> bool:
     return name in then.order and now.feature_fingerprint(name) == then.feature_fingerprint(name)
 
 
-def _fingerprint(definitions: Definitions) -> str:
+def fingerprint(definitions: Definitions) -> str:
     """Of all that decides memberships, once people and events are known."""
     parts = fingerprints(definitions)
     return "-".join(parts[name] for name in ("aggregates", "features", "models", "segments"))
@@ -268,7 +289,12 @@ def _told_of(memberships: Memberships, merged: Mapping[int, int]) -> list[tuple[
 
 
 def _told(
-    known: Known, moved: Sequence[Moved], merged: Sequence[tuple[int, int]], arrived: Arrived, otherwise: Why
+    known: Known,
+    moved: Sequence[Moved],
+    merged: Sequence[tuple[int, int]],
+    decided: Decided,
+    arrived: Arrived,
+    otherwise: Why,
 ) -> list[Change]:
     """Changes with their ids and causes, merges first."""
     name, at = name_of(f"{known.base} {known.n_steps}", known.positions, known.as_of), known.as_of
@@ -276,21 +302,10 @@ def _told(
     changes = [
         Change(f"{name}-{n}", old, "", "merged", at, why, into=into) for n, (old, into) in enumerate(merged, start=1)
     ]
-    arrived_with = _events_of({one.profile_id for one in moved}, arrived)
     by_events = arrived.touched if otherwise == "time" else frozenset()
     for n, one in enumerate(moved, start=len(merged) + 1):
         what: What = "entered" if one.is_member else "left"
         why = "events" if one.profile_id in by_events else otherwise
-        events = arrived_with.get(one.profile_id, ())
+        events = decided.get((one.profile_id, one.segment), ())
         changes.append(Change(f"{name}-{n}", one.profile_id, one.segment, what, at, why, events))
     return changes
-
-
-def _events_of(profiles: set[int], arrived: Arrived) -> dict[int, tuple[str, ...]]:
-    """Profile → the ids of its events that arrived, of some profiles."""
-    found: dict[int, list[str]] = {}
-    for table in arrived.owned.values():
-        for profile_id, event_id in zip(table["profile_id"].to_pylist(), table["event_id"].to_pylist(), strict=True):
-            if profile_id in profiles:
-                found.setdefault(profile_id, []).append(event_id)
-    return {profile_id: tuple(sorted(events)) for profile_id, events in found.items()}

@@ -20,7 +20,7 @@ from facette.features.aggregates import algebra
 from facette.features.partials import Aggregates, by_event
 from facette.features.sequences import candidates, key_of, nexts_in, with_next
 from facette.segments.trees import leaves
-from facette.warehouse.compiler import compile_rule, in_window, visible
+from facette.warehouse.compiler import When, compile_rule, in_window, visible
 
 MOST_EVENTS = 1000
 """Of more events the latest are told, and how many there are."""
@@ -93,7 +93,7 @@ def decisive_events(
         for column, aggregate in group.items():
             mine = [event for event in taking_part if event[f"_in_{column}"]]
             chosen = _chosen(aggregate, mine, row[column])
-            followed = _followed(aggregate)
+            followed = followed_in(aggregate)
             causes = [
                 _cause(event, aggregate, followed, followers, moment) for event in chosen[: -MOST_EVENTS - 1 : -1]
             ]
@@ -107,13 +107,14 @@ def _taking_part(kind: str, aggregates: Aggregates, tables: Mapping[str, ir.Tabl
     """The events of a kind, earliest first, and for each aggregate whether they take part in it."""
     events = with_next(tables[kind], kind, nexts_in(aggregates.values()), tables, moment)
     events = events.filter(visible(events, moment))
-    flags = {f"_in_{column}": _takes_part(aggregate, events, moment) for column, aggregate in aggregates.items()}
+    flags = {f"_in_{column}": takes_part(aggregate, events, moment) for column, aggregate in aggregates.items()}
     keys = {f"_key_{name}": key_of(events, following.on) for name, following in nexts_in(aggregates.values()).items()}
     rows: list[Row] = events.mutate(**flags, **keys).to_pyarrow().to_pylist()
     return sorted(rows, key=lambda row: (row["at"], row["event_id"]))
 
 
-def _takes_part(aggregate: tree.Aggregate, events: ir.Table, moment: Moment) -> ir.BooleanValue:
+def takes_part(aggregate: tree.Aggregate, events: ir.Table, moment: When) -> ir.BooleanValue:
+    """Whether events count for an aggregate; they carry when what follows comes (:func:`with_next`)."""
     parts = [visible(events, moment)]
     if aggregate.window is not None:
         parts.append(in_window(aggregate.window, events, moment))
@@ -138,7 +139,7 @@ def _chosen(aggregate: tree.Aggregate, events: list[Row], value: Any) -> list[Ro
     return events
 
 
-def _followed(aggregate: tree.Aggregate) -> tree.Followed | None:
+def followed_in(aggregate: tree.Aggregate) -> tree.Followed | None:
     """The sequence that an aggregate counts the beginnings of, where it asks for something that does follow."""
     found = (leaf for leaf in leaves(aggregate.where) if isinstance(leaf, tree.Followed) and not leaf.is_absent)
     return next(found, None)

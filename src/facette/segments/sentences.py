@@ -29,6 +29,8 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "fr": "Le profil {profile} n'est pas dans {segment}, au {as_of}.",
         "en": "Profile {profile} is not a member of {segment} as of {as_of}.",
     },
+    "told_by_run": {"fr": "selon l'exécution {run}", "en": "as of run {run}"},
+    "told_by_worker": {"fr": "en direct, à {at} (depuis l'exécution {run})", "en": "live at {at} (since run {run})"},
     "saw": {"fr": "vu : {value}", "en": "saw {value}"},
     "until": {"fr": "jusqu'au {at}", "en": "until {at}"},
     "changes": {

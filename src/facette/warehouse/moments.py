@@ -37,6 +37,10 @@ class Moments:
         return MomentOfRow(table, self.moments[0])
 
     def _table(self) -> ir.Table:
+        return ibis.memtable(self.rows())
+
+    def rows(self) -> pa.Table:
+        """What :meth:`spread` adds: a row for each moment."""
         columns = {
             "_position": pa.array(range(len(self.moments)), pa.int64()),
             "_as_of": self._instants(moment.as_of for moment in self.moments),
@@ -55,7 +59,7 @@ class Moments:
                 for steps in (amount, amount + 1):  # an age of n hours ends where one of n + 1 begins
                     ago = self._instants(moment.step_ago(steps, unit) for moment in self.moments)
                     columns[boundary(steps, unit)] = ago
-        return ibis.memtable(pa.table(columns))
+        return pa.table(columns)
 
     @staticmethod
     def _instants(values: Iterable[object]) -> pa.Array:

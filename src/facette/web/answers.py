@@ -19,10 +19,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from facette.definitions.base import Language
+from facette.definitions.error_texts import said, spoken
 from facette.definitions.project import Definitions
 from facette.errors import FacetteError, NotFoundError, RunError
 from facette.live.reading import NoStateError
 from facette.live_queries import MOST, BusyError, Current
+from facette.segments.sentences import LANGUAGES
 from facette.sources.environment import from_environment
 from facette.web.metrics import metrics
 
@@ -49,8 +52,7 @@ class Answers:
         asked = list(request.query_params.multi_items())
         if len(asked) != 1:
             kinds = ", ".join(item.name for item in self.current.definitions.project.identifiers)
-            remedy = f"Give one of {kinds}: /v1/profiles?KIND=VALUE."
-            raise AskedWronglyError("Profiles are looked up by one identifier.", remedy=remedy)
+            raise said(AskedWronglyError, "one_identifier", kinds=kinds)
         return _json(self.current.with_identifier(*asked[0]))
 
     def segments_of(self, request: Request) -> Response:
@@ -86,14 +88,15 @@ class Answers:
 class Guarded:
     """Lets those ask who have a key."""
 
-    def __init__(self, app: ASGIApp, keys: tuple[str, ...]) -> None:
+    def __init__(self, app: Starlette, keys: tuple[str, ...]) -> None:
         self.app, self.keys = app, [key.encode() for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN or self._may(Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
-        refused = _error(401, "A key is missing, or is not one of this project.", "Send `Authorization: Bearer KEY`.")
+        scope["app"] = self.app
+        refused = _error(Request(scope), 401, "no_key")
         refused.headers["WWW-Authenticate"] = "Bearer"
         await refused(scope, receive, send)
 
@@ -131,6 +134,7 @@ def answers_app(current: Current, *, host: str, environment: Mapping[str, str] =
         Route("/metrics", answers.metrics),
     ]
     app = Starlette(routes=routes, exception_handlers=HANDLERS)
+    app.state.current = current
     return Guarded(app, keys) if keys else app
 
 
@@ -151,8 +155,8 @@ def _only(request: Request, *known: str) -> None:
     """AskedWronglyError if something is asked that nobody listens to."""
     for name in request.query_params:
         if name not in known:
-            remedy = f"It takes {', '.join(known)}." if known else "It takes none."
-            raise AskedWronglyError(f"There is no parameter `{name}` here.", remedy=remedy)
+            key = "no_parameter" if known else "no_parameters"
+            raise said(AskedWronglyError, key, name=name, known=", ".join(known))
 
 
 def _page(request: Request) -> tuple[int, int]:
@@ -164,14 +168,17 @@ def _page(request: Request) -> tuple[int, int]:
 def _number(request: Request, name: str, otherwise: int, least: int, most: int) -> int:
     text = request.query_params.get(name, str(otherwise))
     if not text.isdecimal() or len(text) > 19 or not least <= int(text) <= most:
-        raise AskedWronglyError(f"`{name}` cannot be “{text}”.", remedy=f"Give a whole number from {least} to {most}.")
+        raise said(AskedWronglyError, "no_number", name=name, text=text, least=least, most=most)
     return int(text)
 
 
 def _language(request: Request) -> str | None:
     """As asked by ``lang``, else of those that are spoken the one that the client likes best; None: the project's."""
-    if asked := request.query_params.get("lang"):
-        return asked
+    return request.query_params.get("lang") or _liked(request)
+
+
+def _liked(request: Request) -> Language | None:
+    """Of the languages that are spoken the one that the client likes best."""
     liked: list[tuple[float, str]] = []
     for part in request.headers.get("accept-language", "").split(","):
         tag, _, quality = part.strip().partition(";q=")
@@ -180,7 +187,15 @@ def _language(request: Request) -> str | None:
         except ValueError:
             continue
         liked.append((-weight, tag.partition("-")[0].lower()))
-    return next((tag for weight, tag in sorted(liked, key=lambda one: one[0]) if weight and tag in ("fr", "en")), None)
+    wanted = [tag for weight, tag in sorted(liked, key=lambda one: one[0]) if weight]
+    return next((each for tag in wanted for each in LANGUAGES if tag == each), None)
+
+
+def _language_of_errors(request: Request) -> Language:
+    """As :func:`_language` has it; what nobody speaks counts as not asked."""
+    asked = request.query_params.get("lang")
+    project: Language = request.app.state.current.definitions.project.language
+    return next((each for each in LANGUAGES if each == asked), None) or _liked(request) or project
 
 
 def _is_here(host: str) -> bool:
@@ -203,11 +218,20 @@ def _plain(value: Any) -> str:
     return str(value.isoformat())
 
 
-def _error(status: int, message: str, remedy: str = "") -> Response:
-    return _json({"error": message, **({"remedy": remedy} if remedy else {})}, status)
+def _error(request: Request, status: int, key: str, /, **values: object) -> Response:
+    return _told(request, status, said(AskedWronglyError, key, **values))
 
 
-def _failed(_: Request, error: Exception) -> Response:
+def _told(request: Request, status: int, error: FacetteError) -> Response:
+    """What is wrong and what to do, in the language of whoever asks."""
+    language = _language_of_errors(request)
+    message, remedy = spoken(error, language)
+    response = _json({"error": message, **({"remedy": remedy} if remedy else {})}, status)
+    response.headers.update({"Content-Language": language, "Vary": "Accept-Language"})
+    return response
+
+
+def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, FacetteError)
     match error:
         case BusyError() | NoStateError():
@@ -219,21 +243,22 @@ def _failed(_: Request, error: Exception) -> Response:
             log.error("%s", error)
         case _:
             status = 400
-    response = _error(status, error.message, error.remedy)
+    response = _told(request, status, error)
     if status == 503:
         response.headers["Retry-After"] = "5"
     return response
 
 
-def _no_page(_: Request, error: Exception) -> Response:
+def _no_page(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    response = _error(error.status_code, "There is nothing here." if error.status_code == 404 else error.detail)
+    key = "no_method" if error.status_code == 405 else "nothing_here"
+    response = _error(request, error.status_code, key, method=request.method)
     response.headers.update(error.headers or {})
     return response
 
 
-def _broken(_: Request, error: Exception) -> Response:
-    return _error(500, f"Something went wrong that nobody thought of: {type(error).__name__}.")
+def _broken(request: Request, error: Exception) -> Response:
+    return _error(request, 500, "unthought_of", name=type(error).__name__)
 
 
 HANDLERS: dict[Any, Any] = {FacetteError: _failed, HTTPException: _no_page, Exception: _broken}

@@ -19,6 +19,7 @@ from facette.live.columnar.features import program_of
 from facette.live.columnar.histories import Histories
 from facette.live.columnar.kinds import EventState, remade, unkept
 from facette.live.columnar.people import People
+from facette.live.columnar.printer import Program
 from facette.live.columnar.states import different
 
 PIECE = 1 << 16
@@ -282,11 +283,15 @@ class Engine:
         members = {name: pa.array(np.broadcast_to(found[name], len(rows)), pa.bool_()) for name in self.segments}
         return pa.table({"profile_id": pa.array(self.people.ids[rows]), **members})
 
-    def evaluate(self, rows: Array) -> dict[str, Any]:
-        """Every feature and segment of some profiles; see :meth:`facette.live.columnar.printer.Program.run`."""
+    def evaluate(self, rows: Array, program: Program | None = None) -> dict[str, Any]:
+        """Every feature and segment of some profiles; see :meth:`facette.live.columnar.printer.Program.run`.
+
+        program : what else is asked of the columns that rules read
+        """
+        program = program or self._program
         self.histories.refresh(self.moment)
-        columns = {name: self._column(name, rows) for name in self._program.reads}
-        return self._program.run(columns, self.moment)
+        columns = {name: self._column(name, rows) for name in program.reads}
+        return program.run(columns, self.moment)
 
     def _column(self, name: str, rows: Array) -> Column:
         if name in self._owner:

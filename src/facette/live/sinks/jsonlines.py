@@ -64,6 +64,9 @@ class JsonLines:
         except OSError as error:
             raise self._error(error) from error
 
+    def follow(self, told: Told) -> None:
+        """It has changes only."""
+
     def retain(self, segments: set[str]) -> None:
         """What was told stays."""
 

@@ -3,10 +3,12 @@
 For a prefix ``facette:`` its keys are
 
     facette:profile:<id>        hash: segment → since when, in milliseconds of Unix time
+    facette:traits:<id>         hash: trait, feature or model → its value, of those that the sink names
     facette:segment:<name>      sorted set: profile ids by the same
     facette:merged              hash: profile → what it became part of
     facette:segments            set: the segments that there is something of
-    facette:position            hash: `state` and `seq`, what the above is true of; missing while it is being filled
+    facette:position            hash: `state` and `seq`, what the above is true of; missing while it is being filled;
+                                `traits`, as far as they have come
     facette:owner               the project; the keys of others are left alone
 
 Changes and the number of the last of them are one MULTI: it has all of them or none, and says how far it has come.
@@ -15,7 +17,8 @@ What a change does is the same if it is done again. One instance, or a master wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -54,6 +57,7 @@ class RedisSink:
 
     def __init__(self, definition: model.RedisSink, project: str, folder: Path) -> None:
         self.name, self.prefix, self.project = named(definition), definition.prefix, project
+        self.traits = definition.traits
         url = from_environment(definition.url, f"Sink {definition.name}", in_url=True)
         self.client: Any = redis.Redis.from_url(
             url, decode_responses=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
@@ -92,6 +96,58 @@ class RedisSink:
             pipe.hset(self._key("position"), mapping={"state": self._token, "seq": changes[-1][0]})
             pipe.execute()
 
+    def follow(self, told: Told) -> None:
+        """Traits as they are; as the run has published them first, where it holds those of another run, or others."""
+        with self._errors():
+            had = json.loads(self.client.hget(self._key("position"), "traits") or "{}")
+            with told.at_once():
+                base, kept = told.kept()
+                if not self.traits and had:
+                    self._keep_only(set())
+                    self.client.hdel(self._key("position"), "traits")
+                elif self.traits and {*self.traits} <= {*kept}:  # else the worker has not gone over to them yet
+                    now = {"run": base, "names": [*self.traits]}
+                    is_same = now == {key: value for key, value in had.items() if key != "step"}
+                    step = self._follow(told, had["step"]) if is_same else self._fill_traits(told)
+                    if not is_same or step != had["step"]:
+                        self.client.hset(self._key("position"), "traits", json.dumps({**now, "step": step}))
+
+    def _follow(self, told: Told, after: int, seen: set[int] | None = None) -> int:
+        """Take over what changed after a step; returns the last one."""
+        for portion in told.traits(after, self.portion):
+            self._put([(profile_id, values) for profile_id, _, values in portion])
+            after = portion[-1][1]
+            if seen is not None:
+                seen.update(profile_id for profile_id, _, values in portion if values)
+                seen.difference_update(profile_id for profile_id, _, values in portion if not values)
+        return after
+
+    def _fill_traits(self, told: Told) -> int:
+        """What there is stays until it is replaced; what nobody has any more goes at the end."""
+        seen: set[int] = set()
+        for portion in told.published_traits(self.traits, self.portion):
+            self._put(portion)
+            seen.update(profile_id for profile_id, _ in portion)
+        step = self._follow(told, 0, seen)
+        self._keep_only(seen)
+        return step
+
+    def _put(self, rows: Sequence[tuple[int, Mapping[str, str]]]) -> None:
+        pipe = self.client.pipeline(transaction=True)
+        for profile_id, values in rows:
+            key = self._key("traits", profile_id)
+            pipe.delete(key)
+            mine = {name: values[name] for name in self.traits if name in values}
+            if mine:
+                pipe.hset(key, mapping=mine)
+        pipe.execute()
+
+    def _keep_only(self, profiles: set[int]) -> None:
+        start = self._key("traits", "")
+        for key in self.client.scan_iter(match=f"{_literal(start)}*", count=1_000):
+            if int(key.removeprefix(start)) not in profiles:
+                self.client.unlink(key)
+
     def retain(self, segments: set[str]) -> None:
         with self._errors():
             for gone in set(self.client.smembers(self._key("segments"))) - segments:
@@ -121,6 +177,7 @@ class RedisSink:
                 keys = self._key("profile", change.profile_id), self._key("profile", change.into)
                 pipe.eval(MERGE, 2, *keys, self._key("segment", ""), change.profile_id, change.into)
                 pipe.hset(self._key("merged"), change.profile_id, change.into)
+                pipe.delete(self._key("traits", change.profile_id))
 
     def _enter(self, pipe: Any, profile_id: int, segment: str, since: datetime) -> None:
         milliseconds = (since - EPOCH) // timedelta(milliseconds=1)

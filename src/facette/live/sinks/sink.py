@@ -48,6 +48,10 @@ class Sink(Protocol):
         """
         ...
 
+    def follow(self, told: Told) -> None:
+        """Bring up to date what it holds of profiles besides their memberships, if it holds anything."""
+        ...
+
     def retain(self, segments: set[str]) -> None:
         """Forget what it holds of other segments than these, if it holds anything."""
         ...
@@ -74,6 +78,9 @@ class Telling:
     def send(self, changes: Sequence[Numbered]) -> None:
         raise NotImplementedError
 
+    def follow(self, told: Told) -> None:
+        """It passes on changes only."""
+
     def retain(self, segments: set[str]) -> None:
         """What was passed on stays."""
 
@@ -99,6 +106,8 @@ def deliver(told: Told, sink: Sink, go_on: Callable[[], bool] = lambda: True) ->
         after = changes[-1][0]
         told.mark_sent(sink.name, after)
         n_sent += len(changes)
+    if go_on():
+        sink.follow(told)
     return n_sent
 
 

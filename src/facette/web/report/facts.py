@@ -46,6 +46,7 @@ def _figures(reading: Reading) -> Iterable[Row | None]:
     yield _figure(words.say("segments_figure"), words.number(len(reading.sizes)), note)
     yield _covered(reading)
     yield _moves(reading)
+    yield _live_moves(reading)
     yield _kpi(reading)
 
 
@@ -83,6 +84,14 @@ def _moves(reading: Reading) -> Row:
     entered, left = (sum(size[key] for size in reading.sizes) for key in ("entered", "left"))
     value = f"{words.signed(entered)} / {words.signed(-left)}"
     return _figure(words.say("moves"), value, words.say("moves_note"))
+
+
+def _live_moves(reading: Reading) -> Row | None:
+    words, live = reading.words, reading.live
+    if live is None:
+        return None
+    value = f"{words.signed(live.entered)} / {words.signed(-live.left)}"
+    return _figure(words.say("live_moves"), value, words.say("live_moves_note", instant=words.instant(live.as_of)))
 
 
 def _kpi(reading: Reading) -> Row | None:

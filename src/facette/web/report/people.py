@@ -128,17 +128,19 @@ def _share(reading: Reading, size: Row) -> str:
 
 
 def _history(reading: Reading) -> Picture | None:
-    """Size curves; None with a single run."""
-    words = reading.words
-    instants = sorted({row["as_of"] for rows in reading.history.values() for row in rows})
+    """Size curves, until now where a worker is at work; None with a single instant."""
+    words, live = reading.words, reading.live
+    now = [live.as_of] if live else []
+    instants = sorted({*(row["as_of"] for rows in reading.history.values() for row in rows), *now})
     if len(instants) < 2:
         return None
     items = []
     for place, (name, rows) in enumerate(reading.history.items()):
         latest = {row["as_of"]: row["members"] for row in rows}  # of several runs for one instant, the last
-        told = [
-            words.labelled(words.short_day(words.local_day(at)), words.count(n, "profile")) for at, n in latest.items()
-        ]
+        latest |= {live.as_of: live.members.get(name, 0)} if live else {}
+        days = [words.say("live_now") if at in now else words.short_day(words.local_day(at)) for at in latest]
+        counts = [words.count(n, "profile") for n in latest.values()]
+        told = [words.labelled(day, count) for day, count in zip(days, counts, strict=True)]
         items.append(Line(reading.segment(name), list(latest), list(latest.values()), told, place < SHOWN_LINES))
     step = -(-len(instants) // 8)
     ticks = [(instant, words.short_day(words.local_day(instant))) for instant in instants[::step]]
@@ -147,7 +149,7 @@ def _history(reading: Reading) -> Picture | None:
         title=words.say("history"),
         caption=words.say("history_caption", shown=words.number(shown)),
         alt=words.say(
-            "history_alt", segments=words.count(len(items), "segment"), runs=words.count(len(instants), "run")
+            "history_alt", segments=words.count(len(items), "segment"), runs=words.count(len(reading.runs), "run")
         ),
         height=420,
         narrow_height=340 + 20 * len(items),

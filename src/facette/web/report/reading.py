@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from facette.definitions.base import BandDefinition
 from facette.definitions.language import print_rule
@@ -23,6 +23,9 @@ from facette.validation.quantities import NO_BREAK
 from facette.validation.verdicts import sentence
 from facette.web.report.rules import Ends, with_bands
 from facette.web.report.words import Words
+
+if TYPE_CHECKING:
+    from facette.live_queries import SinceRun
 
 Row = dict[str, Any]
 
@@ -74,6 +77,15 @@ class Reading:
             if row["segment"] in found:
                 found[row["segment"]].append(row)
         return found
+
+    @cached_property
+    def live(self) -> SinceRun | None:
+        """What a worker has told since the run."""
+        if not (self.published.store.folder / "live" / "state.db").is_file():
+            return None  # nor need there be what live takes to be installed
+        from facette.live_queries import Current  # noqa: PLC0415
+
+        return Current(self.definitions).since(self.published.snapshot)
 
     @cached_property
     def _sizes_by_run(self) -> list[Row]:

@@ -110,6 +110,12 @@ TEXTS: dict[str, dict[Language, str]] = {
         "fr": "premier calcul : les mouvements se verront au prochain",
         "en": "first run: moves show from the next one on",
     },
+    "live_moves": {"fr": "Mouvements en direct", "en": "Live moves"},
+    "live_moves_note": {
+        "fr": "entrées et sorties depuis ce calcul, jusqu'au {instant}",
+        "en": "entries and exits since this run, until {instant}",
+    },
+    "live_now": {"fr": "en direct", "en": "live"},
     "kpi_mean": {"fr": "{kpi}, en moyenne", "en": "{kpi}, on average"},
     "kpi_median": {"fr": "{kpi}, en médiane", "en": "{kpi}, median"},
     "kpi_note": {"fr": "l'indicateur qui sert à juger les segments", "en": "the indicator that segments are judged by"},
