@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from facette.live.columnar.columns import EPOCH
 from facette.live.knowledge import Arrived
 
 FOLDER = "live"
+CACHE_KB = 64 * 1024
+CHECKPOINT_PAGES = 8_192
+"""Pages of 4 KB that gather beside the file: those that many steps write go into it once."""
 SCHEMA = """
 create table if not exists meta (key text primary key, value text not null) without rowid;
 create table if not exists parts (n integer not null, name text not null, body blob not null);
@@ -130,6 +134,8 @@ class State:
             self._db = sqlite3.connect(self.path, isolation_level=None)
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")
+            self._db.execute(f"pragma cache_size = -{CACHE_KB}")
+            self._db.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
             self._db.executescript(SCHEMA)
 
     def close(self) -> None:
@@ -203,8 +209,8 @@ class State:
             elif step.concerned:
                 pairs = [(profile_id, name) for (name,) in db.execute(SEGMENTS) for profile_id in step.concerned]
                 db.executemany("delete from members where profile_id = ? and segment = ?", pairs)
-            db.executemany("delete from members where profile_id = ? and segment = ?", step.left)
-            db.executemany("insert or replace into members values (?, ?, ?)", step.members)
+            db.executemany("delete from members where profile_id = ? and segment = ?", sorted(step.left, key=BY_PLACE))
+            db.executemany("insert or replace into members values (?, ?, ?)", sorted(step.members, key=BY_PLACE))
             if step.segments is not None:
                 there = {name for (name,) in db.execute(SEGMENTS)}
                 gone = [(name,) for name in there.difference(step.segments)]
@@ -288,6 +294,9 @@ class State:
         self._lock.truncate(0)
         self._lock.write(str(os.getpid()).encode())
 
+
+BY_PLACE = itemgetter(1, 0)
+"""Where a membership is in its table, by segment and profile: in that order rows are found and written fastest."""
 
 EMPTIED = (
     "delete from parts",
