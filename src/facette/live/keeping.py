@@ -29,10 +29,14 @@ from facette.live.columnar.states import different
 from facette.live.deciding import Decided, Deciding, EventsOf
 from facette.live.knowledge import Arrived, Knowledge
 from facette.live.memberships import Memberships, Moved
+from facette.live.outputs import Outputs
 from facette.live.recomputing import Recomputing
 from facette.live.values import rows_of
 from facette.segments.evaluation import columns_of, events_scanned
 from facette.warehouse.compiler import instant, visible
+
+PORTION = 1 << 16
+"""Profiles that models are asked about at once."""
 
 
 class Keeping:
@@ -46,12 +50,19 @@ class Keeping:
         self, definitions: Definitions, knowledge: Knowledge, memberships: Memberships, moment: Moment
     ) -> None:
         self.knowledge = knowledge
-        self.plan = needed(feature_plan(definitions), columns_of(definitions.rules.values()), is_fitted=True)
         self._exact = Recomputing(definitions, knowledge)
-        self._given = Given(definitions, self.plan, knowledge.snapshot.cuts)
+        columns = columns_of(definitions.rules.values())
+        self._outputs = Outputs(definitions, columns, self._exact.fitted)
+        self.plan = needed(feature_plan(definitions), {*columns, *self._outputs.reads}, is_fitted=True)
+        self._given = Given(definitions, self.plan, knowledge.snapshot.cuts, self._outputs)
         self._touched: list[Array] = []
         everybody = self._exact.columns(self._given.names, moment, None)
-        self.engine = self._engine(definitions, everybody.schema, moment)
+        nobody = self._exact.columns(self._outputs.reads, moment, ())
+        self._kinds = {name: nobody.schema.field(name).type for name in self._outputs.reads}
+        self._asked = program_of(needed(self.plan, self._kinds, is_fitted=True), {}, knowledge.snapshot.cuts)
+        said = self._outputs.of(nobody, knowledge.con).schema if self._outputs.names else pa.schema([])
+        schema = pa.schema([*everybody.schema, *(said.field(name) for name in self._outputs.names)])
+        self.engine = self._engine(definitions, schema, moment)
         cuts, con = knowledge.snapshot.cuts, knowledge.con.con
         deciding = definitions.project.live.deciding_events
         self._deciding = (
@@ -63,6 +74,7 @@ class Keeping:
         came = ((kind, knowledge.live_events(kind)) for kind in self.engine.reads)
         self.engine.apply(self._as_published({kind: table for kind, table in came if table is not None}), moment)
         self.engine.put(everybody)
+        self._say(np.arange(len(self.engine.people)))
         self.engine.remember({segment: memberships.ids(segment) for segment in self.engine.segments})
 
     # ── what comes in, what comes out ───────────────────────────────────────────────────────────────────────────────
@@ -84,6 +96,7 @@ class Keeping:
             self._touched.append(self.engine.apply(self._as_published(arrived.owned)))
         profiles |= self._given.concerned(arrived.owned)
         self._put(profiles - arrived.merged.keys(), moment, is_everybody=self._given.is_aging(before, moment))
+        self._say(different(np.concatenate(self._touched)))
 
     def moves(self, *, is_everybody: bool = False) -> pa.Table:
         """Who entered and who left which segment since this was last asked: schema CHANGES of the columnar engine.
@@ -125,6 +138,7 @@ class Keeping:
             events=self._schemas,
             profiles=profiles,
             moment=snapshot.moment if snapshot.moment.as_of <= moment.as_of else moment,
+            others=self._outputs.reads,
         )
 
     def _load(self) -> None:
@@ -223,22 +237,33 @@ class Keeping:
             told = {"profile_id": pa.array(gone, pa.int64()), "is_counted": pa.repeat(pa.scalar(False), len(gone))}
             self._touched.append(self.engine.put(pa.table(told)))
 
+    def _say(self, rows: Array) -> None:
+        """Give the engine what the models say of some rows now."""
+        if not self._outputs.names:
+            return
+        rows = rows[self.engine.people.canonical(rows) == rows]  # what became part of another is no longer asked about
+        for start in range(0, len(rows), PORTION):
+            inputs = self.engine.columns(self._asked, self._kinds, rows[start : start + PORTION])
+            self.engine.put(self._outputs.of(inputs, self.knowledge.con))
+
 
 class Given:
-    """What the columnar engine does not find out itself, but is given: traits, what is not kept, outputs of models.
+    """What the columnar engine does not find out itself, but is given: traits, and what is not kept.
 
     names : the columns
     """
 
-    def __init__(self, definitions: Definitions, plan: FeaturePlan, cuts: Mapping[str, tuple[float, ...]]) -> None:
+    def __init__(
+        self, definitions: Definitions, plan: FeaturePlan, cuts: Mapping[str, tuple[float, ...]], outputs: Outputs
+    ) -> None:
         away = {name: plan.aggregates[name] for name in unkept(plan.aggregates)}
-        read = {*program_of(plan, definitions.rules, cuts).reads}
+        program = program_of(plan, definitions.rules, cuts)
+        made = {*outputs.names, *(feature.name for feature in plan.features)}
+        read = {*program.reads, *outputs.reads} - made
         self.names = tuple(sorted(read - (plan.aggregates.keys() - away.keys())))
-        inputs = definitions.columns_behind(read) - read
-        computed = {**away, **needed(feature_plan(definitions), inputs, is_fitted=True).aggregates}
-        self._kinds = events_scanned(FeaturePlan(computed, (), {}))
-        self._units = {unit for _, unit in tree.durations([*computed.values()])}
-        self._is_daily = bool(self._units) or any(item.function == "recency" for item in computed.values())
+        self._kinds = events_scanned(FeaturePlan(away, (), {}))
+        self._units = {unit for _, unit in tree.durations([*away.values()])}
+        self._is_daily = bool(self._units) or any(item.function == "recency" for item in away.values())
 
     def concerned(self, events: Mapping[str, pa.Table]) -> set[int]:
         """The profiles for which some events may change what is given."""

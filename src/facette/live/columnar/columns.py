@@ -151,6 +151,17 @@ def column_of(array: pa.Array | pa.ChunkedArray, texts: Texts | None = None) -> 
     return Column(values.astype(dtype_of(array.type), copy=False), known)
 
 
+def arrow_of(column: Column, kind: pa.DataType, n: int) -> pa.Array:
+    """The other way round: ``n`` rows as Arrow of a type that :func:`column_of` takes."""
+    values, unknown = np.broadcast_to(column.values, n), ~np.broadcast_to(column.is_known, n)
+    if is_text(kind):
+        assert column.texts is not None
+        codes = pa.array(values, mask=unknown | (values == 0))
+        return pa.DictionaryArray.from_arrays(codes, pa.array(column.texts.texts, pa.string())).cast(kind)
+    array = pa.array(values, mask=unknown)
+    return array.view(kind) if pa.types.is_timestamp(kind) or pa.types.is_date32(kind) else array.cast(kind)
+
+
 LONGEST_OF_FIXED = 64
 
 

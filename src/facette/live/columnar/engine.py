@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from facette.definitions.language import tree
 from facette.errors import RunError
 from facette.features.partials import by_event
 from facette.features.table import FeaturePlan
-from facette.live.columnar.columns import EPOCH, Array, Column
+from facette.live.columnar.columns import EPOCH, Array, Column, arrow_of
 from facette.live.columnar.features import program_of
 from facette.live.columnar.histories import Histories
 from facette.live.columnar.kinds import EventState, remade, unkept
@@ -45,6 +45,7 @@ class Engine:
     events   : event → schema of its table
     profiles : schema of what ``put`` gives: profile_id, is_counted, traits, outputs of models, unkept aggregates …
     moment   : where to start
+    others   : columns that :meth:`columns` is asked for, besides those that rules read
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Engine:
         events: Mapping[str, pa.Schema],
         profiles: pa.Schema,
         moment: Moment,
+        others: Collection[str] = (),
     ) -> None:
         self.moment = moment
         self.segments = (*rules,)
@@ -67,7 +69,8 @@ class Engine:
         self.states = {event: EventState(group, events[event]) for event, group in by_event(kept).items()}
         self.histories = Histories(anew, events)
         self._owner = {name: event for event, state in self.states.items() for name in state.aggregates}
-        self.people = People(profiles, {*self._program.reads} - self._owner.keys() - anew.keys())
+        made = self._owner.keys() | anew.keys() | {feature.name for feature in plan.features}
+        self.people = People(profiles, {*self._program.reads, *others} - made)
         self._bits = np.zeros((0, -(-len(rules) // 64)), np.uint64)
         units = {unit for _, unit in tree.durations([checked.rule for checked in rules.values()])}
         self._is_stepwise = bool(units & {*CLOCK_UNITS})
@@ -292,6 +295,19 @@ class Engine:
         self.histories.refresh(self.moment)
         columns = {name: self._column(name, rows) for name in program.reads}
         return program.run(columns, self.moment)
+
+    def columns(self, program: Program, kinds: Mapping[str, pa.DataType], rows: Array) -> pa.Table:
+        """Columns that a program makes or that rules read, of some profiles.
+
+        kinds   : column → its type
+        returns : profile_id, is_counted and these
+        """
+        made = self.evaluate(rows, program)
+        table = {"profile_id": pa.array(self.people.ids[rows]), "is_counted": pa.array(self.people.is_counted[rows])}
+        for name, kind in kinds.items():
+            column = made[name] if name in made else self._column(name, rows)
+            table[name] = arrow_of(column, kind, len(rows))
+        return pa.table(table)
 
     def _column(self, name: str, rows: Array) -> Column:
         if name in self._owner:
