@@ -228,7 +228,7 @@ class Current:
                 as_of = reading.as_of()
                 if as_of is None or self._built_on(reading, published) is None:
                     return None
-                moves = reading.moves(published.moment.as_of)
+                moves = reading.moves(published)
                 return SinceRun(as_of, reading.counts(), moves.get("entered", 0), moves.get("left", 0))
         except NoStateError:
             return None

@@ -21,7 +21,7 @@ from facette.errors import NotFoundError, RunError
 from facette.live.changes import Change
 from facette.live.state import CHANGES, FOLDER, IDENTITIES, SEGMENTS, errors, instant_of, micros_of, table_of, told_of
 from facette.live.values import Values, published_values
-from facette.warehouse.published import Store
+from facette.warehouse.published import Snapshot, Store
 
 PATIENCE = 30.0  # seconds to wait for the worker's own step, where something is noted
 
@@ -213,10 +213,13 @@ class Reading:
         query = f"{CHANGES} where true{where} order by seq desc limit ?"
         return [told_of(row) for row in self.rows(query, *values, most)][::-1]
 
-    def moves(self, after: datetime) -> dict[str, int]:
-        """Kind of change → how many were told after an instant; not those that a run brought about."""
-        query = "select change, count(*) from changes where at > ? and why != 'run' group by change"
-        return dict(self.rows(query, micros_of(after)))
+    def moves(self, published: Snapshot) -> dict[str, int]:
+        """Kind of change → how many were told since a run; not those that it brought about."""
+        meta = self.meta()
+        is_base = meta["base"] == published.run
+        since = "seq > ?" if is_base else "at > ?"  # what built on an earlier run may have been at the run's instant
+        query = f"select change, count(*) from changes where {since} and why != 'run' group by change"
+        return dict(self.rows(query, int(meta.get("told_before", 0)) if is_base else micros_of(published.moment.as_of)))
 
     def has(self, seq: int, id_: str) -> bool:
         """Whether this state has told a change, with this number."""

@@ -206,6 +206,7 @@ class State:
             if step.concerned is None:
                 for emptied in EMPTIED:
                     db.execute(emptied)
+                db.execute("insert or replace into meta select 'told_before', coalesce(max(seq), 0) from changes")
             elif step.concerned:
                 pairs = [(profile_id, name) for (name,) in db.execute(SEGMENTS) for profile_id in step.concerned]
                 db.executemany("delete from members where profile_id = ? and segment = ?", pairs)
