@@ -153,8 +153,8 @@ def test_the_report_says_what_is_expected_and_how_the_past_was_foretold(folder: 
     page = Page(render(reader, language))  # type: ignore[arg-type]
     holdout = worth(folder).metrics.holdout
     assert holdout is not None
-    said = {"fr": "annonçait {:.0f} $ par client pour les 273 jours suivants ; il en est venu {:.0f} $"}
-    said["en"] = "foretold ${:.0f} per customer for the 273 days that followed; ${:.0f} came"
+    said = {"fr": "annonçait {:.0f} $ par client pour les 273 jours suivants ; chacun a dépensé {:.0f} $"}
+    said["en"] = "foretold ${:.0f} per customer for the 273 days that followed; each spent ${:.0f} on average"
     assert said[language].format(holdout.predicted_value, holdout.value) in spaced(page.texts["values"])
     assert ("7 ou plus" if language == "fr" else "7 or more") in spaced(page.texts["values"])
     band = {"fr": "moins de 20", "en": "less than"}[language]
