@@ -50,6 +50,7 @@ REASONS = {
     "those fitted are kept while they are young": "ceux qui sont ajustés restent tant qu'ils sont jeunes",
     "features changed": "les caractéristiques ont changé",
     "models changed": "les modèles ont changé",
+    "fitted anew, as asked": "réentraîné, sur demande",
     "another version was chosen": "une autre version a été choisie",
     "what was held back is judged again": "ce qui était retenu est jugé à nouveau",
     "segments changed": "les segments ont changé",
