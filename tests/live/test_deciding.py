@@ -8,7 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from facette.definitions.project import load
+from facette.live import keeping
 from facette.live.changes import Change
 from facette.live.deciding import MOST
 from facette.live_queries import Current
@@ -98,3 +101,22 @@ def test_they_may_be_left_out(tmp_path: Path) -> None:
     with Stream(load(folder), NOW) as stream:
         stream.step(NOW)
         assert [change.events for change in told(stream, 0)] == [()]
+
+
+@pytest.mark.parametrize("published", [2, 3])
+def test_where_much_is_published_they_are_left_out_unless_asked_for(
+    published: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "MOST_LOOKED_THROUGH", 2)
+    folder = write_project(tmp_path)
+    append(folder, [visit(number) for number in range(2, 2 + published)])
+    run(load(folder), Silent(), as_of=NOW)
+    append(folder, [visit(1)])
+    for asked in (None, True):
+        if asked:
+            (folder / "live.yml").write_text("live: {deciding_events: true}", encoding="utf-8")
+        with Stream(load(folder), NOW) as stream:
+            append(folder, [visit(10 + bool(asked))])
+            stream.step(NOW)
+            latest = told(stream, 0)[-1]
+            assert bool(latest.events) is (asked or published == 2)

@@ -35,6 +35,9 @@ from facette.live.values import rows_of
 from facette.segments.evaluation import columns_of, events_scanned
 from facette.warehouse.compiler import instant, visible
 
+MOST_LOOKED_THROUGH = 1_000_000
+"""Of more published events, the events that decide changes are looked for only where somebody asks for it."""
+
 PORTION = 1 << 16
 """Profiles that models are asked about at once."""
 
@@ -64,9 +67,11 @@ class Keeping:
         schema = pa.schema([*everybody.schema, *(said.field(name) for name in self._outputs.names)])
         self.engine = self._engine(definitions, schema, moment)
         cuts, con = knowledge.snapshot.cuts, knowledge.con.con
-        deciding = definitions.project.live.deciding_events
+        is_asked = definitions.project.live.deciding_events
+        if is_asked is None:
+            is_asked = sum(self._n_published(kind) for kind in self._schemas) <= MOST_LOOKED_THROUGH
         self._deciding = (
-            Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas, con) if deciding else None
+            Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas, con) if is_asked else None
         )
         self._load()
         self._follow(self._merged_since())
@@ -140,6 +145,9 @@ class Keeping:
             moment=snapshot.moment if snapshot.moment.as_of <= moment.as_of else moment,
             others=self._outputs.reads,
         )
+
+    def _n_published(self, kind: str) -> int:
+        return int(self.knowledge.published_events(kind).count().to_pyarrow().as_py())
 
     def _load(self) -> None:
         """What the snapshot has: partials, under their ids of then, and events."""
