@@ -9,11 +9,16 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+
+from facette.errors import LogError
+
+T = TypeVar("T")
 
 STARTING = 60  # seconds that a broker may take to start
 
@@ -175,6 +180,17 @@ def free_ports(number: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
+
+
+def again(call: Callable[[], T]) -> T:
+    """What a call gives once the broker has come back."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return call()
+        except LogError:
+            if time.monotonic() > until:
+                raise
 
 
 @contextmanager

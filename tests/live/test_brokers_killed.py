@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 import pytest
@@ -16,21 +15,18 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from facette.definitions.model import KafkaLog, LogKind, RabbitLog
 from facette.definitions.project import load
-from facette.errors import LogError
 from facette.live.changes import Change
 from facette.run import run
 from facette.sources import kafka
 from facette.sources.log import open_log
 from facette.sources.record import decode
 from facette.stream import Stream
-from tests.brokers import Rabbit, Tansu
+from tests.brokers import Rabbit, Tansu, again
 from tests.live.projects import NOW, PROJECT, random_records, write_project
 from tests.objects import objects
 from tests.run.projects import Silent
 from tests.web.collectors import KEY, Collector, collecting
 from tests.web.collectors import PROJECT as COLLECTED
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -66,17 +62,6 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     else:
         rabbit = request.getfixturevalue("rabbitmq")
         yield Broken(rabbit, RabbitLog(kind="rabbitmq", url=rabbit.url, queue=name))
-
-
-def again(call: Callable[[], T]) -> T:
-    """What a call gives once the broker has come back."""
-    until = time.monotonic() + 60
-    while True:
-        try:
-            return call()
-        except LogError:
-            if time.monotonic() > until:
-                raise
 
 
 def post(collector: Collector, ids: list[str]) -> httpx.Response:

@@ -7,16 +7,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from tests.brokers import Rabbit
+from tests.brokers import Rabbit, again
 
 from facette.definitions.model import EmbeddedLog, FileLog, KafkaLog, LogKind, RabbitLog
 from facette.errors import LogError, LogFullError
@@ -29,7 +28,6 @@ from facette.sources.record import Record, encode, instant_text
 KINDS = ("embedded", "file", "kafka", "rabbitmq")
 WRITER = Path(__file__).with_name("log_writer.py")
 NUMBERS = count()
-T = TypeVar("T")
 SOON = 10.0  # seconds within which whatever is there must come
 
 
@@ -555,17 +553,6 @@ def test_a_reader_of_rabbitmq_that_fails_lets_go_of_its_group(rabbitmq: Rabbit, 
     assert read(reader, 3) == lines(0, 3)
     reader.close()
     log.close()
-
-
-def again(call: Callable[[], T]) -> T:
-    """What a call gives once the broker has come back."""
-    until = time.monotonic() + 60
-    while True:
-        try:
-            return call()
-        except LogError:
-            if time.monotonic() > until:
-                raise
 
 
 class Clock:

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 
 from facette.definitions.models import MapModel
 from facette.errors import ModelError
+from facette.models.clusters.space import sample
 from facette.models.fitted import Fitted, fingerprint
 from facette.models.matrix import in_order, levels_of, to_matrix
 from facette.models.preparation import affine, fit_preparation
@@ -157,7 +158,7 @@ def fit_map(model: MapModel, features: pa.Table, *, progress: Callable[[str], No
             f"“{model.name}” cannot map {len(raw)} profiles.", remedy="Wait for more profiles, or widen the population."
         )
     random = np.random.default_rng(model.seed)
-    rows = _lot(len(raw), ROWS, random)
+    rows = sample(len(raw), ROWS, random)
     if model.weights:
         rows = drawn(rows, rake(features, model)[rows], random)
     preparation = fit_preparation(raw[rows], model, levels=levels, seed=model.seed)
@@ -179,7 +180,7 @@ def fit_map(model: MapModel, features: pa.Table, *, progress: Callable[[str], No
     limit = float(np.sqrt(chdtri(kept, 1 - RARE)))
 
     distances = _distances(preparation.transform(raw) @ weights.T + intercepts, limit)
-    shown = _lot(len(raw), model.sample, random)
+    shown = sample(len(raw), model.sample, random)
     standard = (preparation.transform(raw[shown]) - pca.mean_) @ pca.components_[:kept].T
     on_axes = (preparation.transform(raw[shown]) - pca.mean_) @ directions
     return FittedMap(
@@ -313,10 +314,3 @@ PLACED: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {"umap": _umap
 
 def _distances(scores: np.ndarray, limit: float) -> np.ndarray:
     return np.sqrt((scores**2).sum(axis=1)) / limit
-
-
-def _lot(available: int, wanted: int, random: np.random.Generator) -> np.ndarray:
-    """Indices of at most ``wanted`` rows, each as likely as any other, ascending."""
-    if available <= wanted:
-        return np.arange(available)
-    return np.sort(random.choice(available, wanted, replace=False))
