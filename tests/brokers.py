@@ -148,8 +148,8 @@ class Rabbit:
         subprocess.run(command, env=self._environment, check=True, capture_output=True, timeout=STARTING)
 
     def kill(self) -> None:
-        """``kill -9``, once it has written which queues there are, as it would by itself some time soon."""
-        self.control("eval", "mnesia:dump_log(), mnesia:sync_log().")
+        """``kill -9``, once it has written which queues and streams there are, as it would by itself some time soon."""
+        self.control("eval", "mnesia:dump_log(), mnesia:sync_log(), [ok = dets:sync(Table) || Table <- dets:all()].")
         self._node.__exit__(None, None, None)
         _wait_for_end(self.port)
 
