@@ -37,6 +37,18 @@ WRONG = [
         'Un texte avec des espaces ou des',
     ),
     (
+        'score > AND city = Nantes',
+        '        ^^^',
+        'A value is missing before “AND”.',
+        'Write what to compare with; if “AND”',
+    ),
+    (
+        'score >= ou 3',
+        '         ^^',
+        'Il manque une valeur avant « ou ».',
+        'Écrivez à quoi comparer ; si « ou »',
+    ),
+    (
         'ville == Nantes',
         '       ^',
         "« = » n'a pas sa place ici.",

@@ -181,6 +181,16 @@ MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
         ),
         "en": ("The value ends before “{found}”.", "Put text with spaces or symbols in quotes: '…'."),
     },
+    "no_value": {
+        "fr": (
+            "Il manque une valeur avant « {found} ».",
+            "Écrivez à quoi comparer ; si « {found} » est la valeur, mettez-la entre guillemets : '{found}'.",
+        ),
+        "en": (
+            "A value is missing before “{found}”.",
+            "Write what to compare with; if “{found}” is the value, put it in quotes: '{found}'.",
+        ),
+    },
     "after_number": {
         "fr": (
             "Le nombre s'arrête avant « {found} ».",

@@ -122,6 +122,8 @@ def _children(node: Rule | Operand) -> Iterator[Rule | Operand]:
 
 # ── syntax errors in words ──────────────────────────────────────────────────────────────────────────────────────────
 
+_CONNECTIVE = re.compile("and|or|et|ou", re.IGNORECASE)
+
 # What a terminal is called when it is expected, in the order in which it is said.
 _EXPECTED = (
     (("COMPARE",), Word("a comparison")),
@@ -163,6 +165,8 @@ def _unexpected(error: UnexpectedInput, text: str) -> Refused:
         return Refused("unfinished", (len(text), len(text)), expected=expected)
     span = (token.start_pos, token.end_pos)
     ends_value = "_AND" in allowed and "COMPARE" not in allowed
+    if ends_value and last is not None and last.type == "WORD" and _CONNECTIVE.fullmatch(last):
+        return Refused("no_value", (last.start_pos, last.end_pos), found=str(last))
     if token.type == "WORD" and ends_value and last is not None and last.type in ("WORD", "NUMBER"):
         return Refused("after_number" if last.type == "NUMBER" else "unquoted", span, found=str(token))
     return Refused("unexpected", span, found=str(token), expected=expected)
