@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-import pytest
+for _library in ("OMP", "OPENBLAS", "NUMBA"):  # read when first imported; the tests themselves run on every core
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
-from tests.brokers import kafka, rabbitmq, redis_url
-from tests.cases import COMPARED, More
-from tests.warehouses import duckdb, engine, postgres, spark
+import pytest  # noqa: E402
+
+from tests.brokers import kafka, rabbitmq, redis_url  # noqa: E402
+from tests.cases import COMPARED, More  # noqa: E402
+from tests.warehouses import duckdb, engine, postgres, spark  # noqa: E402
 
 __all__ = ["duckdb", "engine", "kafka", "postgres", "rabbitmq", "redis_url", "spark"]  # fixtures
 
