@@ -85,7 +85,7 @@ def _merged(asked: list[tree.Aggregate | tree.Did], rng: random.Random, engine: 
             _compare(merged, whole, known, written, group, world.moment, None if engine.name == "DuckDB" else engine)
 
 
-@random_cases(3)
+@random_cases(2)  # the first that Hypothesis draws is nearly empty
 @given(asked=several(), seed=st.integers(0, 2**32))
 def test_runs_one_after_the_other_give_what_one_run_gives(asked: list[tree.Aggregate | tree.Did], seed: int) -> None:
     rng = random.Random(seed)
