@@ -60,6 +60,15 @@ class FittedPart(BaseModel):
         scaled = self._steps(value) if self.is_steps else self._line(value)
         return as_double(ibis.ifelse(is_usable(value).fill_null(False), scaled, self.unknown))
 
+    def points_of(self, values: np.ndarray) -> np.ndarray:
+        """The same, of values in memory; NaN for unknown."""
+        at, points = (np.array([getattr(knot, what) for knot in self.knots]) for what in ("value", "points"))
+        if self.is_steps:
+            scaled = np.concatenate([[self.lowest], points])[np.searchsorted(at, np.nan_to_num(values), "left")]
+        else:
+            scaled = np.interp(values, at, points)
+        return np.where(np.isnan(values), self.unknown, scaled)
+
     def _steps(self, value: ir.FloatingValue) -> ir.FloatingValue:
         above = [(value > knot.value, knot.points) for knot in reversed(self.knots)]
         return ibis.cases(*above, else_=self.lowest)
@@ -98,6 +107,10 @@ class FittedComposite(FittedModel):
     def output(self, features: ir.Table) -> ir.FloatingValue:
         """Σ share · points, from 0 to 100."""
         return functools.reduce(operator.add, self.contributions(features).values())
+
+    def points(self, parts: np.ndarray) -> np.ndarray:
+        """The same, of profiles × parts in memory; NaN for unknown."""
+        return np.sum([part.points_of(parts[:, i]) * part.share for i, part in enumerate(self.parts)], axis=0)
 
     def contributions(self, features: ir.Table) -> dict[str, ir.FloatingValue]:
         """What each part adds to the whole."""

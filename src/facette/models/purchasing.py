@@ -108,14 +108,18 @@ class Spending:
         return (1 - own) * self.mean + own * np.where(is_known, mean, 0.0)
 
 
-def fit_purchasing(customers: Frequencies) -> Purchasing:
-    """The BG/NBD that makes what the customers did most likely. Raises NotFittedError."""
+def fit_purchasing(customers: Frequencies, near: Purchasing | None = None) -> Purchasing:
+    """The BG/NBD that makes what the customers did most likely. Raises NotFittedError.
+
+    near : a fit to similar customers, from which alone the search starts; it takes a third of the time
+    """
     unit = float(customers.age.mean()) or 1.0
     scaled = Frequencies(customers.repeats.astype(float), customers.recency / unit, customers.age / unit)
     rows, counts = _alike(np.column_stack([scaled.repeats, scaled.recency, scaled.age]))
     alike = Frequencies(rows[:, 0], rows[:, 1], rows[:, 2])
     highest = (MOST_ALIKE, WIDEST, MOST_ALIKE, MOST_ALIKE)
-    best = _maximum(lambda logs: purchasing_likelihood(logs, alike, counts), highest)
+    start = None if near is None else np.log([near.r, near.alpha / unit, near.a, near.b])
+    best = _maximum(lambda logs: purchasing_likelihood(logs, alike, counts), highest, start)
     r, alpha, a, b = np.exp(best)
     value, _ = purchasing_likelihood(best, alike, counts)
     repeats = float((alike.repeats * counts).sum())
@@ -124,13 +128,15 @@ def fit_purchasing(customers: Frequencies) -> Purchasing:
     return Purchasing(float(r), float(alpha * unit), float(a), float(b), float(log_likelihood))
 
 
-def fit_spending(repeats: np.ndarray, mean: np.ndarray) -> Spending:
+def fit_spending(repeats: np.ndarray, mean: np.ndarray, near: Spending | None = None) -> Spending:
     """The Gamma-Gamma that makes the mean amounts of repeat purchases most likely; all above 0. Raises NotFittedError.
 
+    near : as in :func:`fit_purchasing`
     Nothing can be expected of a fit with q ≤ 1, whose mean is infinite; that is refused too.
     """
     unit = float(mean.mean())
-    best = _maximum(lambda logs: spending_likelihood(logs, repeats.astype(float), mean / unit), (WIDEST,) * 3)
+    start = None if near is None else np.log([near.p, near.q, near.gamma / unit])
+    best = _maximum(lambda logs: spending_likelihood(logs, repeats.astype(float), mean / unit), (WIDEST,) * 3, start)
     p, q, gamma = np.exp(best)
     if q <= 1:
         raise NotFittedError("the amounts vary so much that their mean is infinite (q ≤ 1)")
@@ -189,10 +195,13 @@ def spending_likelihood(logs: np.ndarray, repeats: np.ndarray, mean: np.ndarray)
     return float(value.mean()), np.array([float(slope.mean()) for slope in slopes]) * np.exp(logs)
 
 
-def _maximum(likelihood: Callable[[np.ndarray], tuple[float, np.ndarray]], highest: tuple[float, ...]) -> np.ndarray:
+def _maximum(
+    likelihood: Callable[[np.ndarray], tuple[float, np.ndarray]], highest: tuple[float, ...], near: np.ndarray | None
+) -> np.ndarray:
     """The logarithms of the parameters with the greatest likelihood, of what several starts lead to.
 
     highest : of each logarithm
+    near    : the only start, if it is known
     """
 
     def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
@@ -200,10 +209,11 @@ def _maximum(likelihood: Callable[[np.ndarray], tuple[float, np.ndarray]], highe
         return -value, -gradient
 
     found = []
-    for start in (0.0, -1.0, 1.0):
+    starts = [np.full(len(highest), start) for start in (0.0, -1.0, 1.0)] if near is None else [near]
+    for start in starts:
         fit = minimize(
             loss,
-            np.full(len(highest), start),
+            start,
             jac=True,
             method="L-BFGS-B",
             bounds=[(-WIDEST, most) for most in highest],

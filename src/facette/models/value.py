@@ -230,10 +230,42 @@ def fit_value(
     )
 
 
+def refitted(model: definitions.ValueModel, customers: pa.Table, near: ValueMetrics) -> dict[str, float]:
+    """The parameters of both models, fitted to other customers, by their names in :class:`ValueMetrics`.
+
+    customers : as in :func:`fit_value`;  near: a fit to similar ones
+    Raises ModelError as :func:`fit_value` does.
+    """
+    purchasing, spending = _fit(model, _matrix(customers, NUMBERS), near)
+    found = {name: getattr(purchasing, name) for name in ("r", "alpha", "a", "b")}
+    return found | {name: getattr(spending, name) for name in ("p", "q", "gamma")}
+
+
+def values_of(fitted: FittedValue, customers: pa.Table) -> dict[str, np.ndarray]:
+    """What :meth:`FittedValue.outputs` says, of a table in memory: float64, NaN for whoever never bought.
+
+    customers : what :func:`numbers` makes of them
+    """
+    matrix = np.column_stack([customers[name].to_numpy() for name in NUMBERS]).astype(float)
+    purchasing, spending = purchasing_of(fitted.metrics), spending_of(fitted.metrics)
+    purchases = purchasing.expected(_frequencies(matrix), float(fitted.horizon_days))
+    amounts = spending.expected(matrix[:, 0], np.nan_to_num(matrix[:, 3]))
+    is_unknown = np.isnan(matrix[:, 0])
+    alive = np.where(is_unknown, np.nan, purchasing.alive(_frequencies(matrix)))
+    names = (fitted.name, f"{fitted.name}_purchases", f"{fitted.name}_alive")
+    return dict(zip(names, (purchases * amounts, purchases, alive), strict=True))
+
+
 def purchasing_of(metrics: ValueMetrics) -> Purchasing:
     from facette.models.purchasing import Purchasing  # noqa: PLC0415
 
     return Purchasing(metrics.r, metrics.alpha, metrics.a, metrics.b, metrics.purchases_log_likelihood)
+
+
+def spending_of(metrics: ValueMetrics) -> Spending:
+    from facette.models.purchasing import Spending  # noqa: PLC0415
+
+    return Spending(metrics.p, metrics.q, metrics.gamma, metrics.amounts_log_likelihood)
 
 
 def _parameters(metrics: ValueMetrics) -> tuple[float, ...]:
@@ -253,7 +285,9 @@ def _matrix(table: pa.Table, names: Sequence[str]) -> np.ndarray:
     return matrix[~np.isnan(matrix[:, 0])]
 
 
-def _fit(model: definitions.ValueModel, matrix: np.ndarray) -> tuple[Purchasing, Spending]:
+def _fit(
+    model: definitions.ValueModel, matrix: np.ndarray, near: ValueMetrics | None = None
+) -> tuple[Purchasing, Spending]:
     from facette.models.purchasing import NotFittedError, fit_purchasing, fit_spending  # noqa: PLC0415
 
     repeaters, payers = int((matrix[:, 0] > 0).sum()), matrix[:, 3] > SMALLEST
@@ -264,8 +298,8 @@ def _fit(model: definitions.ValueModel, matrix: np.ndarray) -> tuple[Purchasing,
             remedy="Load a longer history, loosen the condition on the event, or check that the amount is read.",
         )
     try:
-        purchasing = fit_purchasing(_frequencies(matrix))
-        spending = fit_spending(matrix[payers, 0], matrix[payers, 3])
+        purchasing = fit_purchasing(_frequencies(matrix), purchasing_of(near) if near else None)
+        spending = fit_spending(matrix[payers, 0], matrix[payers, 3], spending_of(near) if near else None)
         if not np.isfinite(purchasing.expected(_frequencies(matrix), model.horizon_days)).all():
             raise NotFittedError("what it expects is no number")
         return purchasing, spending

@@ -14,21 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facette.definitions.validation import Experiment
-from facette.features.thresholds import is_fitted
 from facette.models.clusters.fitted import NOBODY, FittedClusters
+from facette.models.fitted import FittedModel
 from facette.models.kinds import stored
 from facette.models.matrix import to_matrix
 from facette.models.scores import FittedPropensity
-from facette.models.scores.metrics import Spread
-from facette.models.scores.resampling import drawn_scores
 from facette.segments.membership import wide_row
+from facette.stages.redrawn import Redrawn, redrawn_cuts
 from facette.stages.work import Work
 from facette.validation.experiment import Readable, is_too_large, needed_for_means, needed_for_shares, readable
 from facette.validation.masks import segments_of
 from facette.validation.stability import (
-    REPLICATES,
     Stability,
-    drawn_cuts,
     drawn_memberships,
     followed,
     over_draws,
@@ -73,19 +70,15 @@ def worth_of_segments(work: Work, wide: pa.Table, row: pa.Table, found: Mapping[
 def _stability(
     work: Work, wide: pa.Table, row: pa.Table, follows: Mapping[str, frozenset[str]]
 ) -> dict[str, Stability | None]:
-    """Segment → how it fares when what it follows is drawn again: cuts and scores together, and groups.
+    """Segment → how it fares when what it follows is drawn again: cuts and what models say together, and groups.
 
-    Segments that follow nothing, or other models, are not looked at.
+    Segments that follow nothing are not looked at, nor those that follow a model which is not fitted or has no refits.
     """
     fitted = {item["name"]: stored(item) for item in work.table("models").to_pyarrow().to_pylist()}
     clusterings = {name: item for name, item in fitted.items() if isinstance(item, FittedClusters)}
-    spreads = {
-        name: item.metrics.spread
-        for name, item in fitted.items()
-        if isinstance(item, FittedPropensity) and item.metrics.spread is not None
-    }
     models = {item.name for item in work.project.models}
-    wanted = {name: names for name, names in follows.items() if names & models <= {*clusterings, *spreads} and names}
+    told = {name for name, item in fitted.items() if not isinstance(item, FittedPropensity) or item.metrics.spread}
+    wanted = {name: names for name, names in follows.items() if names & models <= told and names}
     if not wanted or not wide.num_rows:
         return {}
     members = dict(segments_of(wide.select(["profile_id", *wanted])))
@@ -96,7 +89,7 @@ def _stability(
             numbers = row[clustering].fill_null(NOBODY).to_numpy()
             parts[name].append(over_groups(members[name], numbers, known))
     redrawn = {name: names - clusterings.keys() for name, names in wanted.items() if names - clusterings.keys()}
-    for name, found in _over_draws(work, wide, row, redrawn, members, spreads).items():
+    for name, found in _over_draws(work, wide, row, redrawn, members, fitted).items():
         parts[name].append(found)
     return {name: together(found) for name, found in parts.items()}
 
@@ -107,46 +100,31 @@ def _over_draws(
     row: pa.Table,
     wanted: Mapping[str, frozenset[str]],
     members: Mapping[str, np.ndarray],
-    spreads: Mapping[str, Spread],
+    fitted: Mapping[str, FittedModel],
 ) -> dict[str, Stability | None]:
-    """The segments wanted, with the cuts and scores that they follow drawn again, among some profiles."""
+    """The segments wanted, with the cuts that they follow drawn again and the models refitted, among some profiles."""
     if not wanted:
         return {}
     names = frozenset().union(*wanted.values())
     places = np.arange(min(SAMPLE, wide.num_rows)) * wide.num_rows // min(SAMPLE, wide.num_rows)
+    table = wide_row(work.table("features"), work.table("scored"))
+    drawn = Redrawn(work, table, row, places, redrawn_cuts(work, wide, row, names))
     random = np.random.default_rng(0)
-    scores = {
-        name: drawn_scores(spreads[name], to_matrix(row, [name])[places, 0], REPLICATES, random)
-        for name in sorted(names & spreads.keys())
-    }
+    for item in work.definitions.models:
+        if item.name in names:
+            drawn.add(item, fitted[item.name], random)
+    looked_at = [name for name, follows in wanted.items() if not follows & drawn.failed]
     memberships = drawn_memberships(
-        wide_row(work.table("features"), work.table("scored")),
+        table,
         work.plan_of_features,
-        work.definitions.rules_below({*wanted}),
-        _drawn(work, wide, row, names - spreads.keys()),
-        wide["profile_id"].to_numpy()[places],
+        work.definitions.rules_below(looked_at),
+        drawn.cuts,
+        drawn.profiles,
         work.moment,
-        scores,
+        drawn.columns,
     )
-    return {name: over_draws(members[name][places], memberships[name]) for name in wanted}
-
-
-def _drawn(work: Work, wide: pa.Table, row: pa.Table, names: frozenset[str]) -> dict[str, np.ndarray]:
-    """Score or threshold → its cuts as they might have been: replicates × cuts. Those without any are left out."""
-    random, cuts = np.random.default_rng(0), work.draft.snapshot.cuts
-    drawn = {}
-    for feature in work.plan_of_features.features:
-        if feature.name not in names or not is_fitted(feature) or not cuts.get(feature.name):
-            continue
-        quantile = getattr(feature, "quantile", None)
-        of = feature.quantiles.of if getattr(feature, "quantiles", None) else feature.of  # type: ignore[union-attr]
-        values = to_matrix(row, [of])[:, 0]
-        if quantile and quantile.segment:
-            values = values[wide[quantile.segment].to_numpy()]
-        values = values[~np.isnan(values)]
-        if len(values):
-            drawn[feature.name] = drawn_cuts(feature, values, cuts[feature.name], random)
-    return drawn
+    found = {name: over_draws(members[name][places], memberships[name]) for name in looked_at}
+    return {name: found.get(name) for name in wanted}
 
 
 # ── experiments ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,8 +12,9 @@ ever made. Means are drawn with their standard error. Natural breaks are found a
 distance from the mean of all draws is scaled to the size of the population (Bickel, Götze, van Zwet 1997).
 
 It may also follow models. A propensity model keeps how far refits on resamples are from it, and its scores are drawn by
-that, together with the cuts. A clustering keeps the index of each of its groups over resamples; a segment has the mean
-of those that its members are in. Of segments that follow other models nothing is said.
+that; values, maps and composites are refitted on resamples (``models/resampling.py``); all of them are drawn together
+with the cuts. A clustering keeps the index of each of its groups over resamples; a segment has the mean of those that
+its members are in.
 """
 
 from __future__ import annotations
@@ -200,26 +201,44 @@ def drawn_memberships(
     drawn: Mapping[str, np.ndarray],
     profiles: np.ndarray,
     moment: Moment,
-    scores: Mapping[str, np.ndarray] | None = None,
+    said: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Who would be in each segment by other cuts and scores: replicates × profiles, boolean.
+    """Who would be in each segment by other cuts and models: replicates × profiles, boolean.
+
+    rules    : those asked for, each after those it refers to
+    moment   : now
+    The others are as in :func:`drawn_rows`.
+    """
+    table = drawn_rows(row, plan, drawn, profiles, said or {})
+    wide = wide_memberships(table, rules, moment).to_pyarrow().sort_by("profile_id")
+    shape = (REPLICATES, len(profiles))
+    return {name: wide[name].to_numpy(zero_copy_only=False).astype(bool).reshape(shape) for name in rules}
+
+
+def drawn_rows(
+    row: ir.Table,
+    plan: FeaturePlan,
+    drawn: Mapping[str, np.ndarray],
+    profiles: np.ndarray,
+    said: Mapping[str, np.ndarray],
+) -> ir.Table:
+    """The rows of some profiles by other cuts and models, once per replicate, one replicate after the other.
 
     row      : what the rules are evaluated on: features and what models say, of everybody
-    rules    : those asked for, each after those it refers to
     drawn    : score or threshold → replicates × cuts
     profiles : the ids of those to look at
-    scores   : propensity model → replicates × profiles
+    said     : column of a model → replicates × profiles, NaN where unknown
+    returns  : the columns of ``row``; profile_id is the row's place, from 0
     """
     n = len(profiles)
-    columns: dict[str, np.ndarray] = {"profile_id": np.tile(profiles, REPLICATES), "_key": np.arange(REPLICATES * n)}
+    columns: dict[str, np.ndarray | pa.Array] = {"profile_id": np.tile(profiles, REPLICATES)}
+    columns["_key"] = np.arange(REPLICATES * n)
     names: dict[str, list[str]] = {}
     for name, cuts in drawn.items():
         names[name] = [f"_{place}_{name}" for place in range(cuts.shape[1])]
         columns |= {column: np.repeat(cuts[:, place], n) for place, column in enumerate(names[name])}
-    columns |= {f"_score_{name}": values.ravel() for name, values in (scores or {}).items()}
+    columns |= {f"_said_{name}": pa.array(values.ravel(), from_pandas=True) for name, values in said.items()}
     table = row.inner_join(ibis.memtable(pa.table(columns)), "profile_id")
     table = table.drop("profile_id").rename(profile_id="_key")
     table = recomputed(table, plan, {name: [table[column] for column in cuts] for name, cuts in names.items()})
-    table = table.mutate(**{name: table[f"_score_{name}"] for name in scores or {}})
-    wide = wide_memberships(table, rules, moment).to_pyarrow().sort_by("profile_id")
-    return {name: wide[name].to_numpy(zero_copy_only=False).astype(bool).reshape(REPLICATES, n) for name in rules}
+    return table.mutate(**{name: table[f"_said_{name}"] for name in said}).select(row.columns)
