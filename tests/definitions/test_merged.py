@@ -151,3 +151,31 @@ def test_groups_are_merged_by_an_edit_too(tmp_path: Path, layout: str) -> None:
     assert (folder / "segments.yml").read_text(encoding="utf-8").endswith(after)
     (model,) = load(folder).project.models
     assert model.merge[3] == 1  # type: ignore[union-attr]
+
+
+GROUPS = """\
+models:
+  - {name: kinds, label: {fr: styles, en: styles}, kind: clusters, features: [age, n], merge: {4: 3, 3: 1}}
+"""
+NAMED = {
+    "english": ("age > 1\n      AND kinds = 4", "Group 4 of “kinds” is part of group 1", "Name group 1 instead."),
+    "french": ("age > 1\n      ET styles DANS (1, 3)", "Le groupe 3 de « styles » fait partie du groupe 1", "Nommez"),
+    "not": ("age > 1\n      OR NOT kinds != 3", "Group 3 of “kinds” is part of group 1", "Name group 1 instead."),
+}
+
+
+@pytest.mark.parametrize(("rule", "message", "remedy"), NAMED.values(), ids=NAMED)
+def test_a_group_that_is_merged_away_is_told(tmp_path: Path, rule: str, message: str, remedy: str) -> None:
+    label = "    label: {en: x}\n"
+    folder = project(tmp_path, GROUPS + f"segments:\n  - name: x\n{label}    rule: |\n      {rule}\n")
+    (folder / "facette.yml").write_text(START.replace("city: {}", "city: {}, n: {type: number}"), encoding="utf-8")
+    (found,) = load(folder).warnings
+    assert (found.file, found.line, found.severity) == ("segments.yml", 8, "warning")
+    assert message in found.message and remedy in found.remedy
+
+
+def test_groups_that_are_there_are_not_told(tmp_path: Path) -> None:
+    rule = "kinds IN (1, 2, 5) OR kinds > 3 OR age = 4"
+    folder = project(tmp_path, GROUPS + f"segments: [{{name: x, label: {{en: x}}, rule: '{rule}'}}]\n")
+    (folder / "facette.yml").write_text(START.replace("city: {}", "city: {}, n: {type: number}"), encoding="utf-8")
+    assert load(folder).warnings == ()

@@ -92,12 +92,19 @@ class Findings:
     def rule_error(self, path: KeyPath, owner: str, error: RuleError) -> None:
         """A rule's error, at its own line, with the caret; silent when it stumbles over something broken elsewhere."""
         start, end = error.span
-        if self.is_broken(error.text[start:end]):
-            return
+        if not self.is_broken(error.text[start:end]):
+            self._rule(path, owner, error, "error")
+
+    def rule_warning(self, path: KeyPath, owner: str, error: RuleError) -> None:
+        """What a rule may say, but seldom means: shown as its errors are."""
+        self._rule(path, owner, error, "warning")
+
+    def _rule(self, path: KeyPath, owner: str, error: RuleError, severity: str) -> None:
+        start, _ = error.span
         place = self.places.at(path)
         line = place.line_after(error.text[:start]) if place.written else place.line
         shown = RuleError(f"{owner}: {error.message}", text=error.text, span=error.span)
-        self.error(Place(place.file, line), str(shown), error.remedy)
+        self._add(Place(place.file, line), str(shown), error.remedy, severity)
 
     def unknown(self, path: KeyPath, what: str, name: str, known: Iterable[str]) -> None:
         """``name`` was used for a ``what``, and there is none; offers the nearest names that there are."""

@@ -25,6 +25,7 @@ from facette.definitions.language.tree import (
     ValueType,
 )
 from facette.definitions.language.vocabulary import Band, Event, Property, SegmentName, Vocabulary, fold
+from facette.definitions.merged_groups import merged_groups
 from facette.definitions.model import BandDefinition, Feature, Named, Project, Threshold, Trend
 from facette.definitions.model_checks import check_parts, purchases
 from facette.definitions.models import (
@@ -393,6 +394,8 @@ class Resolution:
             try:
                 checked[segment.name] = check_rule(segment.rule, vocabulary)
                 needs[segment.name] += sorted(checked[segment.name].segments)
+                for error in merged_groups(cast(Rule, checked[segment.name].rule), segment.rule, self.project.models):
+                    self.findings.rule_warning((*path, "rule"), f"segment `{segment.name}`", error)
             except RuleError as error:
                 self.findings.rule_error((*path, "rule"), f"segment `{segment.name}`", self._merged_since(error))
             if segment.parent is not None:

@@ -356,6 +356,16 @@ MESSAGES: dict[str, dict[Language, tuple[str, str]]] = {
         "fr": ("« {name} » est {type}, mais « {second} » est {other}.", "Employez deux propriétés du même type."),
         "en": ("“{name}” is {type}, but “{second}” is {other}.", "Use two properties of one type."),
     },
+    "merged_group": {
+        "fr": (
+            "Le groupe {group} de « {name} » fait partie du groupe {into} (`merge`) : plus personne n'a ce numéro.",
+            "Nommez plutôt le groupe {into}.",
+        ),
+        "en": (
+            "Group {group} of “{name}” is part of group {into} (`merge`): nobody has that number any more.",
+            "Name group {into} instead.",
+        ),
+    },
     "first_times": {
         "fr": ("La première fois n'arrive qu'une fois.", "Retirez le nombre de fois."),
         "en": ("A first time happens only once.", "Remove the number of times."),
