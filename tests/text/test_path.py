@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from facette.definitions.model import Project
@@ -191,6 +193,22 @@ def test_another_encoder_is_told_and_read_anew_when_asked(project: Path, monkeyp
     append(project, [review(2, "bob", "super prix")])
     with pytest.raises(RunError, match=r"was learned with fast-\S+ \S+, and there is another one now"):
         run(project, NOW)
+    run(project, NOW, is_full=True)
+    assert said(project)["m2"]["mood"] > 0
+
+
+def test_what_another_version_learned_is_told_and_learned_anew_when_asked(project: Path) -> None:
+    append(project, [review(1, "ann", "Colis perdu, nul !")])
+    run(project, NOW)
+    for file in (project / ".facette").rglob("*.parquet"):
+        if "text_models" in str(file):
+            table = pq.read_table(file, partitioning=None)
+            place = table.column_names.index("parameters")
+            pq.write_table(table.set_column(place, "parameters", pa.array(['{"of": "old"}'] * table.num_rows)), file)
+    append(project, [review(2, "bob", "super prix")])
+    with pytest.raises(RunError, match="was learned by another version of Facette") as caught:
+        run(project, NOW)
+    assert "facette run --full" in caught.value.remedy
     run(project, NOW, is_full=True)
     assert said(project)["m2"]["mood"] > 0
 

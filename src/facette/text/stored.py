@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from facette.definitions.project import Definitions
 from facette.definitions.text_checks import reads_of
@@ -30,9 +31,20 @@ TEXT_MODELS = pa.schema(
 
 
 def stored_texts(table: ir.Table | None) -> dict[str, FittedText]:
-    """Reading → what it has learned, from the table ``text_models``."""
-    rows = table.to_pyarrow().to_pylist() if table is not None else []
-    return {row["name"]: FittedText.model_validate_json(row["parameters"]) for row in rows}
+    """Reading → what it has learned, from the table ``text_models``.
+
+    RunError if another version of Facette learned it, and this one cannot read it.
+    """
+    found = {}
+    for row in table.to_pyarrow().to_pylist() if table is not None else []:
+        try:
+            found[row["name"]] = FittedText.model_validate_json(row["parameters"])
+        except ValidationError as error:
+            raise RunError(
+                f"The text `{row['name']}` was learned by another version of Facette, and cannot be read.",
+                remedy="Run `facette run --full`, which learns it anew and reads all texts by it.",
+            ) from error
+    return found
 
 
 def stored_readers(definitions: Definitions, table: ir.Table | None) -> dict[str, TextReader]:
