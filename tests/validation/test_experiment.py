@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from math import ceil, inf
+from pathlib import Path
 
 import numpy as np
 import pytest
 from statsmodels.stats.power import normal_sample_size_one_tail
 from statsmodels.stats.proportion import samplesize_proportions_2indep_onetail
+from tests.run.projects import published, run, starter, work
 
 from facette.definitions.validation import Experiment
-from facette.stages.worth import _needed
+from facette.stages.worth import _measure, _needed
 from facette.validation import experiment as module
 from facette.validation.experiment import is_too_large, needed_for_means, needed_for_shares, readable
 
@@ -76,3 +78,19 @@ def test_never_is_said_honestly() -> None:
     assert readable(inf, 10**6, 100, asked, why_never="large").why == "large"
     assert (readable(1000, 10, 0, asked).state, readable(1000, 10, 0, asked).why) == ("never", "nobody")
     assert readable(1000, 10, None, asked).state == "unknown"
+
+
+DAYS = (1, 2, 3, 5, 7, 10, 14, 20, 21, 30, 45, 60)
+
+
+def test_the_share_before_a_test_is_that_of_a_rule(tmp_path: Path) -> None:
+    """Who did it in the last n days is whom ``DID … IN THE LAST n DAYS`` is true of, for every n."""
+    folder = starter(tmp_path / "shop", has_models=False)
+    run(folder)
+    with work(folder) as there:
+        row = there.table("features").select("profile_id").to_pyarrow()
+        asked = [Experiment(event="purchase", minimum_effect=0.1, days=days) for days in DAYS]
+        found = [int(_measure(there, row, item).sum()) for item in asked]
+    reader = published(folder)
+    assert found == [reader.preview(f"DID purchase IN THE LAST {days} DAYS")["members"] for days in DAYS]
+    assert len({*found}) > 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import inf
 from typing import Any
 
@@ -143,14 +143,17 @@ def _experiments(
 
 
 def _measure(work: Work, row: pa.Table, asked: Experiment) -> np.ndarray:
-    """What the test is about, of everybody: the KPI, or 1 for whoever did the event in the last ``days``, and 0."""
+    """What the test is about, of everybody: the KPI, or 1 for whoever did the event in the last ``days``, and 0.
+
+    The window is that of a rule, ``DID event IN THE LAST n DAYS``.
+    """
     if asked.kpi is not None:
         return to_matrix(row, [asked.kpi])[:, 0]
     if asked.event is None:
         return np.full(row.num_rows, asked.rate)
     events = work.events(asked.event)
-    since = work.moment.today - timedelta(days=asked.days)
-    did = events.filter(visible(events, work.moment) & (events.day > since)).select("profile_id").distinct()
+    since = work.moment.day_ago(asked.days, "day")
+    did = events.filter(visible(events, work.moment) & (events.day >= since)).select("profile_id").distinct()
     is_in = pc.is_in(row["profile_id"], value_set=did.to_pyarrow()["profile_id"].combine_chunks())
     return is_in.to_numpy(zero_copy_only=False).astype(float)
 
