@@ -21,7 +21,10 @@ def show_worth(out: Console, answer: dict[str, Any]) -> None:
         stays = _share(row["stayed"])
         size, into = f"{row['members']:,}", row["merge_into"] or ""
         table.add_row(row["segment"], size, row["verdict"], stable, stays, days, into)
-    out.print(table)
+    if answer["segments"]:
+        out.print(table)
+    elif not answer["clusters"]:  # a clustering was asked for
+        out.print("No merge of its groups is proposed.")
     for row in answer["segments"]:
         if "effects" in row:  # of the one that was asked for
             _show_one(out, row, answer["language"])

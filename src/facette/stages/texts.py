@@ -62,7 +62,7 @@ def _samples(reading: AnyReading, work: Work) -> list[tuple[str, str | None]]:
         columns = [sample.text, *([sample.label] if sample is reading.learn else [])]
         texts = [formats.tidy(formats.text_of(column_of(raw, name, sample.source))) for name in columns]
         named = {f"c{i}": text for i, text in enumerate(texts)}
-        rows = raw.order_by("_row").select(**named).to_pyarrow().to_pydict()
+        rows = raw.select("_row", **named).order_by("_row").to_pyarrow().to_pydict()
         labels = rows["c1"] if "c1" in rows else [None] * len(rows["c0"])
         found += [(text, label) for text, label in zip(rows["c0"], labels, strict=True) if text]
     return found

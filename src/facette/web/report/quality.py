@@ -196,7 +196,7 @@ def _samples(reading: Reading, row: Row) -> list[Row]:
     """Some refused values and where they stood; never the whole row, which tells more of a person than is needed."""
     table = reading.published.table("refused")
     same = table.filter([table[key].identical_to(row[key]) for key in ("source", "column", "reason")])
-    first = same.order_by("landing", "row").limit(SAMPLES).select("row", "value").to_pyarrow().to_pylist()
+    first = same.select("landing", "row", "value").order_by("landing", "row").limit(SAMPLES).to_pyarrow().to_pylist()
     return [
         {
             "value": _cut(item["value"] or ""),
