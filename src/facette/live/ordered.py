@@ -1,7 +1,7 @@
 """Published events in the order of their profiles: those of some people are found without looking through all.
 
-Parquet files are read in groups of rows, so the events of a thousand people would be all groups. So the events of a kind
-are written once for each published run into a file of Arrow's, which is mapped into memory and not read: what is
+Parquet files are read in groups of rows, and a thousand people have events in nearly every group. So the events of a
+kind are written once for each published run into a file of Arrow's, which is mapped into memory and not read: what is
 asked for takes a search among profile ids, and the pages on which its rows lie.
 """
 
