@@ -1,6 +1,7 @@
 # make demo : examples/journey from raw files to published segments and a report
 # make test : everything the tests need, then the tests
-# make soak CASES=100 : that many more random cases of every comparison between engines (and SEED=… to repeat one)
+# make soak CASES=100 : that many more random cases of every comparison between engines (and SEED=… to repeat one),
+#                       and the live worker killed as often
 # Also: check, bench, docs, lock. Each sets up what it needs in .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -27,6 +28,7 @@ tests/web/clients/node_modules/.stamp: tests/web/clients/package.json
 
 soak: .venv/test.stamp
 	$(BIN)/python -m pytest tests/differential tests/features/test_partials.py --cases=$(CASES) --hypothesis-seed=$(SEED) $(ARGS)
+	$(BIN)/python -m pytest tests/live/test_killed.py tests/live/test_brokers_killed.py --kills=$(CASES) $(ARGS)
 CASES ?= 100
 SEED := $(or $(SEED),$(shell date +%s))
 

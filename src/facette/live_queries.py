@@ -192,11 +192,7 @@ class Current:
             with closing(Published(definitions, knowledge.snapshot)) as published:
                 kinds = published.kinds_behind(segment)
             profile = knowledge.profiles_of([profile_id], moment)
-            whose = knowledge.whose([profile_id])
-            try:
-                events = {kind: knowledge.events(kind, whose).to_pyarrow() for kind in kinds}
-            finally:
-                knowledge.let_go()
+            events = {kind: knowledge.events_of(kind, [profile_id]) for kind in kinds}
             since = worker.memberships.since(profile_id, segment)
         memberships = {} if since is None else {segment: instant_of(since)}
         return OnePerson(definitions, knowledge.snapshot, profile, events, moment, memberships)

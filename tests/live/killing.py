@@ -3,8 +3,10 @@
 It imports what the command needs once and forks, so that a start takes no longer than it must; every child is a process
 of its own that runs the command line from its first word, and is killed with SIGKILL.
 
-arguments: seed, the shortest and the longest time to live in seconds, how many to kill at most, words of the command
-output: a JSON object with `killed`, how many were killed before one ended, and of that one `status` and `seconds`
+arguments: seed, the shortest and the longest time to live in seconds, how many to kill at most, for how many seconds
+    one that fails is started again, words of the command
+output: a JSON object with `killed`, how many were killed before one ended, `failed`, how many failed before, and of
+    that one `status` and `seconds`
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ import facette.cli
 import facette.console
 import facette.stream
 
-seed, shortest, longest, most, *words = sys.argv[1:]
+seed, shortest, longest, most, patience, *words = sys.argv[1:]
 rng = random.Random(int(seed))
-killed = 0
+killed = failed = 0
+started = time.monotonic()
 while True:
     child = os.fork()
     if child == 0:
@@ -40,10 +43,14 @@ while True:
     while not done and (time.monotonic() < until or killed >= int(most)):
         time.sleep(0.002)
         done, status = os.waitpid(child, os.WNOHANG)
+    if done and status and time.monotonic() < started + float(patience):
+        failed += 1
+        time.sleep(0.5)
+        continue
     if done:
         break
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     killed += 1
-told = {"killed": killed, "status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - born}
-sys.stdout.write(json.dumps(told))
+told = {"killed": killed, "failed": failed, "status": os.waitstatus_to_exitcode(status)}
+sys.stdout.write("\n" + json.dumps(told | {"seconds": time.monotonic() - born}))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +26,8 @@ from facette.sources.log import open_log
 from facette.sources.record import decode
 from facette.stream import Stream
 from tests.brokers import Rabbit, Tansu, again
-from tests.live.projects import NOW, PROJECT, random_records, write_project
+from tests.cases import COMPARED
+from tests.live.projects import NOW, PROJECT, append, random_records, write_project
 from tests.objects import objects
 from tests.run.projects import Silent
 from tests.web.collectors import KEY, Collector, collecting
@@ -134,6 +139,91 @@ def test_a_worker_goes_on_as_if_nothing_had_happened(broken: Broken, tmp_path: P
             members.append({(users.get(profile), segment) for profile, segment in where})
         log.close()
     assert members[1] == members[0]
+
+
+def test_a_worker_and_its_broker_are_killed_at_any_instant(
+    broken: Broken, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    kills = request.config.getoption("--kills")
+    n_parts = 1 + max(2, kills // 10)
+    rng = random.Random(kills)
+    size = 30 + 4 * kills // n_parts
+    records = random_records(rng, n_parts * size, n_people=20)
+    project = write_project(tmp_path / "site")
+    text = PROJECT.replace("kind: log\n", f"kind: log\n    log: {broken.yaml}\n")
+    (project / "facette.yml").write_text(text, encoding="utf-8")
+    run(load(project), Silent(), as_of=NOW)
+    log = open_log(broken.log, project)
+    n_killed = n_brokers = n_failed = 0
+    for part in range(n_parts):
+        again(lambda part=part: log.append(records[part * size : (part + 1) * size]))  # type: ignore[misc]
+        wanted = kills * (part + 1) // n_parts - kills * part // n_parts
+        with followed(project, seed=part, kills=wanted) as process:
+            if part:
+                time.sleep(rng.uniform(0, 2))
+                broken.broker.kill()
+                broken.broker.start()
+                n_brokers += 1
+            told, _ = process.communicate(timeout=300)
+        ended = json.loads(told.rpartition("\n")[2])
+        assert ended["status"] == 0, told
+        n_killed, n_failed = n_killed + ended["killed"], n_failed + ended["failed"]
+    log.close()
+    assert n_brokers == n_parts - 1
+    assert n_killed > kills // 2  # one that has read all ends by itself
+    COMPARED[f"workers killed, {broken.log.kind}"] += n_killed
+    COMPARED[f"brokers killed, {broken.log.kind}"] += n_brokers
+    COMPARED[f"workers that found no broker, {broken.log.kind}"] += n_failed
+
+    undisturbed = write_project(tmp_path / "undisturbed")
+    append(undisturbed, records)
+    run(load(undisturbed), Silent(), as_of=NOW)
+    assert kept(project) == published(undisturbed)
+
+
+@contextmanager
+def followed(project: Path, *, seed: int, kills: int) -> Iterator[subprocess.Popen[str]]:
+    """What starts workers until one has read all, and kills some."""
+    words = ["stream", "--project", str(project), "--once", "--batch", "10", "--as-of", NOW.isoformat()]
+    words += ["--changes", str(project / "changes.jsonl"), "--json"]
+    script = str(Path(__file__).with_name("killing.py"))
+    command = [sys.executable, script, str(seed), "0.05", "1.5", str(kills), "120", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        yield process
+
+
+Kept = tuple[set[str], set[tuple[int | None, str]]]
+"""The ids of all events; the number of a person, and a segment."""
+
+
+def kept(project: Path) -> Kept:
+    """What a worker knows and has told, each change once, in its state as in its file."""
+    lines = [json.loads(line) for line in (project / "changes.jsonl").read_text(encoding="utf-8").splitlines()]
+    with Stream(load(project), NOW) as stream:
+        changes = stream.state.changes()
+        assert [(line["seq"], line["id"]) for line in lines] == [(seq, change.id) for seq, change in changes]
+        assert [seq for seq, _ in changes] == [*range(1, len(changes) + 1)]
+        assert len({change.id for _, change in changes}) == len(changes) > 15
+        where = follow([change for _, change in changes])
+        assert where == {(profile, segment) for profile, segment, _ in stream.state.members()}
+        people, knowledge = stream.worker.knowledge.people, stream.worker.knowledge
+        users = {people.owner("user", f"u{number}"): number for number in range(20)}
+        events = [knowledge.events(kind, None).to_pyarrow()["event_id"].to_pylist() for kind in ("purchase", "visit")]
+        assert all(len(ids) == len({*ids}) for ids in events)
+        return {one for ids in events for one in ids}, {(users.get(profile), segment) for profile, segment in where}
+
+
+def published(project: Path) -> Kept:
+    """The same of a run."""
+    with Stream(load(project), NOW) as stream:
+        people, knowledge = stream.worker.knowledge.people, stream.worker.knowledge
+        users = {people.owner("user", f"u{number}"): number for number in range(20)}
+        events = {
+            one
+            for kind in ("purchase", "visit")
+            for one in knowledge.events(kind, None).to_pyarrow()["event_id"].to_pylist()
+        }
+        return events, {(users.get(profile), segment) for profile, segment, _ in stream.state.members()}
 
 
 def follow(changes: Sequence[Change]) -> set[tuple[int, str]]:

@@ -8,10 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from facette.definitions.project import load
-from facette.live import keeping
 from facette.live.changes import Change
 from facette.live.deciding import MOST
 from facette.live_queries import Current
@@ -103,20 +100,18 @@ def test_they_may_be_left_out(tmp_path: Path) -> None:
         assert [change.events for change in told(stream, 0)] == [()]
 
 
-@pytest.mark.parametrize("published", [2, 3])
-def test_where_much_is_published_they_are_left_out_unless_asked_for(
-    published: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keeping, "MOST_LOOKED_THROUGH", 2)
+def test_published_events_are_ordered_once_for_each_run(tmp_path: Path) -> None:
     folder = write_project(tmp_path)
-    append(folder, [visit(number) for number in range(2, 2 + published)])
+    append(folder, [visit(number) for number in range(3)])
     run(load(folder), Silent(), as_of=NOW)
-    append(folder, [visit(1)])
-    for asked in (None, True):
-        if asked:
-            (folder / "live.yml").write_text("live: {deciding_events: true}", encoding="utf-8")
+    made = []
+    for number in range(3):
+        append(folder, [visit(0)])
         with Stream(load(folder), NOW) as stream:
-            append(folder, [visit(10 + bool(asked))])
             stream.step(NOW)
-            latest = told(stream, 0)[-1]
-            assert bool(latest.events) is (asked or published == 2)
+        if number == 1:
+            run(load(folder), Silent(), as_of=NOW)
+        made.append({(path.name, path.stat().st_ino) for path in (folder / ".facette" / "live").glob("*.arrow")})
+    assert [{name.partition("-")[0] for name, _ in each} for each in made] == [{"events_purchase", "events_visit"}] * 3
+    assert made[0] == made[1]
+    assert made[2].isdisjoint(made[1])

@@ -105,6 +105,19 @@ def test_after_every_step(rules: str, tmp_path: Path) -> None:
     stream.close()
 
 
+def test_a_trait_that_only_a_model_reads(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    project = write_project(tmp_path)
+    rules = GIVEN.replace("features: [spent, n_visits]", "features: [spent, n_visits, city]")
+    (project / "facette.yml").write_text(PROJECT.replace("city = Nantes", "DID visit").rstrip() + rules, "utf-8")
+    append(project, random_records(rng, 200, n_people=25))
+    run(load(project), Silent(), as_of=NOW)
+    with Stream(load(project), NOW) as stream:
+        append(project, recent(rng, NOW))
+        stream.step(NOW)
+        as_a_run_would(stream)
+
+
 def test_values_and_composites(tmp_path: Path) -> None:
     """What models read of each other, and of aggregates that no rule names, is what a run makes of it."""
     rng = random.Random(4)

@@ -58,7 +58,7 @@ def _stream(project: Path, *, kills: int, longest: float = 1.0) -> dict[str, Any
     words = ["stream", "--project", str(project), "--once", "--batch", str(BATCH), "--as-of", NOW.isoformat()]
     words += ["--changes", str(project / "changes.jsonl"), "--json"]
     script = Path(__file__).with_name("killing.py")
-    asked = [sys.executable, str(script), "1", str(longest / 10), str(longest), str(kills), *words]
+    asked = [sys.executable, str(script), "1", str(longest / 10), str(longest), str(kills), "0", *words]
     done = subprocess.run(asked, capture_output=True, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2] or done.stdout)
     assert answer["status"] == 0, done.stdout + done.stderr

@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from facette.definitions import model
+from facette.definitions.error_texts import spoken
 from facette.errors import RunError, SinkError, SinkRefusedError
 from facette.live import couriers
 from facette.live.couriers import Couriers
@@ -355,6 +356,33 @@ def test_keys_of_others_are_left_alone(told: Told, tmp_path: Path, request: pyte
         deliver(told, place.sink())
     assert theirs.get(f"{place.mark}profile:1") == "theirs"
     theirs.close()
+    place.closing.close()
+
+
+def test_two_projects_of_one_name_do_not_fill_the_same_keys(
+    world: World, told: Told, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    place = RedisPlace(tmp_path / "one", request)
+    place.come()
+    world.step((1, "+", "vip"))
+    deliver(told, place.sink())
+    place.folder = tmp_path / "two"
+    with pytest.raises(SinkRefusedError, match="another project of the same name, shop") as refused:
+        deliver(told, place.sink())  # of its own state or, as here, of a copy of the other's
+    message, remedy = spoken(refused.value, "fr")
+    assert "un autre projet du même nom, shop" in message
+    assert f"`{place.mark}owner`" in remedy
+    place.folder = tmp_path / "one"
+    world.step((2, "+", "vip"))
+    deliver(told, place.sink())
+    assert place.where(0) == world.members
+    mine: Any = redis.Redis(port=place.port, decode_responses=True)
+    mine.delete(f"{place.mark}position")  # what the refusal says to do
+    mine.set(f"{place.mark}owner", "shop")
+    mine.close()
+    place.folder = tmp_path / "two"
+    deliver(told, place.sink())
+    assert place.where(0) == world.members
     place.closing.close()
 
 

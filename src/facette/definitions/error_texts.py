@@ -120,6 +120,40 @@ ERRORS: dict[str, dict[Language, tuple[str, str]]] = {
         "fr": ("Il manque une clé, ou ce n'en est pas une de ce projet.", "Envoyez `Authorization: Bearer CLÉ`."),
         "en": ("A key is missing, or is not one of this project.", "Send `Authorization: Bearer KEY`."),
     },
+    "not_ours": {
+        "fr": (
+            "Destination {sink} : des clés de Redis qui commencent par `{prefix}` sont à quelqu'un d'autre.",
+            "Donnez-lui un autre `prefix`, ou effacez ces clés, puis relancez `facette stream`.",
+        ),
+        "en": (
+            "Sink {sink}: there are keys in Redis that begin with `{prefix}` and belong to somebody else.",
+            "Give the sink another `prefix`, or delete these keys, and start the worker again.",
+        ),
+    },
+    "of_another": {
+        "fr": (
+            "Destination {sink} : les clés de Redis qui commencent par `{prefix}` sont au projet {project}.",
+            "Donnez-lui un autre `prefix`, ou effacez ces clés, puis relancez `facette stream`.",
+        ),
+        "en": (
+            "Sink {sink}: the keys in Redis that begin with `{prefix}` belong to project {project}.",
+            "Give the sink another `prefix`, or delete these keys, and start the worker again.",
+        ),
+    },
+    "of_its_name": {
+        "fr": (
+            "Destination {sink} : les clés de Redis qui commencent par `{prefix}` sont à un autre projet du même nom, "
+            "{project} : deux projets ne peuvent pas remplir les mêmes clés.",
+            "Donnez un autre `prefix` à l'un des deux. Si c'est ce projet-ci, déplacé ou refait à neuf, effacez la clé "
+            "`{prefix}position` et donnez à `{prefix}owner` la valeur {project}, puis relancez `facette stream`.",
+        ),
+        "en": (
+            "Sink {sink}: the keys in Redis that begin with `{prefix}` belong to another project of the same name, "
+            "{project}: two projects cannot fill the same keys.",
+            "Give one of the two another `prefix`. If it is this project, which was moved or made anew, delete the key "
+            "`{prefix}position`, set `{prefix}owner` to {project}, and start the worker again.",
+        ),
+    },
     "nothing_here": {"fr": ("Il n'y a rien ici.", ""), "en": ("There is nothing here.", "")},
     "no_method": {
         "fr": ("On ne peut pas {method} ici.", "Demandez par GET."),

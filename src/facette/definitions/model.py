@@ -417,11 +417,10 @@ class Live(Definition):
         description="For so long it keeps the changes that it told. What a sink has not got yet, or no run has taken "
         "over, it keeps however old that is.",
     )
-    deciding_events: bool | None = Field(
-        default=None,
-        description="Whether changes carry the events that decided them. A step that changes something looks through "
-        "the published events of the kinds that rules ask of for it; unless given, they do where these are at most "
-        "a million.",
+    deciding_events: bool = Field(
+        default=True,
+        description="Whether changes carry the events that decided them. For it the published events of the kinds that "
+        "rules ask of are put in the order of their profiles, once for each run, in `.facette/live`.",
     )
 
 

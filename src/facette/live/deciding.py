@@ -73,6 +73,11 @@ class Deciding:
             self._program.define_rule(name, condition)
         self._behind = {condition: self._aggregates(condition) for condition in every}
 
+    @property
+    def reads(self) -> set[str]:
+        """The kinds of events that are asked for."""
+        return {name for kind in self._kinds.values() for name in kind.reads}
+
     def decided(self, moved: Sequence[Moved], ask: Callable[[Collection[int]], EventsOf]) -> Decided:
         """The events that decided some changes.
 
@@ -111,10 +116,12 @@ class Deciding:
         by_segment: dict[str, list[Moved]] = defaultdict(list)
         for one in moved:
             by_segment[one.segment].append(one)
+        everybody = np.unique(np.array([one.profile_id for one in moved], np.int64))
+        answers = self.engine.evaluate(self.engine.people.rows(everybody), self._program)
         found: dict[tuple[int, str], set[str]] = defaultdict(set)
         for segment, group in by_segment.items():
             ids = np.array([one.profile_id for one in group], np.int64)
-            verdicts = self._verdicts(segment, ids)
+            verdicts = self._verdicts(segment, answers, len(everybody), np.searchsorted(everybody, ids))
             rule = cast(tree.Rule, self.rules[segment].rule)
             is_member = np.array([one.is_member for one in group])
             agrees = _verdict(rule, self.rules, verdicts) == is_member  # else whoever left no longer counts
@@ -125,9 +132,10 @@ class Deciding:
                     found[profile_id, segment] |= self._behind[condition]
         return found
 
-    def _verdicts(self, segment: str, ids: Array) -> dict[tree.Rule, Array]:
-        answers = self.engine.evaluate(self.engine.people.rows(ids), self._program)
-        return {one: np.broadcast_to(answers[self._names[one]], len(ids)) for one in self._conditions[segment]}
+    def _verdicts(self, segment: str, answers: Mapping[str, Any], n: int, places: Array) -> dict[tree.Rule, Array]:
+        """What the conditions of a segment say of some of n profiles that the program was asked about."""
+        names = {one: self._names[one] for one in self._conditions[segment]}
+        return {one: np.broadcast_to(answers[name], n)[places] for one, name in names.items()}
 
     def _aggregates(self, condition: tree.Rule) -> frozenset[str]:
         column = column_of(condition)

@@ -25,6 +25,7 @@ from facette.live.columnar.columns import Array
 from facette.live.columnar.engine import Engine
 from facette.live.columnar.features import program_of
 from facette.live.columnar.kinds import unkept
+from facette.live.columnar.printer import Program
 from facette.live.columnar.states import different
 from facette.live.deciding import Decided, Deciding, EventsOf
 from facette.live.knowledge import Arrived, Knowledge
@@ -34,9 +35,6 @@ from facette.live.recomputing import Recomputing
 from facette.live.values import rows_of
 from facette.segments.evaluation import columns_of, events_scanned
 from facette.warehouse.compiler import instant, visible
-
-MOST_LOOKED_THROUGH = 1_000_000
-"""Of more published events, the events that decide changes are looked for only where somebody asks for it."""
 
 PORTION = 1 << 16
 """Profiles that models are asked about at once."""
@@ -52,27 +50,30 @@ class Keeping:
     def __init__(
         self, definitions: Definitions, knowledge: Knowledge, memberships: Memberships, moment: Moment
     ) -> None:
-        self.knowledge = knowledge
+        self.knowledge, cuts = knowledge, knowledge.snapshot.cuts
         self._exact = Recomputing(definitions, knowledge)
         columns = columns_of(definitions.rules.values())
         self._outputs = Outputs(definitions, columns, self._exact.fitted)
         self.plan = needed(feature_plan(definitions), {*columns, *self._outputs.reads}, is_fitted=True)
-        self._given = Given(definitions, self.plan, knowledge.snapshot.cuts, self._outputs)
+        self._program = program_of(self.plan, definitions.rules, cuts)
+        self._given = Given(self.plan, self._program, self._outputs)
         self._touched: list[Array] = []
         everybody = self._exact.columns(self._given.names, moment, None)
-        nobody = self._exact.columns(self._outputs.reads, moment, ())
-        self._kinds = {name: nobody.schema.field(name).type for name in self._outputs.reads}
-        self._asked = program_of(needed(self.plan, self._kinds, is_fitted=True), {}, knowledge.snapshot.cuts)
-        said = self._outputs.of(nobody, knowledge.con).schema if self._outputs.names else pa.schema([])
-        schema = pa.schema([*everybody.schema, *(said.field(name) for name in self._outputs.names)])
+        schema = everybody.schema
+        if self._outputs.names:
+            nobody = self._exact.columns(self._outputs.reads, moment, ())
+            self._kinds = {name: nobody.schema.field(name).type for name in self._outputs.reads}
+            self._asked = program_of(needed(self.plan, self._kinds, is_fitted=True), {}, cuts)
+            said = self._outputs.of(nobody, knowledge.con).schema
+            schema = pa.schema([*schema, *(said.field(name) for name in self._outputs.names)])
         self.engine = self._engine(definitions, schema, moment)
-        cuts, con = knowledge.snapshot.cuts, knowledge.con.con
-        is_asked = definitions.project.live.deciding_events
-        if is_asked is None:
-            is_asked = sum(self._n_published(kind) for kind in self._schemas) <= MOST_LOOKED_THROUGH
         self._deciding = (
-            Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas, con) if is_asked else None
+            Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas, knowledge.con.con)
+            if definitions.project.live.deciding_events
+            else None
         )
+        for kind in self._deciding.reads if self._deciding else ():
+            knowledge.ordered(kind)  # now, and not when somebody waits for a change
         self._load()
         self._follow(self._merged_since())
         self._make_anew(self._parted())
@@ -144,10 +145,8 @@ class Keeping:
             profiles=profiles,
             moment=snapshot.moment if snapshot.moment.as_of <= moment.as_of else moment,
             others=self._outputs.reads,
+            program=self._program,
         )
-
-    def _n_published(self, kind: str) -> int:
-        return int(self.knowledge.published_events(kind).count().to_pyarrow().as_py())
 
     def _load(self) -> None:
         """What the snapshot has: partials, under their ids of then, and events."""
@@ -218,9 +217,8 @@ class Keeping:
             return
         partials, events = {}, {}
         try:
-            whose = self.knowledge.whose(profiles)
             for kind in self.engine.reads:
-                own = self.knowledge.events(kind, whose)
+                own = self.knowledge.events(kind, profiles)
                 names = self.engine.states[kind].loaded if kind in self.engine.states else []
                 if names:
                     loaded = {name: self.plan.aggregates[name] for name in names}
@@ -261,11 +259,8 @@ class Given:
     names : the columns
     """
 
-    def __init__(
-        self, definitions: Definitions, plan: FeaturePlan, cuts: Mapping[str, tuple[float, ...]], outputs: Outputs
-    ) -> None:
+    def __init__(self, plan: FeaturePlan, program: Program, outputs: Outputs) -> None:
         away = {name: plan.aggregates[name] for name in unkept(plan.aggregates)}
-        program = program_of(plan, definitions.rules, cuts)
         made = {*outputs.names, *(feature.name for feature in plan.features)}
         read = {*program.reads, *outputs.reads} - made
         self.names = tuple(sorted(read - (plan.aggregates.keys() - away.keys())))

@@ -23,6 +23,7 @@ from facette.definitions.project import Definitions
 from facette.live.cleaning import Cleaner, cleaners, readers
 from facette.live.golden import Golden
 from facette.live.linked import micros
+from facette.live.ordered import Ordered, ordered
 from facette.live.people import People, Rows
 from facette.live.remembering import remember
 from facette.live.tables import LiveTables, Records
@@ -90,7 +91,8 @@ class Knowledge:
         self._kept: list[str] = []
         self._live = LiveTables(self.con)
         self._golden: Golden | None = None
-        self._queries: dict[tuple[str, str], str] = {}
+        self._queries: dict[str, str] = {}
+        self._ordered: dict[str, Ordered] = {}
         self._stale: list[tuple[pa.Table, pa.Table]] = []
         self.people = People(self.kinds, max(highest, PROVISIONAL))
         self.people.put(*(self._published(name).to_pyarrow() for name in ("identities", "links")))
@@ -247,26 +249,22 @@ class Knowledge:
 
     # ── what there is ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def events(self, kind: str, whose: ir.Table | None) -> ir.Table:
+    def events(self, kind: str, whose: Collection[int] | None) -> ir.Table:
         """The events of a kind under today's profile ids, also those that do not count yet.
 
-        whose : profile_id of the profiles whose events are asked for; None for all
+        whose : the profiles whose events are asked for; None for all
         """
+        if whose is not None:
+            return self.keep(self.events_of(kind, whose))
         parts = self._parts(f"events_{kind}")
         if self.merged:
             merged = _pairs(self.merged)
-            if whose is not None:
-                parts_of = merged.semi_join(whose, merged.new_id == whose.profile_id)
-                whose = self.keep(whose.union(parts_of.select(profile_id="old_id")))
-                parts = [part.semi_join(whose, "profile_id") for part in parts]
             parts = [remap(part, merged) for part in parts]
-        elif whose is not None:
-            parts = [part.semi_join(whose, "profile_id") for part in parts]
         columns = [name for name in parts[0].columns if not name.startswith("id_")]
         schema = parts[0].select(columns).schema()
         events = _union([part.select(columns).cast(schema) for part in parts])
         assert events is not None
-        return events if whose is None else self.keep(events)
+        return events
 
     def concerned(self) -> set[int]:
         """The profiles of which something came after the snapshot."""
@@ -278,24 +276,43 @@ class Knowledge:
         return {self.merged.get(one, one) for one in found}
 
     def events_of(self, kind: str, ids: Collection[int]) -> pa.Table:
-        """The events of some profiles, as :meth:`events` has them, fast where they are few: by queries made once."""
+        """The events of some profiles, as :meth:`events` has them, however many there are of others."""
         parts_of = {one: (one, *self._parts_of.get(one, ())) for one in ids}
-        now = [one for one, merged in parts_of.items() for _ in merged]
-        whose = pa.table([[part for merged in parts_of.values() for part in merged], now], schema=WHOSE)
-        parts, found = self._parts(f"events_{kind}"), []
-        columns = [name for name in parts[0].columns if not name.startswith("id_")]
-        schema = parts[0].select(columns).schema().to_pyarrow()
+        then = np.array([part for merged in parts_of.values() for part in merged], np.int64)
+        now = np.array([one for one, merged in parts_of.items() for _ in merged], np.int64)
+        order = np.argsort(then)
+        then, now = then[order], now[order]
+        name, found = f"events_{kind}", []
+        if self._is_published(name):
+            rows = self.ordered(kind).of(then)
+            owners = now[np.searchsorted(then, rows["profile_id"].to_numpy())]
+            found.append(rows.set_column(rows.schema.get_field_index("profile_id"), "profile_id", pa.array(owners)))
+        if name in self._live:
+            found.append(self._live_of(name, pa.table([then, now], schema=WHOSE)))
+        schema = pa.schema([field for field in found[0].schema if not field.name.startswith("id_")])
+        return pa.concat_tables([each.select(schema.names).cast(schema) for each in found])
+
+    def ordered(self, kind: str) -> Ordered:
+        """The published events of a kind, in the order of their profiles."""
+        if kind not in self._ordered:
+            name = f"events_{kind}"
+            files, folder = self.snapshot.tables[name], self.store.folder / "live"
+            self._ordered[kind] = ordered(self.con.con, self._published(name), files, folder)
+        return self._ordered[kind]
+
+    def _live_of(self, name: str, whose: pa.Table) -> pa.Table:
+        """The events of some profiles that came live, by a query made once."""
+        table = self._live.table(name)
+        if name not in self._queries:
+            asked = ibis.table(ibis.Schema.from_pyarrow(WHOSE), name=WHOSE_NOW)
+            joined = table.inner_join(asked, table.profile_id == asked.profile_id)
+            others = {column: table[column] for column in table.columns if column != "profile_id"}
+            self._queries[name] = str(self.con.compile(joined.select(profile_id=asked.now, **others)))
         self.con.con.register(WHOSE_NOW, whose)
-        for part in parts:
-            key = (kind, part.get_name())
-            if key not in self._queries:
-                asked = ibis.table(ibis.Schema.from_pyarrow(WHOSE), name=WHOSE_NOW)
-                joined = part.inner_join(asked, part.profile_id == asked.profile_id)
-                others = {name: part[name] for name in columns if name != "profile_id"}
-                self._queries[key] = str(self.con.compile(joined.select(profile_id=asked.now, **others)))
-            found.append(self.con.con.execute(self._queries[key]).to_arrow_table().select(columns).cast(schema))
-        self.con.con.unregister(WHOSE_NOW)
-        return pa.concat_tables(found)
+        try:
+            return self.con.con.execute(self._queries[name]).to_arrow_table()
+        finally:
+            self.con.con.unregister(WHOSE_NOW)
 
     def profiles(self, moment: Moment) -> ir.Table:
         """All profiles with the traits that were known at a moment."""
@@ -322,12 +339,6 @@ class Knowledge:
             if source.people
         }
         return {name: table for name, table in found.items() if table is not None}
-
-    def whose(self, ids: Iterable[int]) -> ir.Table:
-        """Profiles to ask about."""
-        return self.con.create_table(
-            "whose", pa.table({"profile_id": pa.array(sorted(ids), pa.int64())}), overwrite=True
-        )
 
     def fitted(self) -> dict[str, dict[str, object]]:
         """Model → its row of the table ``models``."""

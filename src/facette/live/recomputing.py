@@ -60,20 +60,19 @@ class Recomputing:
 
     def _known(self, moment: Moment, whose: Collection[int] | None) -> Known:
         if whose is None:
-            asked, profiles = None, self.knowledge.profiles(moment)
+            profiles = self.knowledge.profiles(moment)
         else:
             profiles = self.knowledge.keep(self.knowledge.profiles_of(whose, moment))
-            asked = self.knowledge.whose(whose)
         return Known(
             moment,
             profiles,
-            partial(self._events, asked, {}),
+            partial(self._events, whose, {}),
             self.fitted,
             self.knowledge.keep,
             cuts=self.knowledge.snapshot.cuts,
         )
 
-    def _events(self, whose: ir.Table | None, read: dict[str, ir.Table], kind: str) -> ir.Table:
+    def _events(self, whose: Collection[int] | None, read: dict[str, ir.Table], kind: str) -> ir.Table:
         if kind not in read:
             read[kind] = self.knowledge.events(kind, whose)
         return read[kind]

@@ -14,8 +14,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import ibis
 import ibis.expr.types as ir
@@ -84,6 +86,14 @@ class Store:
 
     def __init__(self, project: Path) -> None:
         self.folder = project / STORE
+
+    def identity(self) -> str:
+        """By which this store, in this folder, is known from those of other projects, also where they have one name."""
+        path = self.folder / "id"
+        if not path.exists():
+            self._put(path, uuid4().hex)
+        text = f"{path.read_text(encoding='utf-8')}\n{self.folder.resolve()}"
+        return blake2b(text.encode(), digest_size=8).hexdigest()
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

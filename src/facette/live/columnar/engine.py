@@ -46,6 +46,7 @@ class Engine:
     profiles : schema of what ``put`` gives: profile_id, is_counted, traits, outputs of models, unkept aggregates …
     moment   : where to start
     others   : columns that :meth:`columns` is asked for, besides those that rules read
+    program  : that of plan, rules and cuts, where there is one already
     """
 
     def __init__(
@@ -58,19 +59,20 @@ class Engine:
         profiles: pa.Schema,
         moment: Moment,
         others: Collection[str] = (),
+        program: Program | None = None,
     ) -> None:
         self.moment = moment
         self.segments = (*rules,)
         self.unkept = unkept(plan.aggregates)
-        self._program = program_of(plan, rules, cuts)
+        self._program = program or program_of(plan, rules, cuts)
         anew = remade(plan.aggregates)
-        others = self.unkept.keys() | anew.keys()
-        kept = {name: aggregate for name, aggregate in plan.aggregates.items() if name not in others}
+        given = self.unkept.keys() | anew.keys()
+        kept = {name: aggregate for name, aggregate in plan.aggregates.items() if name not in given}
         self.states = {event: EventState(group, events[event]) for event, group in by_event(kept).items()}
         self.histories = Histories(anew, events)
         self._owner = {name: event for event, state in self.states.items() for name in state.aggregates}
         made = self._owner.keys() | anew.keys() | {feature.name for feature in plan.features}
-        self.people = People(profiles, {*self._program.reads, *others} - made)
+        self.people = People(profiles, {*self._program.reads, *given, *others} - made)
         self._bits = np.zeros((0, -(-len(rules) // 64)), np.uint64)
         units = {unit for _, unit in tree.durations([checked.rule for checked in rules.values()])}
         self._is_stepwise = bool(units & {*CLOCK_UNITS})

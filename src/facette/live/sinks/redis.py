@@ -9,7 +9,8 @@ For a prefix ``facette:`` its keys are
     facette:segments            set: the segments that there is something of
     facette:position            hash: `state` and `seq`, what the above is true of; missing while it is being filled;
                                 `traits`, as far as they have come
-    facette:owner               the project; the keys of others are left alone
+    facette:owner               the project's name, and by what it is known from others of that name; the keys of others
+                                are left alone
 
 Changes and the number of the last of them are one MULTI: it has all of them or none, and says how far it has come.
 What a change does is the same if it is done again. One instance, or a master with replicas; no cluster.
@@ -18,6 +19,7 @@ What a change does is the same if it is done again. One instance, or a master wi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -28,14 +30,17 @@ from typing import Any
 import redis
 
 from facette.definitions import model
+from facette.definitions.error_texts import said
 from facette.errors import SinkError, SinkRefusedError
 from facette.live.changes import Change
 from facette.live.reading import Told
 from facette.live.sinks.sink import Numbered, named
 from facette.sources.environment import from_environment
+from facette.warehouse.published import Store
 
 PATIENCE = 10.0  # seconds for an answer
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+IDENTITY = re.compile(r" [0-9a-f]{16}$")
 
 MERGE = """
 local held = redis.call('HGETALL', KEYS[1])
@@ -57,6 +62,7 @@ class RedisSink:
 
     def __init__(self, definition: model.RedisSink, project: str, folder: Path) -> None:
         self.name, self.prefix, self.project = named(definition), definition.prefix, project
+        self.store = Store(folder)
         self.traits = definition.traits
         url = from_environment(definition.url, f"Sink {definition.name}", in_url=True)
         self.client: Any = redis.Redis.from_url(
@@ -68,6 +74,8 @@ class RedisSink:
         self._token = told.token
         with self._errors():
             state, seq = self.client.hmget(self._key("position"), "state", "seq")
+            if state is not None:
+                self._own()
         return int(seq) if state == self._token and seq is not None else None
 
     def fill(self, told: Told) -> int:
@@ -76,10 +84,9 @@ class RedisSink:
         with self._errors():
             self._own()
             self.client.delete(self._key("position"))
-            keys = self._keys()
+            keys = (key for key in self._keys() if key != self._key("owner"))
             while some := list(islice(keys, 1_000)):
                 self.client.unlink(*some)
-            self.client.set(self._key("owner"), self.project)
             for members in told.members(self.portion):
                 pipe = self.client.pipeline(transaction=False)
                 for member in members:
@@ -187,13 +194,19 @@ class RedisSink:
 
     def _own(self) -> None:
         """SinkRefusedError if there are keys under the prefix that are not this project's."""
-        owner = self.client.get(self._key("owner"))
-        if owner != self.project and (owner is not None or next(self._keys(), None) is not None):
-            whose = f"project {owner}" if owner else "somebody else"
-            raise SinkRefusedError(
-                f"Sink {self.name}: there are keys in Redis that begin with `{self.prefix}` and belong to {whose}.",
-                remedy="Give the sink another `prefix`, or delete these keys, and start the worker again.",
-            )
+        key, mine = self._key("owner"), f"{self.project} {self.store.identity()}"
+        owner = self.client.get(key)
+        if owner is None and next(self._keys(), None) is None:
+            self.client.set(key, mine, nx=True)  # of two at once one is the first
+            owner = self.client.get(key)
+        if owner == self.project:  # it was not told by more than its name once
+            self.client.set(key, owner := mine)
+        if owner != mine:
+            which = "not_ours" if owner is None else "of_its_name" if self._is_named_so(owner) else "of_another"
+            raise said(SinkRefusedError, which, sink=self.name, prefix=self.prefix, project=_name_of(owner or ""))
+
+    def _is_named_so(self, owner: str) -> bool:
+        return _name_of(owner) == self.project
 
     def _keys(self) -> Iterator[str]:
         keys: Iterator[str] = self.client.scan_iter(match=f"{_literal(self.prefix)}*", count=1_000)
@@ -213,6 +226,11 @@ class RedisSink:
         except (redis.RedisError, OSError) as error:
             remedy = "Check that Redis is running and reachable, has memory left, and the sink's `url`."
             raise SinkError(f"Redis, sink {self.name}, cannot be used: {error}.", remedy=remedy) from error
+
+
+def _name_of(owner: str) -> str:
+    """The project's name without by what it is known from others of that name."""
+    return IDENTITY.sub("", owner)
 
 
 def _literal(prefix: str) -> str:
