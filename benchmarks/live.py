@@ -8,8 +8,7 @@ The log (embedded, or a broker of Kafka's protocol that keeps everything in memo
 in steps of `--batch`, a transaction each. They are visits of ten records within a minute (pages, now and then a
 purchase, at times an identification), many visits at the same time; one in twenty is of somebody new. Of the rules the
 first ten are about windows of days, two are sequences, one is a group that a model made (`--no-model` leaves it out).
-With `--deciding` the worker looks for the events that decided each change, with `--no-deciding` it does not; by itself
-it does where at most a million are published.
+With `--no-deciding` the worker does not look for the events that decided each change.
 
 The run, the worker, and the worker that starts again have a process each: memory and processor time are the worker's
 own. Printed are the seconds of the run, of the worker's start on it, of its start after it was stopped, of rolling
@@ -132,13 +131,13 @@ def rules(n: int) -> list[tuple[str, Rule]]:
     return found[:n]
 
 
-def project(log: str, n_rules: int, has_model: bool, has_deciding: bool | None) -> str:
+def project(log: str, n_rules: int, has_model: bool, has_deciding: bool) -> str:
     """The definitions; the model's rule takes the place of the last."""
     texts = [text for text, _ in rules(n_rules)]
     is_read = has_model and n_rules > N_WINDOWS
     segments = [*texts[:-1], HABIT] if is_read else texts
     told = "".join(f"  - {{name: s{n}, rule: {json.dumps(text)}}}\n" for n, text in enumerate(segments))
-    live = "" if has_deciding is None else f"live: {{deciding_events: {json.dumps(has_deciding)}}}\n"
+    live = "" if has_deciding else "live: {deciding_events: false}\n"
     return f"{PROJECT.replace('LOG', log)}{live}{MODEL if is_read else ''}segments:\n{told}"
 
 
@@ -349,7 +348,9 @@ def main() -> None:
     parser.add_argument("--log", choices=("embedded", "kafka"), default="embedded")
     parser.add_argument("--over", choices=("profiles", "rules"), help="several sizes instead of one")
     parser.add_argument("--no-model", action="store_true", help="no rule about what a model made")
-    parser.add_argument("--deciding", action=argparse.BooleanOptionalAction, help="changes with the events behind them")
+    parser.add_argument(
+        "--deciding", action=argparse.BooleanOptionalAction, default=True, help="changes with the events behind them"
+    )
     parser.add_argument("--peers", action="store_true", help="also do what one would do instead")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)

@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--cases", type=int, default=0, help="more random cases of every comparison; seeds: --hypothesis-seed"
     )
-    parser.addoption("--kills", type=int, default=8, help="how often the live worker is killed")
+    parser.addoption("--kills", type=int, default=4, help="how often the live worker is killed")
     parser.addoption("--all-live", action="store_true", help="tell every story of tests/timelines to the live worker")
     parser.addoption("--real-runs", action="store_true", help="tell every story of tests/timelines through real runs")
 

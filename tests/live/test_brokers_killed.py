@@ -145,7 +145,7 @@ def test_a_worker_and_its_broker_are_killed_at_any_instant(
     broken: Broken, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     kills = request.config.getoption("--kills")
-    n_parts = 1 + max(2, kills // 10)
+    n_parts = 1 + max(1, kills // 10)
     rng = random.Random(kills)
     size = 30 + 4 * kills // n_parts
     records = random_records(rng, n_parts * size, n_people=20)

@@ -7,8 +7,10 @@ asked for takes a search among profile ids, and the pages on which its rows lie.
 
 from __future__ import annotations
 
+import time
 from hashlib import blake2b
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import ibis.expr.types as ir
@@ -21,6 +23,9 @@ from facette.warehouse.connect import put_in_place, unwritable
 
 ROWS = 1 << 20
 """Rows that lie together in the file, about."""
+
+ABANDONED = 3_600
+"""Seconds after which nobody is writing an unfinished file any more."""
 
 
 class Ordered:
@@ -60,8 +65,9 @@ def ordered(con: duckdb.DuckDBPyConnection, events: ir.Table, files: tuple[str, 
     known_by = blake2b("\n".join(files).encode(), digest_size=8).hexdigest()
     path = folder / f"{kind}-{known_by}.arrow"
     if not path.exists():
-        for other in folder.glob(f"{kind}-*"):
-            other.unlink()
+        for other in folder.glob("*.arrow"):
+            if other.stem.rpartition("-")[0] == kind:
+                other.unlink(missing_ok=True)
         try:
             _write(con, events, path)
         except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
@@ -72,7 +78,10 @@ def ordered(con: duckdb.DuckDBPyConnection, events: ir.Table, files: tuple[str, 
 def _write(con: duckdb.DuckDBPyConnection, events: ir.Table, path: Path) -> None:
     """It is there completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished")
+    for abandoned in path.parent.glob(f".{path.name}.*"):
+        if time.time() - abandoned.stat().st_mtime > ABANDONED:
+            abandoned.unlink(missing_ok=True)
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex[:8]}")  # several processes may make the same
     rows = con.execute(str(events.order_by("profile_id").compile())).to_arrow_reader(ROWS)
     with pa.OSFile(str(unfinished), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
         for part in rows:
