@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
+from facette.live import state
 from facette.live.columnar.columns import microseconds
 from facette.live.memberships import Memberships, Moved
 
@@ -63,4 +67,14 @@ def test_ids_may_change_places() -> None:
 def test_more_profiles_than_there_is_room_for() -> None:
     rows = [(number, "a", number) for number in range(1, 5_000)]
     memberships = Memberships.of_rows(rows, ("a",))
-    assert memberships.rows() == rows
+    assert [*memberships.rows()] == rows
+
+
+def test_saved_and_read_again_in_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MEMBERS_AT_ONCE", 2)
+    rows = [(1, "a", 2**53 + 1), (5, "a", -3), (2_000_000_001, "a", 2**62 + 1), (9, "b", 4), (10, "b", 4)]
+    with closing(state.State(tmp_path)) as saved:
+        known = state.Known("run", "definitions", {}, AT)
+        saved.save(state.Saved(known, [], {}, [], None, rows))
+        assert [len(ids) for _, ids, _ in saved.members()] == [2, 1, 2]
+        assert [*Memberships.of_columns(saved.members(), ("a", "b")).rows()] == rows

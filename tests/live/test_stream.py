@@ -115,10 +115,10 @@ def test_members_of_a_segment_that_is_gone_are_forgotten(tmp_path: Path) -> None
     rule = "  - {name: just_now, label: {en: Just now}, rule: DID visit IN THE LAST 3 HOURS}\n"
     with Stream(load(project), NOW) as stream:
         stream.step(NOW)
-        assert {segment for _, segment, _ in stream.state.members()} == {"just_now"}
+        assert {segment for segment, _, _ in stream.state.members()} == {"just_now"}
         edit(project / "facette.yml", rule, "")
         stream.redefine(load(project), NOW)
-        assert stream.state.members() == []
+        assert [*stream.state.members()] == []
         file = project / "facette.yml"
         file.write_text(file.read_text(encoding="utf-8") + rule, encoding="utf-8")
         stream.redefine(load(project), NOW)

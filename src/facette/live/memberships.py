@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,9 +12,13 @@ import pyarrow as pa
 
 from facette.live.columnar.columns import Array, microseconds
 from facette.live.columnar.index import Index, extended
+from facette.live.columnar.states import ends
 
 NEVER = np.iinfo(np.int64).min
 """Stands where somebody is no member."""
+
+Members = tuple[str, Array, Array]
+"""A segment, the profile ids of members of it, and since when each is one, in microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +31,18 @@ class Moved:
 
 
 class Memberships:
-    """Since when everybody is in every segment, in microseconds of UTC."""
+    """Since when everybody is in every segment, in microseconds of UTC.
+
+    Many have one instant, that of a run or of a step: what is kept of each is its place among all instants, 0 of who is
+    no member.
+    """
 
     def __init__(self, segments: Sequence[str]) -> None:
         self.segments = tuple(segments)
         self._index = Index()
-        self._since = [np.empty(0, np.int64) for _ in self.segments]
+        self._since = [np.empty(0, np.int32) for _ in self.segments]
+        self._instants = [NEVER]
+        self._places = {NEVER: 0}
 
     @classmethod
     def of_table(cls, table: pa.Table, segments: Sequence[str]) -> Memberships:
@@ -41,37 +52,45 @@ class Memberships:
         for since, name in zip(made._since, made.segments, strict=True):
             if name in table.column_names:
                 column = table[name].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
-                since[rows] = column.fill_null(NEVER).to_numpy()
+                since[rows] = made._placed(column.fill_null(NEVER).to_numpy())
+        return made
+
+    @classmethod
+    def of_columns(cls, columns: Iterable[Members], segments: Sequence[str]) -> Memberships:
+        """From members of segments, in portions; of segments that there are no longer nothing is kept."""
+        made = cls(segments)
+        for name, ids, since in columns:
+            if name in made.segments:
+                rows = made._rows(ids)
+                made._since[made.segments.index(name)][rows] = made._placed(since)
         return made
 
     @classmethod
     def of_rows(cls, rows: Iterable[tuple[int, str, int]], segments: Sequence[str]) -> Memberships:
-        """From (profile_id, segment, since); of segments that there are no longer nothing is kept."""
-        made = cls(segments)
-        place = {name: number for number, name in enumerate(made.segments)}
-        told = [(profile_id, place[name], when) for profile_id, name, when in rows if name in place]
-        ids, places, since = np.array(told, np.int64).reshape(-1, 3).T
-        at = made._rows(np.ascontiguousarray(ids))
-        for number, of in enumerate(made._since):
-            meant = places == number
-            of[at[meant]] = since[meant]
-        return made
+        """From (profile_id, segment, since)."""
+        portions = ((name, np.array([profile_id]), np.array([since])) for profile_id, name, since in rows)
+        return cls.of_columns(portions, segments)
 
-    def rows(self, whose: Collection[int] | None = None) -> list[tuple[int, str, int]]:
-        """(profile_id, segment, since) of every member, or of those among some profiles."""
+    def columns(self, whose: Collection[int] | None = None) -> Iterator[Members]:
+        """The members of each segment, or those among some profiles; in the order of segments and ids."""
         at = np.arange(len(self._index)) if whose is None else self._index.find(np.fromiter(whose, np.int64))
         at = at[at >= 0]
-        found = []
-        for name, of in zip(self.segments, self._since, strict=True):
-            members = at[of[at] != NEVER]
-            ids, since = self._index.keys[members].tolist(), of[members].tolist()
-            found += [(profile_id, name, when) for profile_id, when in zip(ids, since, strict=True)]
-        return found
+        at = at[np.argsort(self._index.keys[at], kind="stable")]
+        instants = np.array(self._instants, np.int64)
+        for name in sorted(self.segments):
+            since = self._since[self.segments.index(name)][at]
+            is_member = since != 0
+            yield name, self._index.keys[at[is_member]], instants[since[is_member]]
+
+    def rows(self, whose: Collection[int] | None = None) -> Iterator[tuple[int, str, int]]:
+        """(profile_id, segment, since) of every member, or of those among some profiles; in the same order."""
+        for name, ids, since in self.columns(whose):
+            yield from zip(ids.tolist(), itertools.repeat(name), since.tolist())
 
     def ids(self, segment: str) -> Array:
         """The profile ids of the members of a segment."""
         since = self._since[self.segments.index(segment)][: len(self._index)]
-        return self._index.keys[since != NEVER]
+        return self._index.keys[since != 0]
 
     def members(self) -> dict[str, set[int]]:
         """Segment → profile ids."""
@@ -79,11 +98,21 @@ class Memberships:
 
     def follow(self, moved: Mapping[int, int]) -> Memberships:
         """The same under other profile ids; where two become one it is a member since the earlier instant."""
-        made: dict[tuple[int, str], int] = {}
-        for profile_id, segment, since in self.rows():
-            key = (moved.get(profile_id, profile_id), segment)
-            made[key] = min(since, made.get(key, since))
-        return Memberships.of_rows([(*key, since) for key, since in made.items()], self.segments)
+        old = np.array(sorted(moved), np.int64)
+        new = np.array([moved[profile_id] for profile_id in old.tolist()], np.int64)
+
+        def renamed(ids: Array) -> Array:
+            place = np.searchsorted(old, ids).clip(max=max(len(old) - 1, 0))
+            return np.where(old[place] == ids, new[place], ids) if len(old) else ids
+
+        def followed() -> Iterator[Members]:
+            for name, before, since in self.columns():
+                ids = renamed(before)
+                order = np.lexsort((-since, ids))
+                earliest = order[ends(ids[order])]
+                yield name, ids[earliest], since[earliest]
+
+        return Memberships.of_columns(followed(), self.segments)
 
     def merge(self, merged: Mapping[int, int]) -> None:
         """Give those of merged profiles to what they became part of."""
@@ -91,8 +120,9 @@ class Memberships:
             if self._index.find(np.array([old], np.int64))[0] >= 0:
                 target, source = self._rows(np.array([new, old], np.int64))
                 for since in self._since:
-                    of_both = [each for each in (since[target], since[source]) if each != NEVER]
-                    since[target], since[source] = min(of_both, default=NEVER), NEVER
+                    of_both = [each for each in (since[target], since[source]) if each]
+                    since[target] = min(of_both, key=self._instants.__getitem__, default=0)
+                    since[source] = 0
 
     def move(self, changes: pa.Table, now: datetime) -> list[Moved]:
         """Take over what changed; who moved, by profile and in the order of segments.
@@ -105,10 +135,10 @@ class Memberships:
         places = np.array([self.segments.index(name) for name in names], np.int64)[codes]
         is_member = np.array([word == "entered" for word in words], np.bool_)[kinds]
         rows = self._rows(ids)
-        instant = microseconds(now)
+        (entered,) = self._placed(np.array([microseconds(now)]))
         for place in np.unique(places):
             meant = places == place
-            self._since[place][rows[meant]] = np.where(is_member[meant], instant, NEVER)
+            self._since[place][rows[meant]] = np.where(is_member[meant], entered, 0)
         order = np.lexsort((places, ids))
         told = zip(ids[order].tolist(), places[order].tolist(), is_member[order].tolist(), strict=True)
         return [Moved(profile_id, self.segments[place], entered) for profile_id, place, entered in told]
@@ -116,14 +146,24 @@ class Memberships:
     def since(self, profile_id: int, segment: str) -> int | None:
         """Since when somebody is a member, in microseconds; None for who is not."""
         (row,) = self._index.find(np.array([profile_id], np.int64))
-        found = NEVER if row < 0 else int(self._since[self.segments.index(segment)][row])
-        return None if found == NEVER else found
+        place = 0 if row < 0 else self._since[self.segments.index(segment)][row]
+        return self._instants[place] if place else None
 
     def _rows(self, ids: Array) -> Array:
         """The rows of profiles, new ones for those that have none."""
         rows = self._index.add(ids)
-        self._since = [extended(since, len(self._index), NEVER) for since in self._since]
+        self._since = [extended(since, len(self._index), 0) for since in self._since]
         return rows
+
+    def _placed(self, instants: Array) -> Array:
+        """The place of each instant, a new one where it has none."""
+        different, places = np.unique(instants, return_inverse=True)
+        known = []
+        for instant in different.tolist():
+            known.append(self._places.setdefault(instant, len(self._instants)))
+            if known[-1] == len(self._instants):
+                self._instants.append(instant)
+        return np.array(known, np.int32)[places]
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[list[str], Array]:

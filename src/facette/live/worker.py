@@ -21,7 +21,7 @@ from facette.live.keeping import Keeping
 from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
 from facette.live.memberships import Memberships, Moved
 from facette.live.records import NOTHING, Raw
-from facette.live.state import Known, Saved, State
+from facette.live.state import BY_PLACE, Known, Saved, State
 from facette.live.values import columns_kept
 from facette.plan import as_published, fingerprints, uses_the_clock
 from facette.warehouse.published import Snapshot, Store
@@ -105,9 +105,9 @@ class Worker:
         )
         changes = _told(known, moved, told, self.engine.decided(moved), arrived, otherwise)
         concerned = {*arrived.merged, *arrived.merged.values()}
-        members = self.memberships.rows(concerned)
         since = microseconds(now)
-        members += [(one.profile_id, one.segment, since) for one in moved if one.is_member]
+        entered = ((one.profile_id, one.segment, since) for one in moved if one.is_member)
+        members = sorted({*self.memberships.rows(concerned), *entered}, key=BY_PLACE)
         left = [(one.profile_id, one.segment) for one in moved if not one.is_member]
         valued = {*arrived.touched, *ripe, *concerned, *self._valued_anew()}
         segments = self.memberships.segments if is_redefined else None
@@ -131,7 +131,7 @@ class Worker:
             raise RunError(problem, remedy="Run `facette run`; until then the definitions before go on.")
         self._define(definitions)
         self.knowledge.definitions = definitions
-        self.memberships = Memberships.of_rows(self.memberships.rows(), tuple(definitions.rules))
+        self.memberships = Memberships.of_columns(self.memberships.columns(), tuple(definitions.rules))
         self.engine = self._engine(self.known.as_of)
         return self.roll(now)
 
@@ -155,7 +155,7 @@ class Worker:
             memberships, now_called = Memberships.of_table(knowledge.member_since(), segments), {}
         else:
             now_called = self._called_now(knowledge)
-            memberships = Memberships.of_rows(self.state.members(), segments)
+            memberships = Memberships.of_columns(self.state.members(), segments)
         told = _told_of(memberships, now_called)
         memberships = memberships.follow(now_called)
         if before is not None and hasattr(self, "knowledge"):
@@ -200,7 +200,7 @@ class Worker:
             self.state.links(self.knowledge.schema("links")),
             self.state.merged(),
         )
-        self.memberships = Memberships.of_rows(self.state.members(), tuple(self.definitions.rules))
+        self.memberships = Memberships.of_columns(self.state.members(), tuple(self.definitions.rules))
         self.pending = self.knowledge.due(known.as_of)
         self.engine = self._engine(known.as_of)
 

@@ -10,7 +10,7 @@ from facette.live.columnar.columns import Array
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio (Knuth, TAOCP vol. 3, 2nd ed., 6.4)
 LEAST_BITS = 10
-GROWTH = 1.25
+SPARE = 0.25
 
 
 class Index:
@@ -87,12 +87,18 @@ class Index:
         return np.flatnonzero((places >= 0) & (self._keys[places] != keys))
 
 
-def extended(array: Array, n: int, fill: Any = None) -> Array:
-    """An array with room for ``n`` elements at least, the new ones ``fill`` (None: anything); the same if it has."""
+def extended(array: Array, n: int, fill: Any = None, *, spare: float = SPARE) -> Array:
+    """An array with room for ``n`` elements at least, the new ones ``fill`` (None: anything); the same if it has.
+
+    spare : room for this share of elements more, so that it need not grow soon; zeros take no memory before they are
+            written to
+    """
     if len(array) >= n:
         return array
-    longer = np.empty((max(n, int(len(array) * GROWTH) + 16), *array.shape[1:]), array.dtype)
+    shape = (n + int(n * spare) + (16 if spare else 0), *array.shape[1:])
+    is_zero = fill is not None and not fill and array.dtype != object
+    longer = np.zeros(shape, array.dtype) if is_zero else np.empty(shape, array.dtype)
     longer[: len(array)] = array
-    if fill is not None:
+    if fill is not None and not is_zero:
         longer[len(array) :] = fill
     return longer

@@ -61,9 +61,13 @@ class People:
             before = len(self._into)
             self._into = extended(self._into, n)
             self._into[before:] = np.arange(before, len(self._into))
-            self.is_counted = extended(self.is_counted, len(self._into), False)
+            self.is_counted = extended(self.is_counted, len(self._into), False, spare=0)
             self._columns = {
-                name: (extended(values, len(self._into), 0), extended(known, len(self._into), False), texts)
+                name: (
+                    extended(values, len(self._into), 0, spare=0),
+                    extended(known, len(self._into), False, spare=0),
+                    texts,
+                )
                 for name, (values, known, texts) in self._columns.items()
             }
         return self.canonical(rows)

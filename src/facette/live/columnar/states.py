@@ -71,7 +71,7 @@ class Simple:
 
     def grow(self, n: int) -> None:
         for name, value in self.empty.items():
-            setattr(self, name, extended(getattr(self, name), n, value))
+            setattr(self, name, extended(getattr(self, name), n, value, spare=0))
 
     def take(self, events: Events) -> None:
         raise TypeError("only sums can give events back")

@@ -63,7 +63,7 @@ class Total(Simple):
     def grow(self, n: int) -> None:
         super().grow(n)
         if self.high is not None:
-            self.high = extended(self.high, n, 0)
+            self.high = extended(self.high, n, 0, spare=0)
 
     def add(self, events: Events) -> None:
         self._sum(events.rows, events[self.of].values, 1)
