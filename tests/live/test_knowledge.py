@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from facette.clock import Moment
@@ -57,13 +58,22 @@ def test_profiles_of_some_are_those_of_all(tmp_path: Path) -> None:
         some = [_rows(knowledge.profiles_of(ids[start::3], moment)) for start in range(3)]
         assert sorted(row for rows in some for row in rows) == everybody
         assert len(everybody) == len(ids) > 20
-        knowledge.let_go()
+        _as_published_or_renewed(knowledge, moment)
+    with Stream(load(project), NOW) as stream:
+        _as_published_or_renewed(stream.worker.knowledge, moment)
+
+
+def _as_published_or_renewed(knowledge: Knowledge, moment: Moment) -> None:
+    names = ["user", "device", "city"]
+    whole = knowledge.profiles(moment).select("profile_id", "is_counted", *names).to_pyarrow()
+    assert _rows(knowledge.everybody(names, moment)) == _rows(whole)
+    knowledge.let_go()
 
 
 def _known(knowledge: Knowledge) -> dict[str, Any]:
     tables = {
         "identities": knowledge.identities().to_pyarrow(),
-        "links": knowledge.links().to_pyarrow(),
+        "links": knowledge.people.links(np.arange(len(knowledge.people._links))),
         **{kind: knowledge.events(kind, None).to_pyarrow() for kind in ("purchase", "visit")},
     }
     return {"merged": dict(knowledge.merged), "highest": knowledge.highest} | {

@@ -6,7 +6,7 @@ made by the functions of a run: cleaning, identities, the golden record.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from facette.clock import Moment
 from facette.definitions import model
 from facette.definitions.project import Definitions
 from facette.live.cleaning import Cleaner, cleaners, readers
+from facette.live.columnar.states import different
 from facette.live.golden import Golden
 from facette.live.linked import micros
 from facette.live.ordered import Ordered, ordered
@@ -93,11 +94,9 @@ class Knowledge:
         self._golden: Golden | None = None
         self._queries: dict[str, str] = {}
         self._ordered: dict[str, Ordered] = {}
-        self._stale: list[tuple[pa.Table, pa.Table]] = []
+        self._renewed: set[int] = set()
         self.people = People(self.kinds, max(highest, PROVISIONAL))
         self.people.put(*(self._published(name).to_pyarrow() for name in ("identities", "links")))
-        for name in ("identities", "links"):
-            self._live.replace(name, self._published(name).to_pyarrow())
         self._described = {
             source.name: self._records_of(self._published(f"records_{source.name}").to_pyarrow())
             for source in self.project.sources
@@ -161,7 +160,7 @@ class Knowledge:
             return Arrived()
         found = self.people.take(list(rows.values()))
         followed = self._follow(found.merged, back=found.there)
-        self._stale.append((found.identities, found.links))
+        self._renewed.update(found.touched.tolist())
         if found.split:
             self._assign_anew()
         owners = {name: self.people.owners(each) for name, each in rows.items()}
@@ -192,8 +191,11 @@ class Knowledge:
         merged: Mapping[int, int],
     ) -> None:
         """Know again what was absorbed before: all cleaned rows, and identities, links and merges as they were then."""
+        whose = list(zip(identities["kind"].to_pylist(), identities["value"].to_pylist(), strict=True))
+        before = (self.people.owner(kind, value) for kind, value in whose)
+        self._renewed.update(one for one in before if one is not None)
         self.people.put(identities, links)
-        self._stale.append((identities, links))
+        self._renewed.update(identities["profile_id"].to_pylist())
         self.merged, self._parts_of = {}, {}
         self._follow(merged)
         for cleaner in self._cleaners:
@@ -215,7 +217,9 @@ class Knowledge:
         else:
             self._described[source] = self._records_of(table)
             self._golden = None
-        return self.people.mentioned(rows)
+        mentioned = self.people.mentioned(rows)
+        self._renewed.update(mentioned.tolist())
+        return mentioned
 
     def _records_of(self, table: pa.Table) -> Records:
         rows = self.people.rows(table, "")
@@ -316,7 +320,24 @@ class Knowledge:
 
     def profiles(self, moment: Moment) -> ir.Table:
         """All profiles with the traits that were known at a moment."""
-        return self.keep(profiles_at(without_idle(self._records()), self._table("identities"), self.project, moment))
+        return self.keep(profiles_at(without_idle(self._records()), self.identities(), self.project, moment))
+
+    def everybody(self, names: Sequence[str], moment: Moment) -> pa.Table:
+        """profile_id, is_counted and some traits and identifiers of all profiles, as :meth:`profiles` has them.
+
+        Where nothing published was still to come, they are as published of all whom nothing concerns that came since.
+        """
+        columns = ["profile_id", "is_counted", *names]
+        if self.snapshot.pending_from or moment.as_of < self.snapshot.moment.as_of:
+            try:
+                return self.profiles(moment).select(columns).to_pyarrow()
+            finally:
+                self.let_go()
+        published = self._published("profiles").select(columns).to_pyarrow()
+        ids, renewed = published["profile_id"].to_numpy(), np.fromiter(self._renewed, np.int64)
+        is_there = _are_among(ids, self.people.profile[: len(self.people)])
+        stays = published.filter(pa.array(is_there & ~_are_among(ids, renewed)))
+        return pa.concat_tables([stays, self.profiles_of(self._renewed, moment).select(columns).cast(stays.schema)])
 
     def profiles_of(self, ids: Collection[int], moment: Moment) -> pa.Table:
         """The same of some profiles, fast where they are few."""
@@ -384,7 +405,7 @@ class Knowledge:
         else:  # nothing published is to come: only what came live may be
             events = [self._live.table(name) for name in self._live.names("events_")]
             records = [self._live.table(name) for name in self._live.names("records_")]
-        return list(self._due(events, records, self._table("identities"), after))
+        return list(self._due(events, records, self.identities(), after))
 
     def _due(
         self, events: Iterable[ir.Table], records: Iterable[ir.Table], identities: ir.Table, after: datetime
@@ -449,23 +470,7 @@ class Knowledge:
 
     def identities(self) -> ir.Table:
         """The table ``identities`` as it is now."""
-        return self._table("identities")
-
-    def links(self) -> ir.Table:
-        """The table ``links`` as it is now."""
-        return self._table("links")
-
-    def _table(self, name: str) -> ir.Table:
-        """Identities or links as they are now."""
-        for rows in self._stale:
-            for each, part in zip(("identities", "links"), rows, strict=True):
-                if len(part):
-                    self.con.con.register("rows_now", part)
-                    self.con.raw_sql(REPLACED[each])
-                    self.con.raw_sql(ADDED[each])
-                    self.con.con.unregister("rows_now")
-        self._stale.clear()
-        return self._live.table(name)
+        return ibis.memtable(self.people.identities(np.arange(len(self.people))))
 
     def _is_published(self, name: str) -> bool:
         return bool(self.snapshot.tables.get(name))
@@ -481,17 +486,6 @@ class Knowledge:
         return parts + ([self._live.table(name)] if name in self._live else [])
 
 
-REPLACED = {
-    "identities": "delete from live_identities as old using rows_now as new "
-    "where old.kind = new.kind and old.value = new.value",
-    "links": "delete from live_links as old using rows_now as new where old.kind_a = new.kind_a "
-    "and old.value_a = new.value_a and old.kind_b = new.kind_b and old.value_b = new.value_b "
-    "and old.source = new.source",
-}
-ADDED = {
-    "identities": "insert into live_identities by name select * from rows_now",
-    "links": "insert into live_links by name select * from rows_now",
-}
 PORTION = 1_000_000
 WHOSE_NOW = "whose_now"
 WHOSE = pa.schema([("profile_id", pa.int64()), ("now", pa.int64())])
@@ -499,6 +493,14 @@ WHOSE = pa.schema([("profile_id", pa.int64()), ("now", pa.int64())])
 
 def _with_owners(events: pa.Table, owners: Array) -> pa.Table:
     return events.add_column(0, "profile_id", pa.array(owners, pa.int64()))
+
+
+def _are_among(values: Array, others: Array) -> Array:
+    """Where a number is one of others; ten times as fast as ``np.isin``, which hashes them first."""
+    found = different(others)
+    if not len(found):
+        return np.zeros(len(values), np.bool_)
+    return np.asarray(found[np.searchsorted(found, values).clip(max=len(found) - 1)] == values)
 
 
 def _union(tables: list[ir.Table]) -> ir.Table | None:

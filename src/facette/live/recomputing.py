@@ -40,7 +40,9 @@ class Recomputing:
         whose : the profiles asked about; None for everybody
         """
         fixed = [name for name in names if name in self.given]
-        if whose is not None and fixed == [*names]:
+        if fixed == [*names] and whose is None:
+            return self.knowledge.everybody(names, moment)
+        if fixed == [*names] and whose is not None:
             return self.knowledge.profiles_of(whose, moment).select(["profile_id", "is_counted", *names])
         try:
             known = self._known(moment, whose)

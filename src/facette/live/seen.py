@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from facette.live.columnar.index import Index, extended
+from facette.live.columnar.index import Index, extended, first_places
 
 PORTION = 1 << 20
 
@@ -38,12 +38,11 @@ class Seen:
         before = len(self._index)
         places = self._index.find(firsts)
         others = np.flatnonzero(places < 0)
-        keys, first = np.unique(firsts[others], return_index=True)
-        opening = others[np.sort(first)]
+        opening = others[first_places(firsts[others])]
         self._index.insert(firsts[opening])
         self._seconds = extended(self._seconds, len(self._index))
         self._seconds[before : len(self._index)] = seconds[opening]
-        if len(keys) < len(others):  # some come twice
+        if len(opening) < len(others):  # some come twice
             places[others] = self._index.find(firsts[others])
         else:
             places[opening] = np.arange(before, len(self._index))

@@ -50,8 +50,8 @@ class Index:
         places = self.find(keys)
         is_new = places < 0
         if is_new.any():
-            found, first = np.unique(keys[is_new], return_index=True)
-            self.insert(found[np.argsort(first)])
+            new = keys[is_new]
+            self.insert(new[first_places(new)])
             places[is_new] = self.find(keys[is_new])
         return places
 
@@ -102,3 +102,11 @@ def extended(array: Array, n: int, fill: Any = None, *, spare: float = SPARE) ->
     if fill is not None and not is_zero:
         longer[len(array) :] = fill
     return longer
+
+
+def first_places(keys: Array) -> Array:
+    """The place of each different number where it first comes, ascending; fast where all are different."""
+    ordered = np.sort(keys)
+    if (ordered[1:] != ordered[:-1]).all():
+        return np.arange(len(keys))
+    return np.sort(np.unique(keys, return_index=True)[1])
