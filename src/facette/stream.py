@@ -449,7 +449,9 @@ class Stream:
 
 def _received(raw: Raw) -> list[datetime]:
     """When the first and the last of some records were received; none if no record says so."""
-    known = [text for text in raw.received_at if RECEIVED.fullmatch(text)]
+    known = raw.received_at
+    if known and not all(map(RECEIVED.fullmatch, (min(known), max(known)))):  # what lies between the two is never asked
+        known = [text for text in known if RECEIVED.fullmatch(text)]
     return [datetime.fromisoformat(text) for text in (min(known), max(known))] if known else []
 
 

@@ -6,11 +6,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 import redis
 
@@ -266,7 +266,7 @@ def test_a_file_has_every_change_once(world: World, told: Told, tmp_path: Path) 
 def test_the_last_line_may_be_longer_than_what_is_read_at_once(world: World, told: Told, tmp_path: Path) -> None:
     world.step((1, "+", "vip"))
     [(_, change)] = world.state.changes()
-    long = replace(change, id="another", events=tuple(f"event-{n}" for n in range(20_000)))
+    long = msgspec.structs.replace(change, id="another", events=tuple(f"event-{n}" for n in range(20_000)))
     world.state.save(Saved(KNOWN, [], {}, [long], [], []))
     assert deliver(told, JsonLines(tmp_path / "changes.jsonl")) == 2
     assert deliver(told, JsonLines(tmp_path / "changes.jsonl")) == 0

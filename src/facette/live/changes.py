@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal
+
+import msgspec
 
 What = Literal["entered", "left", "merged"]
 Why = Literal["events", "time", "run", "definition", "filling"]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One profile entered or left a segment, or became part of another profile.
 
     id         : the same whenever this change is told again, and of no other
@@ -35,7 +35,11 @@ class Change:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**asdict(self), "at": self.at.isoformat(timespec="microseconds"), "events": list(self.events)}
+        return {
+            **msgspec.structs.asdict(self),
+            "at": self.at.isoformat(timespec="microseconds"),
+            "events": list(self.events),
+        }
 
 
 Positions = Mapping[str, Mapping[str, int]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -21,8 +21,7 @@ Members = tuple[str, Array, Array]
 """A segment, the profile ids of members of it, and since when each is one, in microseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(msgspec.Struct, frozen=True, gc=False):
     """One profile that entered or left one segment."""
 
     profile_id: int

@@ -32,16 +32,21 @@ class Outputs:
         self.names = tuple(sorted(made.intersection(columns)))
         self.reads = tuple(sorted({name for item in self._models for name in definitions.inputs[item.name]} - made))
         self._query: ir.Table | None = None
+        self._translated: tuple[str, pa.Schema] | None = None
 
     def of(self, rows: pa.Table, con: ibis.BaseBackend) -> pa.Table:
         """profile_id, is_counted and the columns, of rows that have these two and what the models read."""
         con.con.register(ROWS, rows)
         try:
-            if self._query is None:  # the rows of every later question have the same columns
-                table = con.table(ROWS)
-                for item in self._models:
-                    table = with_outputs(item, self._fitted.get(item.name), table)
-                self._query = table.select("profile_id", "is_counted", *self.names)
-            return con.to_pyarrow(self._query)
+            if self._translated is not None:  # the rows of every later question have the same columns
+                sql, schema = self._translated
+                return con.con.execute(sql).to_arrow_table().cast(schema)
+            table = con.table(ROWS)
+            for item in self._models:
+                table = with_outputs(item, self._fitted.get(item.name), table)
+            self._query = table.select("profile_id", "is_counted", *self.names)  # kept, as what it names goes with it
+            found = con.to_pyarrow(self._query)
+            self._translated = str(con.compile(self._query)), found.schema
+            return found
         finally:
             con.con.unregister(ROWS)
