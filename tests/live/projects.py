@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from facette.definitions.model import EmbeddedLog
+from facette.live.state import State
 from facette.sources.log import open_log
 from facette.sources.record import Record, encode, instant_text
 
@@ -94,3 +95,12 @@ def append(folder: Path, records: list[bytes]) -> None:
     log = open_log(EmbeddedLog(), folder)
     log.append(records)
     log.close()
+
+
+def members_of(state: State) -> set[tuple[int, str, int]]:
+    """profile_id, segment, instant of entering (µs) of everybody that a state holds as a member."""
+    return {
+        (profile_id, segment, since)
+        for segment, ids, instants in state.members()
+        for profile_id, since in zip(ids.tolist(), instants.tolist(), strict=True)
+    }

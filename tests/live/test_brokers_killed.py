@@ -27,7 +27,7 @@ from facette.sources.record import decode
 from facette.stream import Stream
 from tests.brokers import Rabbit, Tansu, again
 from tests.cases import COMPARED
-from tests.live.projects import NOW, PROJECT, append, random_records, write_project
+from tests.live.projects import NOW, PROJECT, append, members_of, random_records, write_project
 from tests.objects import objects
 from tests.run.projects import Silent
 from tests.web.collectors import KEY, Collector, collecting
@@ -132,7 +132,7 @@ def test_a_worker_goes_on_as_if_nothing_had_happened(broken: Broken, tmp_path: P
             assert n_read == len(records)
             changes = [change for _, change in stream.state.changes(0)]
             where = follow(changes)
-            assert where == {(profile, segment) for profile, segment, _ in stream.state.members()}
+            assert where == {(profile, segment) for profile, segment, _ in members_of(stream.state)}
             assert len(changes) > 15
             people = stream.worker.knowledge.people
             users = {people.owner("user", f"u{number}"): number for number in range(15)}
@@ -205,7 +205,7 @@ def kept(project: Path) -> Kept:
         assert [seq for seq, _ in changes] == [*range(1, len(changes) + 1)]
         assert len({change.id for _, change in changes}) == len(changes) > 15
         where = follow([change for _, change in changes])
-        assert where == {(profile, segment) for profile, segment, _ in stream.state.members()}
+        assert where == {(profile, segment) for profile, segment, _ in members_of(stream.state)}
         people, knowledge = stream.worker.knowledge.people, stream.worker.knowledge
         users = {people.owner("user", f"u{number}"): number for number in range(20)}
         events = [knowledge.events(kind, None).to_pyarrow()["event_id"].to_pylist() for kind in ("purchase", "visit")]
@@ -223,7 +223,7 @@ def published(project: Path) -> Kept:
             for kind in ("purchase", "visit")
             for one in knowledge.events(kind, None).to_pyarrow()["event_id"].to_pylist()
         }
-        return events, {(users.get(profile), segment) for profile, segment, _ in stream.state.members()}
+        return events, {(users.get(profile), segment) for profile, segment, _ in members_of(stream.state)}
 
 
 def follow(changes: Sequence[Change]) -> set[tuple[int, str]]:

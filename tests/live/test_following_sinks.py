@@ -15,7 +15,7 @@ from facette.live.recomputing import Recomputing
 from facette.live.values import texts
 from facette.run import run
 from facette.stream import Stream
-from tests.live.projects import NOW, append, random_records, write_project
+from tests.live.projects import NOW, append, members_of, random_records, write_project
 from tests.live.sinks import Where, in_redis
 from tests.run.projects import Silent, edit
 
@@ -90,6 +90,6 @@ def traits(stream: Stream, names: tuple[str, ...]) -> dict[int, dict[str, str]]:
 
 
 def where(stream: Stream) -> Where:
-    found = {(profile_id, segment): since // 1000 for profile_id, segment, since in stream.state.members()}
+    found = {(profile_id, segment): since // 1000 for profile_id, segment, since in members_of(stream.state)}
     assert len(found) > 10
     return found

@@ -17,7 +17,7 @@ from facette.live.state import State
 from facette.run import run
 from facette.warehouse.published import Store
 from tests.cases import COMPARED
-from tests.live.projects import NOW, append, random_records, write_project
+from tests.live.projects import NOW, append, members_of, random_records, write_project
 from tests.live.sinks import in_redis
 from tests.run.projects import Silent, edit
 
@@ -77,7 +77,7 @@ def _told(project: Path) -> dict[str, Any]:
         return {
             "positions": known.positions,
             "steps": known.n_steps,
-            "members": sorted(state.members()),
+            "members": sorted(members_of(state)),
             "changes": changes,
             "merged": state.merged(),
         }
