@@ -147,7 +147,7 @@ def test_a_worker_and_its_broker_are_killed_at_any_instant(
     kills = request.config.getoption("--kills")
     n_parts = 1 + max(1, kills // 10)
     rng = random.Random(kills)
-    size = 30 + 4 * kills // n_parts
+    size = (120 + 4 * kills) // n_parts
     records = random_records(rng, n_parts * size, n_people=20)
     project = write_project(tmp_path / "site")
     text = PROJECT.replace("kind: log\n", f"kind: log\n    log: {broken.yaml}\n")
