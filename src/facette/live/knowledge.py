@@ -280,8 +280,11 @@ class Knowledge:
         return {self.merged.get(one, one) for one in found}
 
     def events_of(self, kind: str, ids: Collection[int]) -> pa.Table:
-        """The events of some profiles, as :meth:`events` has them, however many there are of others."""
-        parts_of = {one: (one, *self._parts_of.get(one, ())) for one in ids}
+        """The events of some profiles, as :meth:`events` has them, however many there are of others.
+
+        Who is part of somebody else by now has none.
+        """
+        parts_of = {one: (one, *self._parts_of.get(one, ())) for one in ids if one not in self.merged}
         then = np.array([part for merged in parts_of.values() for part in merged], np.int64)
         now = np.array([one for one, merged in parts_of.items() for _ in merged], np.int64)
         order = np.argsort(then)
