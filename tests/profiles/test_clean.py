@@ -19,7 +19,8 @@ import pytest
 from facette.definitions.model import Events, Identifier, Lookup, Outliers, People, SourceField
 from facette.errors import SourceError
 from facette.profiles import formats
-from facette.profiles.clean import QUALITY, Cleaned, clean_events, clean_people
+from facette.profiles.accounting import QUALITY
+from facette.profiles.clean import Cleaned, clean_events, clean_people
 from facette.profiles.values import LookupTable
 from facette.sources.source import REFUSED
 from facette.warehouse.connect import connect
@@ -58,7 +59,7 @@ def listed(table: ir.Table, *columns: str) -> list[Any]:
 
 def step(cleaned: Cleaned, name: str) -> tuple[int, ...]:
     """rows in, rows out, changed, refused of a step, over all landings."""
-    lines = [row for row in cleaned.quality.to_pyarrow().to_pylist() if row["step"] == name]
+    lines = [row for row in cleaned.account.quality.to_pylist() if row["step"] == name]
     return tuple(sum(line[each] for line in lines) for each in ("rows_in", "rows_out", "changed", "refused"))
 
 
@@ -144,7 +145,7 @@ def test_events_are_those_of_a_naive_reading_and_none_is_lost(seed: int) -> None
     assert len(set(listed(cleaned.rows, "event_id"))) == len(found)
 
     refused_rows = [
-        row for row in listed(cleaned.refused, "landing", "row", "reason") if row[2].startswith("row refused")
+        row for row in listed(cleaned.account.refused, "landing", "row", "reason") if row[2].startswith("row refused")
     ]
     assert len(refused_rows) == len(set(refused_rows)) == fates["refused"]
     n_sales = len(rows) - fates["other"]
@@ -168,7 +169,9 @@ def test_no_person_is_lost(seed: int) -> None:
     records = listed(cleaned.rows, "record")
     assert len(kept) == len(set(kept)) == len(set(records))
     refused = {
-        row[:2] for row in listed(cleaned.refused, "landing", "row", "reason") if row[2].startswith("row refused")
+        row[:2]
+        for row in listed(cleaned.account.refused, "landing", "row", "reason")
+        if row[2].startswith("row refused")
     }
     rows_in, rows_out, _, n_refused = step(cleaned, "refused")
     into, out, _, _ = step(cleaned, "duplicates")
@@ -188,10 +191,12 @@ def test_rows_that_describe_somebody_else_are_nobodys_business() -> None:
 
 def test_shapes() -> None:
     cleaned = events(
-        [{"card": "1", "at": "2026-07-05 23:30"}], Events(name="visit", identifiers={"card": "card"}, at="at")
+        [{"card": "1", "at": "2026-07-05 23:30"}, {"card": "1", "at": "yesterday"}],
+        Events(name="visit", identifiers={"card": "card"}, at="at"),
     )
-    assert cleaned.refused.to_pyarrow().schema == REFUSED
-    assert cleaned.quality.to_pyarrow().schema == QUALITY
+    assert cleaned.account.refused is not None
+    assert cleaned.account.refused.to_pyarrow().schema == REFUSED
+    assert cleaned.account.quality.schema == QUALITY
     [row] = cleaned.rows.to_pyarrow().to_pylist()
     assert len(row.pop("event_id")) == 32
     at = datetime(2026, 7, 5, 21, 30, tzinfo=UTC)
@@ -215,11 +220,8 @@ def test_no_rows_at_all() -> None:
     )
     stored = CON.create_table(ibis.util.gen_name("empty"), empty, temp=True)
     cleaned = clean_events(stored, "pos", declared, KINDS, lookups={}, zone="UTC", country="FR")
-    assert [table.count().to_pyarrow().as_py() for table in (cleaned.rows, cleaned.refused, cleaned.quality)] == [
-        0,
-        0,
-        0,
-    ]
+    assert cleaned.rows.count().to_pyarrow().as_py() == 0
+    assert (cleaned.account.refused, cleaned.account.quality.num_rows) == (None, 0)
     assert cleaned.fits == {}
 
 
@@ -260,7 +262,7 @@ def test_a_source_column_may_have_any_name() -> None:
     }
     cleaned = events([row], declared)
     assert listed(cleaned.rows, "event_id", "id_card", "reason", "value") == [("pos:r", "7", "why", None)]
-    [refused] = cleaned.refused.to_pyarrow().to_pylist()
+    [refused] = cleaned.account.refused.to_pyarrow().to_pylist()
     assert (refused["column"], refused["value"], refused["reason"]) == ("row", "x", "value unknown: not a number")
     assert json.loads(refused["raw"]) == row
 
@@ -277,7 +279,7 @@ def test_the_clock_rule() -> None:
         ("c3", at, at),
         ("c4", at, datetime(2026, 12, 31, 23, tzinfo=UTC)),
     ]
-    reasons = dict(listed(cleaned.refused, "row", "reason"))
+    reasons = dict(listed(cleaned.account.refused, "row", "reason"))
     assert reasons[3] == "row refused: happened more than a day after it was received"
     assert reasons[2].startswith("clock corrected")
     assert step(cleaned, "clock") == (5, 5, 1, 0)
@@ -292,7 +294,7 @@ def test_people_known_at() -> None:
         ("1", datetime(2025, 12, 31, 23, tzinfo=UTC)),
         ("2", None),
     ]
-    assert listed(cleaned.refused, "column", "value") == [("seen", "x")]
+    assert listed(cleaned.account.refused, "column", "value") == [("seen", "x")]
 
 
 # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -315,7 +317,7 @@ def test_identifiers_are_uniform_and_those_of_nobody_are_unknown() -> None:
     assert step(cleaned, "blocked id_card")[2] == 3
     assert step(cleaned, "blocked id_email")[2] == 2
     assert step(cleaned, "type id_email")[3] == 1
-    assert sorted(listed(cleaned.refused, "row", "reason")) == [
+    assert sorted(listed(cleaned.account.refused, "row", "reason")) == [
         (2, "row refused: no identifier"),
         (4, "row refused: no identifier"),
     ]

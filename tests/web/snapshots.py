@@ -169,7 +169,7 @@ def publish(folder: Path, *, runs: int = 2, instead: dict[str, pa.Table] | None 
     con = connect(folder)
     draft = Draft(store, Snapshot(run=f"run{runs}", as_of=AS_OF.isoformat(), zone=ZONE))
     for name, table in tables.items():
-        draft.replace(con, name, con.create_table(f"made_{name}", table, temp=True))
+        draft.replace(name, con.create_table(f"made_{name}", table, temp=True))
     store.publish(replace(draft.snapshot, fingerprints=fingerprints(project), published_at=AS_OF.isoformat()))
     ledger = Ledger(store.folder)
     ledger.start(draft.run, AS_OF)
@@ -192,7 +192,7 @@ def publish_little(folder: Path, **changes: Any) -> World:
     wide = _wide(project).slice(0, 0)
     con, store = connect(folder), Store(folder)
     draft = Draft(store, Snapshot(run="run1", as_of=AS_OF.isoformat(), zone=ZONE))
-    draft.replace(con, "sizes", con.create_table("made_sizes", _sizes(wide, 1), temp=True))
+    draft.replace("sizes", con.create_table("made_sizes", _sizes(wide, 1), temp=True))
     store.publish(draft.snapshot)
     return World(Published(project), _features().slice(0, 0), wide)
 

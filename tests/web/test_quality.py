@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from facette.profiles.clean import QUALITY
+from facette.profiles.accounting import QUALITY
 from facette.web.report.quality import quality
 from facette.web.report.reading import Reading
 from facette.web.report.words import Words

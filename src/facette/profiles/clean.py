@@ -1,19 +1,19 @@
 """Cleaning: raw rows become people's records and events, and every raw row is accounted for.
 
 One wide table is computed in one pass over the raw rows: for each declared column its text made uniform, its typed
-value, and what went wrong. Everything else (the rows that stay, the rows and values kept aside, the counts) is read off
-that table. What happens to a value, in this order: text made uniform, ``missing``, ``values``, the type, ``minimum``
-and ``maximum``, outliers. A value that cannot be read becomes unknown and is listed; a row is refused only where it is
-of no use: no instant, no identifier, or no valid value in a required field.
+value, and what went wrong. Everything else (the rows that stay, and the account of all rows, see
+:mod:`facette.profiles.accounting`) is read off that table. What happens to a value, in this order: text made uniform,
+``missing``, ``values``, the type, ``minimum`` and ``maximum``, outliers. A value that cannot be read becomes unknown
+and is listed; a row is refused only where it is of no use: no instant, no identifier, or no valid value in a required
+field.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -22,23 +22,11 @@ import pyarrow as pa
 
 from facette.definitions import model
 from facette.profiles import formats
+from facette.profiles.accounting import Account, is_empty
 from facette.profiles.updates import UNSET, UPDATE, UPDATES
 from facette.profiles.values import Bounds, LookupTable, Reading, ReadText, TextReaders, column_of, look_up, only
 from facette.sources.source import PROVENANCE
 from facette.warehouse.connect import local_day, local_hour, local_weekday
-
-QUALITY = pa.schema(
-    [
-        ("source", pa.string()),
-        ("landing", pa.string()),
-        ("step", pa.string()),
-        ("rows_in", pa.int64()),
-        ("rows_out", pa.int64()),
-        ("changed", pa.int64()),
-        ("refused", pa.int64()),
-    ]
-)
-"""What each step did to the rows of a landing: rows in and out, values changed, values or rows refused."""
 
 CLOCK_TOLERANCE = timedelta(hours=24)
 """A sender's clock may run ahead of the receipt by this much; the instant of receipt is taken then."""
@@ -67,32 +55,18 @@ class Cleaned:
     """What cleaning gave; tables are on the connection of the raw rows.
 
     rows    : ``records_<source>`` or ``cleaned_<event>`` of docs/path.md
-    account : makes ``refused`` and ``quality``, when one of them is asked for
+    account : what became of each raw row; asked for before :meth:`drop`
     fits    : field → bounds of outliers, those given and those fitted now
     temporary : the tables behind the others
     """
 
     rows: ir.Table
-    account: Callable[[], tuple[ir.Table, ir.Table]]
+    account: Account
     fits: dict[str, tuple[float, float]]
     temporary: list[ir.Table]
 
-    @cached_property
-    def _accounted(self) -> tuple[ir.Table, ir.Table]:
-        return self.account()
-
-    @property
-    def refused(self) -> ir.Table:
-        """Schema REFUSED: rows that are not in ``rows``, and single values of rows that are."""
-        return self._accounted[0]
-
-    @property
-    def quality(self) -> ir.Table:
-        """Schema QUALITY."""
-        return self._accounted[1]
-
     def drop(self) -> None:
-        """Free the temporary tables behind ``rows``, ``refused`` and ``quality``."""
+        """Free the temporary tables behind the rows and the account."""
         for table in self.temporary:
             name = table.op().name
             ibis.get_backend(table).drop_table(name)
@@ -449,6 +423,8 @@ class _Work:
         valid = wide.filter(wide.reason.isnull())
         counts = valid.group_by(key).aggregate(n_rows=valid.count())
         repeated = self.keep(counts.filter(counts.n_rows > 1).select(key))
+        if existing is None and is_empty(repeated):
+            return None
         rows = valid.semi_join(repeated, key)
         came = rows["_landing"]
         if self.order:
@@ -463,117 +439,8 @@ class _Work:
             again = valid.semi_join(taken, key).select("_landing", "_row")
             found = ibis.union(found, again, distinct=True)
         found = self.keep(found)
-        return found if found.count().to_pyarrow().as_py() else None
+        return None if is_empty(found) else found
 
     def cleaned(self, rows: ir.Table, wide: ir.Table, duplicates: ir.Table | None) -> Cleaned:
-        def account() -> tuple[ir.Table, ir.Table]:
-            return self.keep(self._refused(wide)), self.keep(self._quality(wide, duplicates))
-
+        account = Account(self.raw, wide, duplicates, self.reading, self.reader, self.keep)
         return Cleaned(rows, account, self.fits, self.temporary)
-
-    def _refused(self, wide: ir.Table) -> ir.Table:
-        """Rows refused, values unknown though there was something, and instants put right, with the rows as found."""
-        stays = wide.reason.isnull()
-        listed = [
-            _aside(wide, ~stays, wide.wrong_column, wide.wrong_value, ibis.literal("row refused: ") + wide.reason)
-        ]
-        for key, field in self.reading.fields.items():
-            if f"bad_{key}" in wide.columns:
-                what = WRONG[field.format if field.type == "text" and field.format else field.type]
-                bad = wide[f"bad_{key}"]
-                listed.append(_aside(wide, stays & bad.notnull(), field.column, bad, f"value unknown: {what}"))
-        if "is_ahead" in wide.columns:
-            at = wide.v_at.cast("string")
-            reason = "clock corrected: happened after it was received, which is taken instead"
-            listed.append(_aside(wide, stays & wide.is_ahead, self.reading.fields["at"].column, at, reason))
-        found = self.keep(ibis.union(*listed) if len(listed) > 1 else listed[0])
-        rows = found.inner_join(self.raw, ["_landing", "_row"])
-        left_out = {*PROVENANCE, *(name for name, kind in self.raw.schema().items() if kind.is_null())}
-        own = {name: rows[name] for name in self.raw.columns if name not in left_out}
-        as_found = ibis.struct(own).cast("json").cast("string") if own else ibis.literal("{}")
-        return rows.select(
-            source=ibis.literal(self.source),
-            landing=rows["_landing"],
-            row=rows["_row"],
-            column=rows["_refused_column"],
-            value=rows["_refused_value"],
-            reason=rows["_refused_reason"],
-            raw=as_found,
-        )
-
-    def _quality(self, wide: ir.Table, duplicates: ir.Table | None) -> pa.Table:
-        """What each step did, per landing, in the order of the steps."""
-        stays = wide.reason.isnull()
-        counts = {"rows": wide.count(), "stays": stays.sum(), "tidied": wide.n_tidied.sum()}
-        for name in wide.columns:
-            if name.startswith(("found_", "is_")):
-                counts[name] = wide[name].sum()
-            elif name.startswith("bad_"):
-                counts[name] = wide[name].count()
-        measured = _by_landing(wide.group_by("_landing").aggregate(**counts))
-        read = _by_landing(self.raw.group_by("_landing").aggregate(rows=self.raw.count()))
-        repeated = (
-            {} if duplicates is None else _by_landing(duplicates.group_by("_landing").agg(rows=duplicates.count()))
-        )
-        lines = []
-        for landing in sorted(read):
-            count = {**dict.fromkeys(counts, 0), **measured.get(landing, {})}
-            n_repeated = repeated.get(landing, {"rows": 0})["rows"]
-            for step, *numbers in self._steps(read[landing]["rows"], count, n_repeated):
-                lines.append((self.source, landing, step, *numbers))
-        columns = zip(*lines, strict=True) if lines else ([] for _ in QUALITY)
-        return pa.table([pa.array(each, kind.type) for each, kind in zip(columns, QUALITY, strict=True)], QUALITY)
-
-    def _steps(
-        self, n_read: int, count: Mapping[str, int], n_repeated: int
-    ) -> Iterable[tuple[str, int, int, int, int]]:
-        """Step, rows in, rows out, changed, refused: first what happens to values, then what happens to rows."""
-        rows, stays = count["rows"], count["stays"]
-        if self.reader.only:
-            yield "only", n_read, rows, 0, 0
-        for lookup in self.reader.lookups:
-            yield f"lookup {lookup.source}", rows, rows, count[f"found_{lookup.source}"], 0
-        yield "text", rows, rows, count["tidied"], 0
-        for label, prefix in (("type", "bad_"), ("range", "is_absurd_"), ("outlier", "is_outlier_")):
-            for key in self.reading.fields:
-                if f"{prefix}{key}" in count:
-                    number = count[f"{prefix}{key}"]
-                    yield (
-                        f"{label} {key}",
-                        rows,
-                        rows,
-                        number if label != "type" else 0,
-                        number if label == "type" else 0,
-                    )
-        for kind in self.kinds:
-            yield f"blocked id_{kind}", rows, rows, count[f"is_blocked_id_{kind}"], 0
-        if "known_at" in self.reading.fields and "is_ahead" in count:
-            yield "clock", rows, rows, count["is_ahead"], 0
-        yield "refused", rows, stays, 0, rows - stays
-        yield "duplicates", stays, stays - n_repeated, 0, 0
-
-
-WRONG = {
-    "number": "not a number",
-    "boolean": "neither yes nor no",
-    "date": "not a date",
-    "instant": "not an instant",
-    "email": "not an e-mail address",
-    "phone": "not a phone number",
-}
-"""What is said of a text that cannot be read as its type or format."""
-
-
-def _aside(
-    wide: ir.Table, when: ir.BooleanValue, column: ir.Value | str | None, value: ir.Value, reason: ir.Value | str
-) -> ir.Table:
-    told = {"_refused_column": column, "_refused_value": value, "_refused_reason": reason}
-    literals = {name: ibis.literal(each, "string") for name, each in told.items() if not isinstance(each, ir.Value)}
-    return wide.filter(when).select("_landing", "_row", **{**told, **literals})
-
-
-def _by_landing(counts: ir.Table) -> dict[str, dict[str, int]]:
-    return {
-        row.pop("_landing"): {name: int(value or 0) for name, value in row.items()}
-        for row in counts.to_pyarrow().to_pylist()
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -35,6 +36,9 @@ from facette.stages.work import Work
 from facette.validation.differences import effect_of_groups
 from facette.validation.gate import gate, policy_of
 from facette.warehouse.compiler import visible
+
+FEW = 50_000
+"""People of whom one thread learns as fast as several do, or nearly."""
 
 
 def models(step: Step, work: Work) -> int:
@@ -132,7 +136,8 @@ def _fitted(
         work.warnings += warnings
         return row
     try:
-        fitted = FIT[item.kind](item, before, table, work)
+        with _threads(work.draft.snapshot.rows["features"]):
+            fitted = FIT[item.kind](item, before, table, work)
     except ModelError as error:
         kept = "the previous version stays" if before else "the model gives no values"
         work.warnings.append(f"{error} ({kept})")
@@ -143,6 +148,18 @@ def _fitted(
     row = version_row(item, fitted, highest.get(item.name, 0) + 1, known.model_dump_json(), work)
     work.fits[key] = (row, work.warnings[told:])
     return row
+
+
+def _threads(n_people: int) -> AbstractContextManager[Any]:
+    """One thread to fit models of few people; as many as there are cores, for the time of the context, to others.
+
+    Threads of OpenMP wait for one another without sleeping, after every small piece: where another process has the
+    core, that takes a hundred times as long as the work.
+    """
+    import sklearn.utils  # noqa: F401, PLC0415 - only libraries that are loaded can be told
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
+
+    return threadpool_limits(1 if n_people < FEW else None)
 
 
 def _fit_clusters(item: ClustersModel, before: dict | None, table: ir.Table, work: Work) -> FittedClusters:

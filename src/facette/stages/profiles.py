@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from facette.definitions import model
 from facette.definitions.records import columns_of_objects
@@ -12,6 +13,7 @@ from facette.profiles.clean import Cleaned, clean_events, clean_people, columns_
 from facette.profiles.events import resolve_events
 from facette.profiles.identity import news, observations, resolve
 from facette.sources.landing import Landing
+from facette.sources.source import REFUSED
 from facette.stages.landing import refused_file
 from facette.stages.texts import learn_texts
 from facette.stages.work import Work
@@ -127,17 +129,20 @@ def _keep(work: Work, cleaned: Cleaned, name: str, key: str) -> tuple[ir.Table, 
     """Write what cleaning gave; the rows it added, and how many."""
     before = work.draft.snapshot.rows.get(name, 0)
     added = work.draft.append(work.con, name, cleaned.rows)
-    refused = work.draft.append(work.con, "refused", cleaned.refused)
-    quality = work.draft.append(work.con, "quality", cleaned.quality)
+    work.draft.append(work.con, "quality", ibis.memtable(cleaned.account.quality))
+    refused = cleaned.account.refused
+    if refused is not None:
+        work.warnings += _warnings(work.draft.append(work.con, "refused", refused), cleaned.account.quality, key)
+    elif "refused" not in work.draft.snapshot.tables:
+        work.draft.append(work.con, "refused", ibis.memtable(REFUSED.empty_table()))
     work.draft.note(fits={**work.draft.snapshot.fits, key: cleaned.fits})
-    work.warnings += _warnings(refused, quality, key)
     cleaned.drop()
     return added, work.draft.snapshot.rows[name] - before
 
 
-def _warnings(refused: ir.Table, quality: ir.Table, key: str) -> list[str]:
+def _warnings(refused: ir.Table, quality: pa.Table, key: str) -> list[str]:
     """What is wrong with more than half of the rows, so that something else must be wrong."""
-    total = quality.filter(quality.step == "refused").aggregate(n=quality.rows_in.sum()).to_pyarrow()["n"][0].as_py()
+    total = sum(row["rows_in"] for row in quality.to_pylist() if row["step"] == "refused")
     counts = refused.group_by("reason", "column").agg(n=refused.count()).order_by(ibis.desc("n"), "reason", "column")
     return [
         f"Source {key}: {row['reason']}, in {row['n']:,} of {total:,} rows"

@@ -82,8 +82,7 @@ class Work:
         return self.store.optional_table(self.con, self.draft.snapshot, name)
 
     def replace(self, name: str, table: ir.Table) -> int:
-        self.draft.replace(self.con, name, table)
-        return self.draft.snapshot.rows[name]
+        return self.draft.replace(name, table)
 
     def landings(self, source: str) -> list[Landing]:
         """The current landings of a source, in the order in which they came."""

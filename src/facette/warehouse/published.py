@@ -260,11 +260,11 @@ class Draft:
     def run(self) -> str:
         return self.snapshot.run
 
-    def replace(self, con: ibis.BaseBackend, name: str, table: ir.Table) -> ir.Table:
-        """Write a table anew and read it back."""
+    def replace(self, name: str, table: ir.Table) -> int:
+        """Write a table anew; the number of its rows."""
         file, rows = self.store.write(table, name, self.run)
         self._set(name, (file,), rows)
-        return self.store.table(con, self.snapshot, name)
+        return rows
 
     def append(self, con: ibis.BaseBackend, name: str, table: ir.Table) -> ir.Table:
         """Add a file to a table and read back only what was added."""
