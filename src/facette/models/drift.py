@@ -12,6 +12,7 @@ from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from facette.models.matrix import is_usable, number_of
@@ -86,7 +87,8 @@ def reference(
     columns = {**{f"i_{name}": value for name, value in inputs.items()}}
     columns |= {f"o_{name}": value for name, value in outputs.items()}
     rows = keep(table.select(**columns))
-    empty = {name: _bins(rows, name) for name in columns}
+    empty = {name: _bins_of_texts(rows[name]) for name in columns if rows[name].type().is_string()}
+    empty |= _bins_of_numbers(rows.drop(*empty))
     counted = shares_of({name: rows[name] for name in columns}, empty, rows)
     found = {name: bins.model_copy(update={"shares": counted[name]}) for name, bins in empty.items()}
     return Reference(
@@ -98,19 +100,12 @@ def reference(
 
 def shares_of(values: Mapping[str, ir.Value], bins: Mapping[str, Bins], rows: ir.Table) -> dict[str, tuple[float, ...]]:
     """Column → the share of the rows in each of its bins, and last of those unknown; in one scan. All 0 of no row."""
-    names = [*values]
-    placed = rows.select(**{f"c{n}": bins[name].places(values[name]) for n, name in enumerate(names)})
-    counted = {
-        f"c{n}_{place}": (placed[f"c{n}"] == place).cast("int64").sum().fill_null(0)
-        for n, name in enumerate(names)
-        for place in range(len(bins[name].shares))
-    }
-    counts = placed.aggregate(total=placed.count(), **counted).to_pyarrow().to_pylist()[0]
-    total = counts["total"] or 1
-    return {
-        name: tuple(float(counts[f"c{n}_{place}"]) / total for place in range(len(bins[name].shares)))
-        for n, name in enumerate(names)
-    }
+    placed = rows.select(**{name: bins[name].places(value).cast("int8") for name, value in values.items()}).to_pyarrow()
+    found = {}
+    for name in values:
+        counts = np.bincount(placed[name].to_numpy(), minlength=len(bins[name].shares))
+        found[name] = tuple((counts / max(placed.num_rows, 1)).tolist())
+    return found
 
 
 def stability(then: tuple[float, ...], now: tuple[float, ...], n_then: int, n_now: int) -> float:
@@ -152,23 +147,35 @@ def honesty(foretold: float, variance: float, observed: float, n: int) -> Level:
     return "moved" if off > FAR_OFF_BY * foretold else "watch"
 
 
-def _bins(rows: ir.Table, name: str) -> Bins:
-    """The bins of a column, their shares not known yet."""
-    column = rows[name]
-    if column.type().is_string():
-        known = rows.filter(column.notnull()).select(text=column)
-        counted = known.group_by("text").agg(n=known.count())
-        most = counted.order_by(ibis.desc("n"), "text").limit(SHOWN_TEXTS).to_pyarrow()["text"].to_pylist()
-        return Bins(texts=tuple(most), is_text=True, shares=(0.0,) * (len(most) + 2))
-    number = number_of(column)
-    known = rows.select(it=number).filter(lambda table: is_usable(table.it).fill_null(False))
-    different = known.distinct().order_by("it").limit(FEW_VALUES + 1).to_pyarrow()["it"].to_pylist()
-    if len(different) > FEW_VALUES:
-        deciles = {f"q{n}": known.it.quantile(n / BINS) for n in range(1, BINS)}
-        different = sorted(set(known.aggregate(**deciles).to_pyarrow().to_pylist()[0].values()))
-    elif len(different) == 1:  # what was the same of everybody has three bins: below it, itself, above it
-        (same,) = different
-        different = [same - NEAR * max(abs(same), 1.0), same]
-    else:
-        different = different[:-1]
-    return Bins(edges=tuple(different), shares=(0.0,) * (len(different) + 2))
+def _bins_of_texts(column: ir.StringColumn) -> Bins:
+    """The bins of texts, their shares not known yet."""
+    texts = column.as_table().rename(text=column.get_name()).drop_null()
+    counted = texts.group_by("text").aggregate(n=texts.count())
+    most = counted.order_by(ibis.desc("n"), "text").limit(SHOWN_TEXTS).to_pyarrow()["text"].to_pylist()
+    return Bins(texts=tuple(most), is_text=True, shares=(0.0,) * (len(most) + 2))
+
+
+def _bins_of_numbers(rows: ir.Table) -> dict[str, Bins]:
+    """The bins of all columns, which are numbers, their shares not known yet."""
+    numbers = {name: number_of(rows[name]) for name in rows.columns}
+    if not numbers:
+        return {}
+    known = rows.select(**{name: is_usable(number).ifelse(number, None) for name, number in numbers.items()})
+    n_values = known.aggregate(**{name: known[name].nunique() for name in numbers}).to_pyarrow().to_pylist()[0]
+    deciles = [n / BINS for n in range(1, BINS)]
+    edges = known.aggregate(
+        **{
+            name: known[name].quantile(deciles) if n > FEW_VALUES else known[name].collect(distinct=True)
+            for name, n in n_values.items()
+        }
+    )
+    found = {}
+    for name, values in edges.to_pyarrow().to_pylist()[0].items():
+        different = sorted(set(values or ()))
+        if n_values[name] == 1:  # what was the same of everybody has three bins: below it, itself, above it
+            (same,) = different
+            different = [same - NEAR * max(abs(same), 1.0), same]
+        elif n_values[name] <= FEW_VALUES:
+            different = different[:-1]
+        found[name] = Bins(edges=tuple(different), shares=(0.0,) * (len(different) + 2))
+    return found

@@ -58,8 +58,7 @@ def watch(models: Mapping[str, dict[str, Any]], row: ir.Table, work: Work) -> No
         _tell(name, fitted, mine, work)
     rows = [{"run": work.draft.run, "as_of": work.moment.as_of, **item} for item in found]
     if rows:
-        now = work.con.create_table("drift_now", pa.Table.from_pylist(rows, schema=DRIFT), temp=True)
-        work.draft.append(work.con, "drift", now)
+        work.draft.append(work.con, "drift", pa.Table.from_pylist(rows, schema=DRIFT))
 
 
 def _population(row: Mapping[str, Any], everybody: ir.Table) -> list[dict[str, Any]]:

@@ -100,5 +100,4 @@ def _keep_thresholds(cuts: Mapping[str, tuple[float, ...]], work: Work) -> None:
         for threshold in work.project.thresholds
     ]
     if rows:
-        now = work.con.create_table("thresholds_now", pa.Table.from_pylist(rows, schema=THRESHOLDS), temp=True)
-        work.draft.append(work.con, "thresholds", now)
+        work.draft.append(work.con, "thresholds", pa.Table.from_pylist(rows, schema=THRESHOLDS))

@@ -50,5 +50,4 @@ def _put(name: str, schema: pa.Schema, found: list[pa.Table], due: Sequence[Lear
     if before is not None and others:
         kept = before.to_pyarrow().cast(schema)
         found = [kept.filter(pc.is_in(kept["model"], pa.array([*others]))), *found]
-    rows = pa.concat_tables([schema.empty_table(), *found])
-    work.replace(name, work.con.create_table(f"{name}_now", rows, temp=True))
+    work.replace(name, pa.concat_tables([schema.empty_table(), *found]))

@@ -63,7 +63,7 @@ def models(step: Step, work: Work) -> int:
             rows[item.name] = row
         table = with_outputs(item, row, table)
     for name, found in (("models", [*rows.values()]), ("held", held)):
-        work.replace(name, work.con.create_table(f"{name}_now", pa.Table.from_pylist(found, schema=MODELS), temp=True))
+        work.replace(name, pa.Table.from_pylist(found, schema=MODELS))
     work.draft.note(applied={name: row["version"] for name, row in rows.items()})
     n = work.replace("scored", table.select("profile_id", *work.definitions.makers))
     watch(rows, wide_row(work.table("features"), work.table("scored")), work)

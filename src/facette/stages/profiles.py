@@ -129,12 +129,12 @@ def _keep(work: Work, cleaned: Cleaned, name: str, key: str) -> tuple[ir.Table, 
     """Write what cleaning gave; the rows it added, and how many."""
     before = work.draft.snapshot.rows.get(name, 0)
     added = work.draft.append(work.con, name, cleaned.rows)
-    work.draft.append(work.con, "quality", ibis.memtable(cleaned.account.quality))
+    work.draft.append(work.con, "quality", cleaned.account.quality)
     refused = cleaned.account.refused
     if refused is not None:
         work.warnings += _warnings(work.draft.append(work.con, "refused", refused), cleaned.account.quality, key)
     elif "refused" not in work.draft.snapshot.tables:
-        work.draft.append(work.con, "refused", ibis.memtable(REFUSED.empty_table()))
+        work.draft.append(work.con, "refused", REFUSED.empty_table())
     work.draft.note(fits={**work.draft.snapshot.fits, key: cleaned.fits})
     cleaned.drop()
     return added, work.draft.snapshot.rows[name] - before

@@ -187,9 +187,7 @@ def validation(step: Step, work: Work) -> int:
         "overlaps": overlaps(grouped),
     }
     tables["worth"] = worth_of_segments(work, wide, row, tables)
-    return sum(
-        work.replace(name, work.con.create_table(f"{name}_now", table, temp=True)) for name, table in tables.items()
-    )
+    return sum(work.replace(name, table) for name, table in tables.items())
 
 
 def _everybody(work: Work) -> tuple[pa.Table, pa.Table]:

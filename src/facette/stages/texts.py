@@ -41,8 +41,7 @@ def learn_texts(work: Work) -> None:
                 }
             )
     if rows:
-        table = pa.Table.from_pylist(rows, schema=TEXT_MODELS)
-        work.draft.append(work.con, "text_models", work.con.create_table("text_models_now", table, temp=True))
+        work.draft.append(work.con, "text_models", pa.Table.from_pylist(rows, schema=TEXT_MODELS))
 
 
 def _samples(reading: AnyReading, work: Work) -> list[tuple[str, str | None]]:

@@ -81,7 +81,7 @@ class Work:
     def optional(self, name: str) -> ir.Table | None:
         return self.store.optional_table(self.con, self.draft.snapshot, name)
 
-    def replace(self, name: str, table: ir.Table) -> int:
+    def replace(self, name: str, table: ir.Table | pa.Table) -> int:
         return self.draft.replace(name, table)
 
     def landings(self, source: str) -> list[Landing]:

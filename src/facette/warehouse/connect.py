@@ -16,6 +16,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.sql.datatypes import DuckDBType
 
@@ -136,15 +137,19 @@ def _type(duckdb_type: str) -> dt.DataType:
     return DuckDBType.from_string(duckdb_type)
 
 
-def write_parquet(table: ir.Table, path: Path) -> int:
-    """Compute a table into one Parquet file that is there completely or not at all; the number of its rows.
+def write_parquet(table: ir.Table | pa.Table, path: Path) -> int:
+    """Write a table, computed first if it is an expression, into one Parquet file; the number of its rows.
 
-    Creates the folder. RunError if it cannot be written, or if the computation does not fit in memory and on disk.
+    The file is there completely or not at all. Creates the folder. RunError if it cannot be written, or if the
+    computation does not fit in memory and on disk.
     """
     unfinished = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        ibis.get_backend(table).to_parquet(table, unfinished, compression="zstd")
+        if isinstance(table, pa.Table):
+            pq.write_table(table, unfinished, compression="zstd")
+        else:
+            ibis.get_backend(table).to_parquet(table, unfinished, compression="zstd")
         n_rows = pq.read_metadata(unfinished).num_rows
         put_in_place(unfinished, path)
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:

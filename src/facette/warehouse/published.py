@@ -21,6 +21,7 @@ from uuid import uuid4
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facette.clock import Moment
@@ -150,7 +151,7 @@ class Store:
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def write(self, table: ir.Table, name: str, part: str) -> tuple[str, int]:
+    def write(self, table: ir.Table | pa.Table, name: str, part: str) -> tuple[str, int]:
         """Write a file of a table; its path relative to the store, and its number of rows."""
         path = Path("tables") / name / f"{part}.parquet"
         return str(path), write_parquet(table, self.folder / path)
@@ -260,13 +261,13 @@ class Draft:
     def run(self) -> str:
         return self.snapshot.run
 
-    def replace(self, name: str, table: ir.Table) -> int:
+    def replace(self, name: str, table: ir.Table | pa.Table) -> int:
         """Write a table anew; the number of its rows."""
         file, rows = self.store.write(table, name, self.run)
         self._set(name, (file,), rows)
         return rows
 
-    def append(self, con: ibis.BaseBackend, name: str, table: ir.Table) -> ir.Table:
+    def append(self, con: ibis.BaseBackend, name: str, table: ir.Table | pa.Table) -> ir.Table:
         """Add a file to a table and read back only what was added."""
         before = self.snapshot.tables.get(name, ())
         file, rows = self.store.write(table, name, f"{self.run}-{len(before)}")
