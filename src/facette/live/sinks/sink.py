@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from facette.definitions import model
 from facette.errors import RunError
 from facette.live.changes import Change
-from facette.live.reading import Member, Told
+from facette.live.reading import Member, Place, Told
 
 Numbered = tuple[int, Change]
 
@@ -64,15 +64,23 @@ class Telling:
 
     name: str
     portion: int = 1_000
+    _filled: tuple[int, Place] | None = None
 
     def last(self, told: Told) -> int | None:
         return told.sent(self.name)
 
     def fill(self, told: Told) -> int:
-        """Members are told as if they entered, ``why`` being ``filling``; the number is that of the last change."""
-        seq = told.last_seq()
-        for members in told.members(self.portion):
+        """Members are told as if they entered, ``why`` being ``filling``; the number is that of the last change.
+
+        Where it failed it goes on, by those who are members by then, and the number stays: the changes after that one
+        are told next, and lead to what is true whatever they find.
+        """
+        seq, after = self._filled or (told.last_seq(), ("", 0))
+        for members in told.members(self.portion, after):
+            self._filled = seq, after
             self.send([(seq, entered(told.token, member)) for member in members])
+            after = members[-1].segment, members[-1].profile_id
+        self._filled = None
         return seq
 
     def send(self, changes: Sequence[Numbered]) -> None:
