@@ -118,6 +118,9 @@ def test_mixpanel_hears_of_a_refusal_what_it_hears_from_mixpanel(shared: Collect
     update = {"$token": KEY, "$distinct_id": "ann", "$append": {"n": 1}}
     answer = shared.post("/engage", json=[update])
     assert (answer.status_code, answer.text) == (200, "0")
+    event = json.dumps({"event": "opened", "properties": {"token": KEY, "distinct_id": "ann"}})
+    pixel = shared.get("/track", params={"data": event, "img": 1})  # in a mail
+    assert (pixel.status_code, pixel.headers["content-type"], pixel.content[:3]) == (200, "image/gif", b"GIF")
     verbose = shared.post("/engage", json=[update], params={"verbose": 1}).json()
     assert (verbose["status"], "`$append`" in verbose["error"]) == (0, True)
     imported = shared.post("/import", json=[{"event": "", "properties": {"token": KEY}}])

@@ -14,6 +14,7 @@ import msgspec
 from facette.sources.formats.fields import record, since_1970, text
 from facette.sources.formats.reasons import found, reason
 from facette.sources.formats.request import (
+    PIXEL,
     Answer,
     BadEventError,
     BadRequestError,
@@ -31,8 +32,6 @@ from facette.sources.record import Kind, Record
 
 PATHS = ("/matomo.php", "/piwik.php")
 METHODS = ("GET", "POST")
-PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c000000000100010000020144003b")
-"""A transparent GIF of one pixel."""
 
 PAGE = {
     **{"url": "url", "urlref": "referrer", "action_name": "title"},

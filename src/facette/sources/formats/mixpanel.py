@@ -14,6 +14,7 @@ from typing import Any
 from facette.sources.formats.fields import an_object, is_event, needed, record, text, written_instant
 from facette.sources.formats.reasons import reason
 from facette.sources.formats.request import (
+    PIXEL,
     Answer,
     BadEventError,
     BadRequestError,
@@ -207,9 +208,9 @@ def library(properties: Object) -> Object:
 
 
 def answer(request: Request, outcome: Outcome) -> Answer:
-    """200 with 1 or 0, or an object if ``verbose`` is asked for; JSON to ``/import`` hears how many were taken, or 400.
+    """200 with 1 or 0, an object if ``verbose`` is asked for, a pixel if ``img`` is.
 
-    A page's client shows any other status on its console.
+    JSON to ``/import`` hears how many were taken, or 400. A page's client shows any other status on its console.
     """
     verdict = {"status": 0 if outcome.is_failure else 1, "error": outcome.first_reason or None}
     body = request.text
@@ -221,4 +222,6 @@ def answer(request: Request, outcome: Outcome) -> Answer:
     parameters = request.parameters if is_plain else request.parameters | form(body)
     if parameters.get("verbose") == "1":
         return json_answer(200, verdict)
+    if parameters.get("img") == "1":
+        return Answer(200, PIXEL, "image/gif")
     return Answer(200, b"0" if outcome.is_failure else b"1", "text/plain")

@@ -38,6 +38,9 @@ KEYS_LIMIT = 1000
 OUTER_KEYS = ("api_secret", "token_auth", "idsite", "api_key")
 """Parameters of query strings that are write keys."""
 
+PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c000000000100010000020144003b")
+"""A transparent GIF of one pixel."""
+
 Object = dict[str, Any]
 
 
