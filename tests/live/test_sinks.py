@@ -175,6 +175,24 @@ def test_filling_goes_on_where_it_failed(world: World, told: Told) -> None:
     assert folded(sink.taken) == world.members
 
 
+def test_a_sink_that_takes_something_is_not_left_waiting(
+    world: World, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only while it takes nothing does the time double until it is tried again."""
+    monkeypatch.setattr(couriers, "FIRST_PAUSE", 0.01)
+    warnings: list[str] = []
+    sink = Flaky()
+    world.step(*((number, "+", "vip") for number in range(40)))
+    mine = Couriers(world.store, [sink], warnings.append)
+    until(lambda: told.sent("flaky") == 40)
+    world.step(*((number, "-", "vip") for number in range(40)))
+    mine.wake()
+    until(lambda: told.sent("flaky") == 80)
+    mine.end(is_whole=True)
+    assert len(warnings) <= 2, warnings
+    assert folded(sink.taken) == world.members == {}
+
+
 def test_courier_tries_again_until_the_sink_is_there(
     place: Place, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,9 @@ from facette.live.reading import Member, Place, Told
 
 Numbered = tuple[int, Change]
 
+Filled = tuple[int, Place]
+"""The number of the last change when filling began, and the last membership that was taken."""
+
 MERGED = "_merged"
 """Stands where a segment would, of changes that are about none; no segment can have this name."""
 
@@ -32,6 +35,9 @@ class Sink(Protocol):
 
     portion: int
     """So many changes it takes at once, at most."""
+
+    filled: Filled | None
+    """How far it has been filled where that failed; None if it is not to be gone on with."""
 
     def last(self, told: Told) -> int | None:
         """The number of the last change that it has; None if it has nothing of this state, and must be filled first."""
@@ -64,7 +70,7 @@ class Telling:
 
     name: str
     portion: int = 1_000
-    _filled: tuple[int, Place] | None = None
+    filled: Filled | None = None
 
     def last(self, told: Told) -> int | None:
         return told.sent(self.name)
@@ -75,12 +81,12 @@ class Telling:
         Where it failed it goes on, by those who are members by then, and the number stays: the changes after that one
         are told next, and lead to what is true whatever they find.
         """
-        seq, after = self._filled or (told.last_seq(), ("", 0))
+        seq, after = self.filled or (told.last_seq(), ("", 0))
         for members in told.members(self.portion, after):
-            self._filled = seq, after
+            self.filled = seq, after
             self.send([(seq, entered(told.token, member)) for member in members])
             after = members[-1].segment, members[-1].profile_id
-        self._filled = None
+        self.filled = None
         return seq
 
     def send(self, changes: Sequence[Numbered]) -> None:
