@@ -40,6 +40,13 @@ sources:
         at: at
         known_at: received_at
         fields: {coupon: {column: properties.coupon}, paid_on: {column: properties.paid_on, type: date}}
+      - name: purchase
+        only: {event: order}
+        identifiers: {user: user_id, device: anonymous_id}
+        at: at
+        known_at: received_at
+        id: [message_id]
+        fields: {amount: {column: properties.revenue, type: number}}
 segments:
   - {name: buyers, rule: DID purchase AT LEAST 2 TIMES}
   - {name: often, rule: DID purchase AT LEAST 5 TIMES}
@@ -49,9 +56,9 @@ segments:
 """
 
 
-def purchase(number: int, source: str, who: dict[str, str], **properties: object) -> bytes:
+def purchase(number: int, source: str, who: dict[str, str], event: str = "purchase", **properties: object) -> bytes:
     instant = instant_text(NOW)
-    told = {"event": "purchase", "at": instant, "received_at": instant, "protocol": "segment", "source": source}
+    told = {"event": event, "at": instant, "received_at": instant, "protocol": "segment", "source": source}
     return encode(Record(message_id=f"m{number}", kind="track", properties=properties, **told, **who))  # type: ignore[arg-type]
 
 
@@ -71,15 +78,16 @@ def test_the_events_of_a_kind_are_those_of_all_sources(tmp_path: Path) -> None:
                 purchase(3, "app", {"anonymous_id": "d2"}),
                 purchase(4, "site", {"user_id": "bob"}, amount="1 000,5"),
                 purchase(4, "site", {"user_id": "bob"}, amount="1 000,5"),
+                purchase(4, "app", {"user_id": "eve"}, event="order", revenue=150),
             ],
         )
         stream.step(NOW)
-        assert _told(stream) == {("buyers", 1), ("big", 2), ("savers", 1)}
+        assert _told(stream) == {("buyers", 1), ("big", 3), ("savers", 1)}
     with Stream(load(tmp_path), NOW) as stream:
         append(tmp_path, [purchase(5, "app", {"anonymous_id": "d1"})])
         stream.step(NOW)
         live = {name: len(ids) for name, ids in stream.worker.memberships.members().items()}
-        assert live == {"buyers": 1, "often": 0, "big": 2, "locals": 1, "savers": 1}
+        assert live == {"buyers": 1, "often": 0, "big": 3, "locals": 1, "savers": 1}
     run(load(tmp_path), Silent(), as_of=NOW)
     added = truth(tmp_path)
     assert {name: sum(name in own for own in added.segments.values()) for name in live} == live

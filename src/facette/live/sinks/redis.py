@@ -226,7 +226,9 @@ class RedisSink:
             ) from error
         except (redis.RedisError, OSError) as error:
             remedy = "Check that Redis is running and reachable, has memory left, and the sink's `url`."
-            raise SinkError(f"Redis, sink {self.name}, cannot be used: {error}.", remedy=remedy) from error
+            raise SinkError(
+                f"Redis, sink {self.name}, cannot be used: {str(error).rstrip('.')}.", remedy=remedy
+            ) from error
 
 
 def _name_of(owner: str) -> str:
