@@ -69,6 +69,7 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 def test_an_unknown_key(shared: Collector, path: str, options: dict[str, Any]) -> None:
     answer = shared.post(path, **options)
     assert (answer.status_code, answer.json()["code"]) == (401, "unknown_key")
+    assert not answer.headers["www-authenticate"].startswith("Basic")  # nor does a page's visitor get a dialog
 
 
 def test_events_of_several_keys_go_to_their_sources(collector: Collector) -> None:

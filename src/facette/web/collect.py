@@ -307,7 +307,7 @@ def _failure(status: int, code: str, message: str, *, retry: float | None = None
     if retry is not None:
         response.headers["Retry-After"] = str(_whole(retry))
     if status == 401:
-        response.headers["WWW-Authenticate"] = "Basic"
+        response.headers["WWW-Authenticate"] = "WriteKey"  # for `Basic` a browser would ask the visitors of a page
     return response
 
 
