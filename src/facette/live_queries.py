@@ -244,8 +244,10 @@ class Current:
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
-        """The state at one instant."""
+        """The state at one instant. NoStateError before a first step: nobody is told to be nowhere."""
         with Reading(self.store.folder) as reading, reading.at_once():
+            if reading.as_of() is None:
+                raise said(NoStateError, "not_ready")
             yield reading
 
     def _as_of(self, reading: Reading) -> str | None:

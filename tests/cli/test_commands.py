@@ -89,6 +89,11 @@ def test_models_and_their_versions(facette: Facette, project: Path) -> None:
     assert [item["version"] for item in styles["versions"]] == [2, 1]
 
 
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "facette", "init", tmp_path / "shop"], check=True, capture_output=True)
+    assert (tmp_path / "shop" / "facette.yml").is_file()
+
+
 def test_init_writes_a_project_that_runs(facette: Facette, tmp_path: Path) -> None:
     said = facette("init", tmp_path / "shop", "--json")
     assert said.code == 0

@@ -142,6 +142,57 @@ def test_a_new_sink_learns_who_is_where(place: Place, world: World, told: Told) 
     assert place.where(2 + max(n_members, n_sent)) == world.members
 
 
+class Flaky(Telling):
+    """Takes every second portion."""
+
+    name, portion = "flaky", 2
+
+    def __init__(self) -> None:
+        self.taken: list[dict[str, Any]] = []
+        self.n_asked = 0
+
+    def send(self, changes: Sequence[Numbered]) -> None:
+        self.n_asked += 1
+        if self.n_asked % 2 == 0:
+            raise SinkError("not now")
+        self.taken += [{"seq": seq, **change.as_dict()} for seq, change in changes]
+
+
+def test_filling_goes_on_where_it_failed(world: World, told: Told) -> None:
+    """Else a sink that fails now and then would never be filled; who moves meanwhile is told as well."""
+    world.step(*((number, "+", segment) for number in range(1, 6) for segment in ("vip", "new")))
+    sink = Flaky()
+    for number in range(1, 40):
+        try:
+            deliver(told, sink)
+            break
+        except SinkError:
+            if number < 5:
+                world.step((number, "-", "vip"), (10 + number, "+", "new"), (6 - number, "-", "new"))
+    filling = [change for change in sink.taken if change["why"] == "filling"]
+    assert len({change["id"] for change in filling}) == len(filling)
+    assert {change["seq"] for change in filling} == {10}
+    assert folded(sink.taken) == world.members
+
+
+def test_a_sink_that_takes_something_is_not_left_waiting(
+    world: World, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only while it takes nothing does the time double until it is tried again."""
+    monkeypatch.setattr(couriers, "FIRST_PAUSE", 0.01)
+    warnings: list[str] = []
+    sink = Flaky()
+    world.step(*((number, "+", "vip") for number in range(40)))
+    mine = Couriers(world.store, [sink], warnings.append)
+    until(lambda: told.sent("flaky") == 40)
+    world.step(*((number, "-", "vip") for number in range(40)))
+    mine.wake()
+    until(lambda: told.sent("flaky") == 80)
+    mine.end(is_whole=True)
+    assert len(warnings) <= 2, warnings
+    assert folded(sink.taken) == world.members == {}
+
+
 def test_courier_tries_again_until_the_sink_is_there(
     place: Place, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import gzip
 import json
 import zlib
 from datetime import UTC, datetime, timedelta
+from string import Formatter
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facette.sources.formats import FORMATS
+from facette.sources.formats.reasons import REASONS
+from facette.sources.formats.reasons import reason as why
 from facette.sources.formats.request import (
     BODY_LIMIT,
     BadRequestError,
@@ -160,7 +163,7 @@ def test_ga4_instants_are_microseconds_exactly() -> None:
         ("/engage", {"$distinct_id": "a", "$append": {"x": 1}}, "`$append` adds to a list"),
         ("/engage", {"$distinct_id": "a", "$union": {"x": [1]}}, "`$union` ajoute à une liste"),
         ("/engage", {"$distinct_id": "a", "$remove": {"x": 1}, "$set": {"x": 1}}, "`$remove` removes"),
-        ("/engage", {"$distinct_id": "a", "$add": {"x": "1"}}, "adds numbers only / `$add` n’ajoute que des nombres"),
+        ("/engage", {"$distinct_id": "a", "$add": {"x": "1"}}, "`$add` n’ajoute que des nombres"),
         ("/engage", {"$distinct_id": "a", "$add": {"x": True}}, "adds numbers only"),
         ("/engage", {"$distinct_id": "a", "$set": {}, "$add": {}}, "says `$set`, `$add`: say one of them in each"),
         ("/engage", {"$distinct_id": "a", "$unset": "x"}, "`$unset` is a list of names"),
@@ -168,6 +171,12 @@ def test_ga4_instants_are_microseconds_exactly() -> None:
         ("/engage", {"$set": {"x": 1}}, "`$distinct_id` is missing"),
         ("/mp/collect", {"client_id": "c", "events": [{"params": {}}]}, "`name` is missing"),
         ("/mp/collect", {"events": [{"name": "e"}]}, "nobody is named"),
+        (
+            "/mp/collect",
+            {"client_id": "c", "user_properties": {"tier": "gold"}},
+            "`tier` of `user_properties` is a text",
+        ),
+        ("/mp/collect", {"client_id": "c", "timestamp_micros": "x", "events": [{"name": "e"}]}, "no number: 'x'"),
         ("/matomo.php", {"requests": [1]}, "a query string or an object"),
         ("/matomo.php", {"requests": ["?url=u"]}, "nobody is named"),
         ("/matomo.php", {"requests": ["?_id=a&idgoal=0&revenue=much"]}, "`revenue` is no number"),
@@ -177,6 +186,22 @@ def test_ga4_instants_are_microseconds_exactly() -> None:
 )
 def test_what_is_refused(path: str, body: Any, why: str) -> None:
     assert why in reason(path, body)
+
+
+def test_every_reason_says_what_to_do_in_both_languages() -> None:
+    values = {
+        name: name
+        for texts in REASONS.values()
+        for text in texts
+        for _, name, _, _ in Formatter().parse(text)
+        if name is not None
+    }
+    for key, (english, french) in REASONS.items():
+        fields = [sorted(name or "" for _, name, _, _ in Formatter().parse(text)) for text in (english, french)]
+        assert fields[0] == fields[1], key
+        said = why(key, **values)
+        assert said.count(" / ") == 1, key
+        assert all(":" in text or ";" in text for text in said.split(" / ")), key
 
 
 def test_identifiers_are_text() -> None:
@@ -214,6 +239,16 @@ def test_the_context_of_a_batch_is_that_of_its_events() -> None:
 def test_mixpanel_says_who(properties: dict[str, Any], who: tuple[str | None, str | None]) -> None:
     record = one("/track", {"event": "e", "properties": properties})
     assert (record.user_id, record.anonymous_id) == who
+
+
+def test_mixpanel_imports_lines_of_json() -> None:
+    """A line that is none is refused, and the others are taken."""
+    first, last = ({"event": name, "properties": {"distinct_id": "a"}} for name in "ef")
+    lines = "\n".join((json.dumps(first), "", '{"event": ', json.dumps(last), "")).encode()
+    headers = {"content-type": "application/x-ndjson; charset=utf-8"}
+    items = asked("/import", gzip.compress(lines), headers=headers)
+    assert [item.record and item.record.event for item in items] == ["e", None, "f"]
+    assert "an event is an object" in items[1].reason
 
 
 def test_mixpanel_joins_a_device_and_a_user() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,10 +22,13 @@ from facette.definitions.error_texts import ERRORS
 from facette.definitions.project import load
 from facette.errors import RunError
 from facette.live.figures import Durations, ages
+from facette.live.state import State
 from facette.live_queries import MOST_ASKING, Current, history
 from facette.queries import Published
 from facette.run import run
+from facette.sources.aside import Aside, RefusedEvent
 from facette.stream import Desk, Stream
+from facette.warehouse.published import Store
 from facette.web.answers import answers_app
 from facette.web.serving import serving
 from tests.live.projects import NOW, append, random_records, write_project
@@ -281,7 +284,7 @@ def test_a_merged_profile_is_answered_for_as_what_it_became(tmp_path: Path) -> N
 
 
 def test_figures(worker: Worker) -> None:
-    samples = measured(worker)
+    samples = measured(worker.http)
     figures = worker.desk.figures
     assert samples["facette_records_total"] == figures.records >= 100
     assert samples["facette_steps_total"] == samples["facette_step_seconds_count"] == figures.steps
@@ -297,8 +300,28 @@ def test_figures(worker: Worker) -> None:
     assert samples["facette_state_bytes"] > 10_000
 
 
-def measured(worker: Worker) -> dict[Any, float]:
-    text = worker.http.get("/metrics").text
+def test_before_the_first_step_nobody_is_told_to_be_nowhere(tmp_path: Path) -> None:
+    """A worker that starts for the first time has made its state's file long before it knows who is where."""
+    folder = write_project(tmp_path)
+    append(folder, [visit(1)])
+    run(load(folder), Silent(), as_of=NOW)
+    State(Store(folder).folder).close()
+    with closing(Aside(folder)) as aside:
+        aside.add([RefusedEvent("site", "segment", f"2026-11-{day}T10:00:00Z", "why", "{}") for day in (19, 20)])
+    app = answers_app(Current(load(folder), Desk()), host="127.0.0.1")
+    with serving(app, host="127.0.0.1", port=0) as url, httpx.Client(base_url=url, timeout=120) as http:
+        for path in ("/v1/segments", "/v1/segments/lookers/profiles", "/v1/profiles/1/segments", "/v1/changes"):
+            answer = http.get(path, headers={"Accept-Language": "fr"})
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5"), path
+            assert answer.json()["error"] == "Le moteur en direct n'est pas prêt."
+        samples = measured(http)
+    assert samples["facette_worker_up"] == 0
+    assert samples["facette_events_refused_total", "site"] == 2
+    assert "facette_state_bytes" not in samples
+
+
+def measured(http: httpx.Client) -> dict[Any, float]:
+    text = http.get("/metrics").text
     found: dict[Any, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -26,6 +26,7 @@ from facette.errors import FacetteError, LogError, LogFullError
 from facette.sources import aside, collecting
 from facette.sources.aside import Aside, RefusedEvent, refused_of
 from facette.sources.collecting import Committer
+from facette.sources.formats.reasons import reason
 from facette.sources.formats.request import BODY_LIMIT, EVENT_LIMIT, RECORD_LIMIT
 from facette.sources.record import decode
 from facette.web.collect import Bucket, collect_app
@@ -68,12 +69,13 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 def test_an_unknown_key(shared: Collector, path: str, options: dict[str, Any]) -> None:
     answer = shared.post(path, **options)
     assert (answer.status_code, answer.json()["code"]) == (401, "unknown_key")
+    assert not answer.headers["www-authenticate"].startswith("Basic")  # nor does a page's visitor get a dialog
 
 
 def test_events_of_several_keys_go_to_their_sources(collector: Collector) -> None:
     batch = {"requests": [f"?idsite={key}&_id=a&url=u" for key in (KEY, OTHER, "x")]}
     answer = collector.post("/matomo.php", json=batch).json()
-    assert (answer["tracked"], answer["refused"]) == (2, [{"index": 2, "reason": "unknown write key"}])
+    assert (answer["tracked"], answer["refused"]) == (2, [{"index": 2, "reason": reason("unknown_key")}])
     assert [record["source"] for record in collector.records()] == ["web", "app"]
 
 
@@ -90,14 +92,16 @@ def test_other_paths_and_methods(shared: Collector) -> None:
 def test_the_good_ones_of_a_batch_are_taken_and_the_bad_ones_are_seen(collector: Collector) -> None:
     batch = {"batch": [ORDER, {"type": "track", "userId": "bob"}, ORDER | {"userId": "eve"}]}
     answer = collector.post("/v1/batch", json=batch, auth=(KEY, ""))
-    why = "`event` is missing: give a text"
+    why = reason("missing", key="event")
     assert (answer.status_code, answer.json()) == (200, {"success": True, "refused": [{"index": 1, "reason": why}]})
     assert [record["user_id"] for record in collector.records()] == ["ann", "eve"]
     [seen] = collector.refused()
     assert (seen.source, seen.protocol, seen.reason) == ("web", "segment", why)
     assert json.loads(seen.raw) == {"type": "track", "userId": "bob"}
     assert facette("refused", "--project", collector.folder, "--json")["counts"][0]["n"] == 1
-    assert why in str(facette("refused", "--project", collector.folder))
+    assert "`event` is missing: give a text / `event` manque : donnez un texte" in str(
+        facette("refused", "--project", collector.folder)
+    )
     assert facette("refused", "--project", collector.folder, "--source", "app", "--json") == {"counts": [], "last": []}
     health = collector.get("/healthz").json()
     assert health == {"status": "ok", "accepted": 2, "refused": 1}
@@ -115,6 +119,9 @@ def test_mixpanel_hears_of_a_refusal_what_it_hears_from_mixpanel(shared: Collect
     update = {"$token": KEY, "$distinct_id": "ann", "$append": {"n": 1}}
     answer = shared.post("/engage", json=[update])
     assert (answer.status_code, answer.text) == (200, "0")
+    event = json.dumps({"event": "opened", "properties": {"token": KEY, "distinct_id": "ann"}})
+    pixel = shared.get("/track", params={"data": event, "img": 1})  # in a mail
+    assert (pixel.status_code, pixel.headers["content-type"], pixel.content[:3]) == (200, "image/gif", b"GIF")
     verbose = shared.post("/engage", json=[update], params={"verbose": 1}).json()
     assert (verbose["status"], "`$append`" in verbose["error"]) == (0, True)
     imported = shared.post("/import", json=[{"event": "", "properties": {"token": KEY}}])
@@ -125,7 +132,13 @@ def test_an_unreadable_body_is_kept_aside_where_its_key_is_known(collector: Coll
     assert collector.post("/v1/batch", content=b'{"batch": [', auth=(KEY, "")).status_code == 400
     assert collector.post("/v1/batch", content=b'{"batch": [').status_code == 400
     [seen] = collector.refused()
-    assert (seen.raw, "not JSON" in seen.reason) == ('{"batch": [', True)
+    assert (seen.raw, "not JSON (line 1, column 12)" in seen.reason) == ('{"batch": [', True)
+    huge = b"[" * (BODY_LIMIT + 1)
+    assert collector.post("/v1/batch", content=huge, auth=(KEY, "")).status_code == 413
+    assert collector.post("/v1/batch", content=huge).status_code == 413
+    [seen, _] = collector.refused()
+    assert (seen.raw[:2], "larger than" in seen.reason) == ("[[", True)
+    assert collector.get("/healthz").json()["refused"] == 2
 
 
 def test_of_refused_events_the_last_are_kept_and_all_are_counted(
@@ -157,7 +170,7 @@ def test_the_largest_event(collector: Collector) -> None:
     taken = collector.post("/v1/track", json=sized(EVENT_LIMIT), auth=(KEY, ""))
     assert taken.status_code == 200
     answer = collector.post("/v1/batch", json={"batch": [sized(EVENT_LIMIT + 1), ORDER]}, auth=(KEY, "")).json()
-    assert answer["refused"] == [{"index": 0, "reason": f"larger than {EVENT_LIMIT} bytes"}]
+    assert answer["refused"] == [{"index": 0, "reason": reason("large_event", most=EVENT_LIMIT)}]
     assert len(collector.records()) == 2
     assert len(collector.refused()[0].raw) == EVENT_LIMIT
 
@@ -246,7 +259,9 @@ def test_a_full_log(tmp_path: Path) -> None:
         assert full.post("/v1/batch", json=batch, auth=(KEY, "")).status_code == 200
         answer = full.post("/v1/batch", json=batch, auth=(KEY, ""))
         assert (answer.status_code, answer.headers["retry-after"], answer.json()["code"]) == (503, "5", "full")
+        full.post("/v1/batch", json=batch, auth=(KEY, ""))
         assert len(full.records()) == 4
+        assert full.stderr().count("Nothing is accepted: ") == full.stderr().count("→") == 1
 
 
 # ── pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -57,7 +57,7 @@ class Cleaner:
     settings : as :func:`facette.profiles.clean.rows_that_stay` takes them
     reads    : likewise
     schema   : of what comes out
-    seen     : by what its rows are known again
+    seen     : by what its rows are known again, and those of the other readers of the same events
     """
 
     con: ibis.BaseBackend
@@ -184,12 +184,15 @@ def cleaners(con: ibis.BaseBackend, sources: Iterable[model.LogSource], settings
         type_ = said[key][0] if key in said else "string"
         con.con.create_function(f"read_{key}", texts.reader(key), ["VARCHAR"], SQL[type_], null_handling="special")
     kept: dict[str, LookupTable] = {}
+    seen: dict[str, Seen] = {}
     made = []
     for source in sources:
         for key, reader in readers(source):
             lookups = {name: _in_memory(con, name, table, kept) for name, table in settings[key]["lookups"].items()}
             own = {name: each for name, each in settings[key].items() if name != "readers"}
-            made.append(Cleaner(con, source, reader, {**own, "lookups": lookups}, reads, texts))
+            cleaner = Cleaner(con, source, reader, {**own, "lookups": lookups}, reads, texts)
+            cleaner.seen = seen.setdefault(cleaner.name, cleaner.seen)
+            made.append(cleaner)
     return made
 
 

@@ -1,7 +1,7 @@
 """Who takes changes to the sinks: a thread for each, so that none waits for another, and the worker for none.
 
-A sink that fails is tried again, after a time that doubles up to a minute; one that refuses is left alone until the
-worker starts again. What it lacks is in the state meanwhile, however much that becomes.
+A sink that fails is tried again, after a time that doubles up to a minute as long as it takes nothing; one that
+refuses is left alone until the worker starts again. What it lacks is in the state meanwhile, however much that becomes.
 """
 
 from __future__ import annotations
@@ -87,17 +87,23 @@ class _Courier(threading.Thread):
         pause = 0.0
         while True:
             is_last = self._ending.is_set()
+            before = self._reached(told)
             failure = self._deliver(told)
             if failure is not None and not pause:
                 self.warn(str(failure))
             if is_last or isinstance(failure, SinkRefusedError):
                 return
-            pause = 0.0 if failure is None else _longer(pause, failure)
+            has_moved = self._reached(told) != before
+            pause = 0.0 if failure is None else _longer(0.0 if has_moved else pause, failure)
             if pause:
                 self._ending.wait(pause)
             else:
                 self.awake.wait(LOOK)
             self.awake.clear()
+
+    def _reached(self, told: Told) -> object:
+        """How far the sink has come."""
+        return told.sent(self.sink.name), self.sink.filled
 
     def _deliver(self, told: Told) -> FacetteError | None:
         """What went wrong, if anything did."""

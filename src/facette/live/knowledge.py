@@ -41,7 +41,13 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 PROVISIONAL = 2_000_000_000
 """Profiles that no run has seen have ids from here on; the next run gives them others, as if they were merged."""
 
+EVENTS, RECORDS = "events_", "records_"
+"""How the tables of events and of records are called, before what they are of."""
+
 Array = np.ndarray[Any, Any]
+
+Part = tuple[str, int]
+"""The table that rows go to, and the place of their reader: several may read events of one kind."""
 
 Due = tuple[datetime, int]
 """When something about a profile begins to count, and the profile."""
@@ -119,7 +125,7 @@ class Knowledge:
             made = cleaners(self.con, self.log_sources, settings)
         finally:
             ledger.close()
-        for cleaner in made:
+        for cleaner in {cleaner.name: cleaner for cleaner in made}.values():
             if self._is_published(cleaner.name):
                 rows = self._published(cleaner.name).select(cleaner.marked_by)
                 for portion in self.con.con.execute(self.con.compile(rows)).to_arrow_reader(PORTION):
@@ -146,16 +152,13 @@ class Knowledge:
         raw : source → rows as found
         now : what begins to count after it is told as due
         """
-        events: dict[str, pa.Table] = {}
-        records: dict[str, pa.Table] = {}
-        tables: dict[str, pa.Table] = {}
-        rows: dict[str, Rows] = {}
-        for cleaner in self._cleaners:
+        tables: dict[Part, pa.Table] = {}
+        rows: dict[Part, Rows] = {}
+        for n, cleaner in enumerate(self._cleaners):
             table = cleaner.new(raw[cleaner.source.name]) if cleaner.source.name in raw else ()
             if len(table):
-                (events if cleaner.is_of_events else records)[cleaner.reader_name] = table
-                tables[cleaner.name] = table
-                rows[cleaner.name] = self.people.rows(table, cleaner.source.name)
+                tables[cleaner.name, n] = table
+                rows[cleaner.name, n] = self.people.rows(table, cleaner.source.name)
         if not rows:
             return Arrived()
         found = self.people.take(list(rows.values()))
@@ -163,14 +166,16 @@ class Knowledge:
         self._renewed.update(found.touched.tolist())
         if found.split:
             self._assign_anew()
-        owners = {name: self.people.owners(each) for name, each in rows.items()}
-        owned = {kind: _with_owners(table, owners[f"events_{kind}"]) for kind, table in events.items()}
+        owners = {part: self.people.owners(each) for part, each in rows.items()}
+        events = {part: table for part, table in tables.items() if part[0].startswith(EVENTS)}
+        owned = _by_kind({part: _with_owners(table, owners[part]) for part, table in events.items()})
         for kind, table in owned.items():
-            self._live.append(f"events_{kind}", table)
-        described = [self._describe(name, table, rows[f"records_{name}"]) for name, table in records.items()]
+            self._live.append(f"{EVENTS}{kind}", table)
+        records = {part: table for part, table in tables.items() if part not in events}
+        described = [self._describe(part[0], table, rows[part]) for part, table in records.items()]
         return Arrived(
-            events,
-            records,
+            _by_kind(events),
+            {name.removeprefix(RECORDS): table for (name, _), table in records.items()},
             found.identities,
             found.links,
             frozenset(found.touched.tolist()),
@@ -198,20 +203,23 @@ class Knowledge:
         self._renewed.update(identities["profile_id"].to_pylist())
         self.merged, self._parts_of = {}, {}
         self._follow(merged)
-        for cleaner in self._cleaners:
-            table = (events if cleaner.is_of_events else records).get(cleaner.reader_name)
-            if table is None:
+        tables = {f"{EVENTS}{kind}": table for kind, table in events.items()}
+        tables |= {f"{RECORDS}{source}": table for source, table in records.items()}
+        made_by = {cleaner.name: cleaner for cleaner in self._cleaners}
+        for name, table in tables.items():
+            if name not in made_by:
                 continue
-            cleaner.know(table)
-            rows = self.people.rows(table, cleaner.source.name)
-            if cleaner.is_of_events:
-                self._live.append(cleaner.name, _with_owners(table, self.people.owners(rows)))
+            made_by[name].know(table)
+            rows = self.people.rows(table, made_by[name].source.name)
+            if name.startswith(EVENTS):
+                self._live.append(name, _with_owners(table, self.people.owners(rows)))
             else:
-                self._describe(cleaner.reader_name, table, rows)
+                self._describe(name, table, rows)
 
-    def _describe(self, source: str, table: pa.Table, rows: Rows) -> Array:
+    def _describe(self, name: str, table: pa.Table, rows: Rows) -> Array:
         """Know records of people; the profiles that they are about."""
-        self._live.append(f"records_{source}", table)
+        self._live.append(name, table)
+        source = name.removeprefix(RECORDS)
         if source in self._described:
             self._described[source].append(table, rows.codes)
         else:
@@ -434,19 +442,19 @@ class Knowledge:
     def _due_of(
         self,
         identities: pa.Table,
-        tables: Mapping[str, pa.Table],
-        rows: Mapping[str, Rows],
-        owners: Mapping[str, Array],
+        tables: Mapping[Part, pa.Table],
+        rows: Mapping[Part, Rows],
+        owners: Mapping[Part, Array],
         after: datetime,
     ) -> tuple[Due, ...]:
         """The same of what arrived."""
         found = [(micros(identities["known_from"]), identities["profile_id"].to_numpy())]
-        for name, table in tables.items():
+        for part, table in tables.items():
             known_at = micros(table["known_at"])
-            if "at" in table.column_names and name.startswith("events_"):
-                found.append((np.maximum(known_at, micros(table["at"])), owners[name]))
+            if part[0].startswith(EVENTS):
+                found.append((np.maximum(known_at, micros(table["at"])), owners[part]))
             else:
-                for codes in rows[name].codes:
+                for codes in rows[part].codes:
                     found.append((known_at[codes >= 0], self.people.profile[codes[codes >= 0]]))
         limit = (after - EPOCH) // timedelta(microseconds=1)
         dues = {
@@ -504,6 +512,17 @@ def _are_among(values: Array, others: Array) -> Array:
     if not len(found):
         return np.zeros(len(values), np.bool_)
     return np.asarray(found[np.searchsorted(found, values).clip(max=len(found) - 1)] == values)
+
+
+def _by_kind(parts: Mapping[Part, pa.Table]) -> dict[str, pa.Table]:
+    """Kind of events → those of all its readers."""
+    tables: dict[str, list[pa.Table]] = {}
+    for (name, _), table in parts.items():
+        tables.setdefault(name.removeprefix(EVENTS), []).append(table)
+    return {
+        kind: pa.concat_tables([each.select(several[0].column_names) for each in several])
+        for kind, several in tables.items()
+    }
 
 
 def _union(tables: list[ir.Table]) -> ir.Table | None:

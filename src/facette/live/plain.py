@@ -88,7 +88,8 @@ class Plain:
         for name, field in self.reader.fields.items():
             if field.required:
                 stays &= _is_valid(values[name])
-        table = pa.table({name: columns[name] for name in self.schema.names})
+        unknown = {each.name: pa.nulls(len(raw), each.type) for each in self.schema if each.name not in columns}
+        table = pa.table({name: (columns | unknown)[name] for name in self.schema.names})
         kept = np.flatnonzero(is_plain & stays)
         table = table if len(kept) == len(raw) else table.take(kept)
         return table.cast(self.schema), kept, np.flatnonzero(~is_plain)

@@ -30,6 +30,10 @@ class NoStateError(NotFoundError):
     """No worker has been at work yet."""
 
 
+Place = tuple[str, int]
+"""Segment and profile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A profile that is in a segment, and since when."""
@@ -81,10 +85,11 @@ class Reading:
         found = self.meta().get("as_of")
         return None if found is None else instant_of(int(found))
 
-    def members(self, portion: int) -> Iterator[list[Member]]:
-        """Everybody who is in a segment, some at a time."""
+    def members(self, portion: int, after: Place = ("", 0)) -> Iterator[list[Member]]:
+        """Everybody who is in a segment, some at a time, in the order of segments and ids; those after one place."""
+        query = "select profile_id, segment, since from members where (segment, profile_id) > (?, ?) "
         with errors(self.path):
-            cursor = self._db.execute("select profile_id, segment, since from members")
+            cursor = self._db.execute(f"{query} order by segment, profile_id", after)
             while rows := cursor.fetchmany(portion):
                 yield [Member(profile_id, segment, instant_of(since)) for profile_id, segment, since in rows]
 

@@ -126,11 +126,14 @@ def clean_events(  # noqa: PLR0913
     existing: ir.Table | None = None,
     order: Sequence[str] = (),
     readers: TextReaders | None = None,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> Cleaned:
-    """Rows that are events, as ``event_id``, ``id_<kind>``…, ``at``, ``known_at``, ``day``, ``hour``, ``weekday``,
-    ``source``, one column per property.
+    """Rows that are events, as ``event_id``, ``at``, ``known_at``, ``day``, ``hour``, ``weekday``, ``source``,
+    ``id_<kind>``…, one column per property.
 
-    existing : a table with the ``event_id`` of events cleaned before, which are not taken twice
+    existing  : a table with the ``event_id`` of events cleaned before, which are not taken twice
+    elsewhere : columns that such events have in other sources (see ``profiles/events.py``); unknown where this source
+                does not give them
 
     Other arguments as in :func:`clean_people`. Rows without what ``only`` asks for are none of this event's business.
     The id of an event is its source and its declared ``id`` columns, else a hash of all its raw values; of rows with
@@ -143,7 +146,8 @@ def clean_events(  # noqa: PLR0913
     wide = work.keep(_judged_events(work, events, fits or {}))
     duplicates = work.duplicates(wide, "_event_id", None if existing is None else existing.select(_event_id="event_id"))
     kept = _kept(wide, duplicates)
-    return work.cleaned(kept.select(**_event_columns(kept, source_name, events, zone)), wide, duplicates)
+    columns = _event_columns(kept, source_name, events, zone, elsewhere or {})
+    return work.cleaned(kept.select(**columns), wide, duplicates)
 
 
 def rows_that_stay(
@@ -157,6 +161,7 @@ def rows_that_stay(
     country: str,
     fits: Bounds | None = None,
     reads: Mapping[str, ReadText],
+    elsewhere: Mapping[str, str] | None = None,
 ) -> ir.Table:
     """The rows of :func:`clean_people` or :func:`clean_events` with their ``_row``, those that come twice included.
 
@@ -171,7 +176,7 @@ def rows_that_stay(
         stays = _kept(_judged_people(work, reader, fits or {}), None)
         return stays.select("_row", **_people_columns(stays, source_name, reader))
     stays = _kept(_judged_events(work, reader, fits or {}), None)
-    return stays.select("_row", **_event_columns(stays, source_name, reader, zone))
+    return stays.select("_row", **_event_columns(stays, source_name, reader, zone, elsewhere or {}))
 
 
 def columns_read(reader: model.People | model.Events) -> list[str]:
@@ -340,17 +345,20 @@ def _people_columns(kept: ir.Table, source: str, people: model.People) -> dict[s
     }
 
 
-def _event_columns(kept: ir.Table, source: str, events: model.Events, zone: str) -> dict[str, ir.Value]:
+def _event_columns(
+    kept: ir.Table, source: str, events: model.Events, zone: str, elsewhere: Mapping[str, str]
+) -> dict[str, ir.Value]:
+    given = {**_identifier_columns(kept, events), **_field_columns(kept, events.fields)}
     return {
         "event_id": kept["_event_id"],
-        **_identifier_columns(kept, events),
         "at": kept.at,
         "known_at": kept.known_at,
         "day": local_day(kept.at, zone),
         "hour": local_hour(kept.at, zone),
         "weekday": local_weekday(kept.at, zone),
         "source": ibis.literal(source),
-        **_field_columns(kept, events.fields),
+        **{name: given[name] if name in given else ibis.null(type_) for name, type_ in elsewhere.items()},
+        **{name: value for name, value in given.items() if name not in elsewhere},
     }
 
 

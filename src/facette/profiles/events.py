@@ -1,13 +1,31 @@
-"""Whose event it is: identifiers on events become profile ids."""
+"""Whose event it is: identifiers on events become profile ids. And which columns the events of a kind have."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import ibis
 import ibis.expr.types as ir
 
 from facette.definitions import model
+
+TYPES = {"text": "string", "number": "float64", "boolean": "boolean", "date": "date", "instant": "timestamp('UTC')"}
+"""Type of a property → its Ibis type."""
+
+
+def columns_elsewhere(name: str, sources: Iterable[model.Source]) -> dict[str, str]:
+    """The columns that cleaned events of a kind have in some source, because it gives them, with their Ibis types.
+
+    So the events of a kind have the same columns whichever source they come from.
+    """
+    columns: dict[str, str] = {}
+    for events in (each for source in sources for each in source.events if each.name == name):
+        columns |= {f"id_{kind}": "string" for kind in events.identifiers}
+        for key, field in events.fields.items():
+            columns[key] = TYPES[field.type]
+            if field.outliers and field.outliers.action == "flag":
+                columns[f"{key}_is_outlier"] = "boolean"
+    return columns
 
 
 def resolve_events(cleaned: ir.Table, identities: ir.Table, kinds: Sequence[model.Identifier]) -> ir.Table:

@@ -20,7 +20,7 @@ from facette.features.partials import Aggregates, kinds_needed
 from facette.features.past import Past
 from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.profiles.clean import LookupTable
-from facette.profiles.events import remap
+from facette.profiles.events import columns_elsewhere, remap
 from facette.sources.landing import Landing
 from facette.stages.landing import RAW
 from facette.text.readers import TextReader
@@ -125,6 +125,11 @@ class Work:
             "readers": {
                 each.read: self.text_readers[each.read] for each in rows.fields.values() if each.read is not None
             },
+            **(
+                {"elsewhere": columns_elsewhere(rows.name, self.project.sources)}
+                if isinstance(rows, model.Events)
+                else {}
+            ),
         }
 
     @cached_property

@@ -33,6 +33,7 @@ from facette.sources.aside import Aside, RefusedEvent
 from facette.sources.collecting import Committer
 from facette.sources.environment import from_environment
 from facette.sources.formats import FORMATS, Format
+from facette.sources.formats.reasons import reason
 from facette.sources.formats.request import (
     BODY_LIMIT,
     EVENT_LIMIT,
@@ -95,14 +96,16 @@ class Door:
 class Collector:
     """An ASGI application that answers every protocol's paths.
 
-    doors : write key → what it opens
-    clock : the instant of receipt
+    doors   : write key → what it opens
+    clock   : the instant of receipt
+    trouble : why nothing could be written last; empty if it could
     """
 
     doors: Mapping[str, Door]
     clock: Clock = field(default=lambda: datetime.now(UTC))
     n_accepted: int = 0
     n_refused: int = 0
+    trouble: str = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = HttpRequest(scope, receive)
@@ -118,31 +121,35 @@ class Collector:
         path = http.scope["path"].rstrip("/")
         spoken = BY_PATH.get(path)
         if spoken is None:
-            return _failure(404, "not_found", f"Nothing is collected at {path or '/'}.")
+            return _failure(404, "not_found", reason("not_found", path=path or "/"))
         if http.method not in spoken.METHODS:
-            failure = _failure(405, "method", f"Use {' or '.join(spoken.METHODS)}.")
+            failure = _failure(405, "method", reason("method", methods=", ".join(spoken.METHODS)))
             failure.headers["Allow"] = ", ".join((*spoken.METHODS, "OPTIONS"))
             return failure
+        body: list[bytes] = []
         try:
-            request = await self._read(http, path)
+            await self._read(http, body)
         except BadRequestError as error:
-            return _failure(error.status, "refused", error.reason)
-        return await self._collect(request, spoken)
+            return await self._unreadable(self._request(http, path, body), spoken, error)
+        return await self._collect(self._request(http, path, body), spoken)
 
-    async def _read(self, http: HttpRequest, path: str) -> Request:
-        """The request with its whole body; BadRequestError if it is too large or too slow."""
-        body, size = [], len(http.scope["query_string"])
+    def _request(self, http: HttpRequest, path: str, body: Sequence[bytes]) -> Request:
+        query = http.scope["query_string"].decode("utf-8", "replace")
+        return Request(http.method, path, query, http.headers, b"".join(body), self.clock())
+
+    @staticmethod
+    async def _read(http: HttpRequest, body: list[bytes]) -> None:
+        """Read the body; BadRequestError if the request is too large or too slow."""
+        size = len(http.scope["query_string"])
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in http.stream():
                     size += len(chunk)
                     if size > BODY_LIMIT:
-                        raise BadRequestError(f"the request is larger than {BODY_LIMIT} bytes", 413)
+                        raise BadRequestError(reason("large_request", most=BODY_LIMIT), 413)
                     body.append(chunk)
         except TimeoutError:
-            raise BadRequestError(f"the body took longer than {BODY_SECONDS} seconds", 408) from None
-        query = http.scope["query_string"].decode("utf-8", "replace")
-        return Request(http.method, path, query, http.headers, b"".join(body), self.clock())
+            raise BadRequestError(reason("slow_body", seconds=BODY_SECONDS), 408) from None
 
     async def _collect(self, request: Request, spoken: Format) -> Response:
         try:
@@ -152,9 +159,9 @@ class Collector:
         doors = [next((self.doors[key] for key in item.keys if key in self.doors), None) for item in items]
         opened = {id(door): door for door in doors if door}
         if items and not opened:
-            return _failure(401, "unknown_key", "Unknown write key.")
+            return _failure(401, "unknown_key", reason("unknown_key"))
         if wait := max((self._wait(door) for door in opened.values()), default=0):
-            return _failure(429, "rate_limit", "Too many events for this write key.", retry=wait)
+            return _failure(429, "rate_limit", reason("rate_limit", seconds=_whole(wait)), retry=wait)
         try:
             work = _sorted(items, doors, request)
         except BadRequestError as error:
@@ -164,7 +171,8 @@ class Collector:
             await asyncio.gather(*(door.committer.add(records, refused) for door, records, refused in work.by_door()))
         except FAILURES as error:
             _take(doors, -1)
-            return _not_written(error)
+            return self._not_written(error)
+        self.trouble = ""
         outcome = Outcome(tuple(work.reasons))
         self.n_accepted += outcome.n_accepted
         self.n_refused += len(items) - outcome.n_accepted
@@ -176,16 +184,24 @@ class Collector:
         if door is None:
             return _failure(error.status, "refused", error.reason)
         if wait := self._wait(door):
-            return _failure(429, "rate_limit", "Too many events for this write key.", retry=wait)
+            return _failure(429, "rate_limit", reason("rate_limit", seconds=_whole(wait)), retry=wait)
         raw = request.body[:EVENT_LIMIT].decode("utf-8", "replace") or request.query[:EVENT_LIMIT]
         refused = RefusedEvent(door.source, _name(spoken), request.received_at.isoformat(), error.reason, raw)
         _take([door], 1)
         try:
             await door.committer.add([], [refused])
         except FAILURES as failure:
-            return _not_written(failure)
+            return self._not_written(failure)
         self.n_refused += 1
         return _failure(error.status, "refused", error.reason)
+
+    def _not_written(self, error: Exception) -> Response:
+        """Told to who runs the collector too, once until something is written again."""
+        if str(error) != self.trouble:
+            self.trouble = str(error)
+            log.error("Nothing is accepted: %s", error)
+        code = "full" if isinstance(error, LogFullError) else "log"
+        return _failure(503, code, reason(code, seconds=RETRY_SECONDS), retry=RETRY_SECONDS)
 
     @staticmethod
     def _wait(door: Door) -> float:
@@ -199,7 +215,7 @@ class Collector:
     async def settings(self, http: HttpRequest) -> Response:
         """What analytics.js asks before it sends: that events go to this collector and nowhere else."""
         if http.path_params["key"] not in self.doors:
-            return _cors(_failure(404, "unknown_key", "Unknown write key."), http)
+            return _cors(_failure(404, "unknown_key", reason("unknown_key")), http)
         segment = {
             "apiKey": http.path_params["key"],
             "apiHost": f"{http.url.netloc}/v1",
@@ -226,20 +242,20 @@ def _sorted(items: Sequence[Item], doors: Sequence[Door | None], request: Reques
     work, size = _Work(), 0
     for item, door in zip(items, doors, strict=True):
         if door is None:
-            work.reasons.append("unknown write key")
+            work.reasons.append(reason("unknown_key"))
             continue
         work.doors[id(door)] = door
-        reason, line = _line(item, door.source)
-        work.reasons.append(reason)
+        why, line = _line(item, door.source)
+        work.reasons.append(why)
         if line is not None:
             work.records.setdefault(id(door), []).append(line)
             size += len(line)
             if size > RECORDS_LIMIT:
-                raise BadRequestError(f"the records of the request are larger than {RECORDS_LIMIT} bytes together", 413)
+                raise BadRequestError(reason("large_records", most=RECORDS_LIMIT), 413)
         else:
             protocol = _name(BY_PATH[request.path])
             raw = _json(item.raw)[:EVENT_LIMIT].decode("utf-8", "replace")
-            told = RefusedEvent(door.source, protocol, request.received_at.isoformat(), reason or "", raw)
+            told = RefusedEvent(door.source, protocol, request.received_at.isoformat(), why or "", raw)
             work.refused.setdefault(id(door), []).append(told)
     return work
 
@@ -250,12 +266,12 @@ def _line(item: Item, source: str) -> tuple[str | None, bytes | None]:
         return item.reason, None
     try:
         line = encode(msgspec.structs.replace(item.record, source=source))
-    except ValueError as error:
-        return f"cannot be written: {error}", None
+    except ValueError:
+        return reason("unwritable"), None
     if len(line) > EVENT_LIMIT and len(_json(item.raw)) > EVENT_LIMIT:
-        return f"larger than {EVENT_LIMIT} bytes", None
+        return reason("large_event", most=EVENT_LIMIT), None
     if len(line) > RECORD_LIMIT:
-        return f"larger than {RECORD_LIMIT} bytes with what its batch says of all events", None
+        return reason("large_record", most=RECORD_LIMIT), None
     return None, line
 
 
@@ -289,17 +305,15 @@ def _failure(status: int, code: str, message: str, *, retry: float | None = None
     told = {"success": False, "code": code, "message": message, "status": 0, "error": message}
     response = _response(json_answer(status, told))
     if retry is not None:
-        response.headers["Retry-After"] = str(max(1, ceil(retry)))
+        response.headers["Retry-After"] = str(_whole(retry))
     if status == 401:
-        response.headers["WWW-Authenticate"] = "Basic"
+        response.headers["WWW-Authenticate"] = "WriteKey"  # for `Basic` a browser would ask the visitors of a page
     return response
 
 
-def _not_written(error: Exception) -> Response:
-    if isinstance(error, LogFullError):
-        return _failure(503, "full", error.message, retry=RETRY_SECONDS)
-    log.error("the log cannot be written: %s", error)
-    return _failure(503, "log", "The log cannot be written.", retry=RETRY_SECONDS)
+def _whole(seconds: float) -> int:
+    """Seconds to wait, rounded up."""
+    return max(1, ceil(seconds))
 
 
 def _cors(response: Response, http: HttpRequest) -> Response:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from facette.live.figures import SECONDS, Durations
 from facette.live.knowledge import PROVISIONAL
+from facette.live.reading import NoStateError
 from facette.live_queries import Current
+from facette.sources.aside import refused_of
 
 
 def metrics(current: Current) -> bytes:
@@ -40,13 +44,25 @@ class _Measures:
         if figures.waiting is not None:
             told = "Records that wait in the logs; missing where only reading would tell."
             yield GaugeMetricFamily("facette_records_waiting", told, value=figures.waiting)
-        yield from self._state()
+        told = "Whether a worker is at work."
+        yield GaugeMetricFamily("facette_worker_up", told, value=self.current.desk.stream is not None)
+        yield self._refused()
+        with suppress(NoStateError):  # there is nothing to measure before a first step
+            yield from self._state()
+
+    def _refused(self) -> Metric:
+        """Of all collectors of the project, since its file of refused events began."""
+        told = "Events that collectors refused."
+        counter = CounterMetricFamily("facette_events_refused", told, labels=["source"])
+        by_source: Counter[str] = Counter()
+        for count in refused_of(self.current.given.folder, most=0)[0]:
+            by_source[count.source] += count.n
+        for source, number in sorted(by_source.items()):
+            counter.add_metric([source], number)
+        return counter
 
     def _state(self) -> Iterator[Metric]:
         current = self.current
-        stream = current.desk.stream
-        told = "Whether a worker is at work."
-        yield GaugeMetricFamily("facette_worker_up", told, value=stream is not None)
         with current.reading() as reading:
             members, sinks = reading.counts(), {name: reading.lag(name) for name in current.desk.sinks}
             n_live, as_of = reading.n_live_profiles(PROVISIONAL), reading.as_of()

@@ -10,13 +10,14 @@ from pathlib import Path
 from facette.definitions import model
 from facette.errors import SinkError, SinkRefusedError
 from facette.live.reading import Told
-from facette.live.sinks.sink import Numbered
+from facette.live.sinks.sink import Filled, Numbered
 
 
 class JsonLines:
     """It has the changes since the state began; who was a member before is not in it."""
 
     portion = 10_000
+    filled: Filled | None = None
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -34,7 +34,7 @@ from facette.definitions.error_texts import said
 from facette.errors import SinkError, SinkRefusedError
 from facette.live.changes import Change
 from facette.live.reading import Told
-from facette.live.sinks.sink import Numbered, named
+from facette.live.sinks.sink import Filled, Numbered, named
 from facette.sources.environment import from_environment
 from facette.warehouse.published import Store
 
@@ -59,6 +59,7 @@ class RedisSink:
     """One Redis; ``client`` is made from its URL."""
 
     portion = 1_000
+    filled: Filled | None = None
 
     def __init__(self, definition: model.RedisSink, project: str, folder: Path) -> None:
         self.name, self.prefix, self.project = named(definition), definition.prefix, project
@@ -225,7 +226,9 @@ class RedisSink:
             ) from error
         except (redis.RedisError, OSError) as error:
             remedy = "Check that Redis is running and reachable, has memory left, and the sink's `url`."
-            raise SinkError(f"Redis, sink {self.name}, cannot be used: {error}.", remedy=remedy) from error
+            raise SinkError(
+                f"Redis, sink {self.name}, cannot be used: {str(error).rstrip('.')}.", remedy=remedy
+            ) from error
 
 
 def _name_of(owner: str) -> str:

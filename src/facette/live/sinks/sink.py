@@ -16,9 +16,12 @@ from typing import Any, Protocol
 from facette.definitions import model
 from facette.errors import RunError
 from facette.live.changes import Change
-from facette.live.reading import Member, Told
+from facette.live.reading import Member, Place, Told
 
 Numbered = tuple[int, Change]
+
+Filled = tuple[int, Place]
+"""The number of the last change when filling began, and the last membership that was taken."""
 
 MERGED = "_merged"
 """Stands where a segment would, of changes that are about none; no segment can have this name."""
@@ -32,6 +35,9 @@ class Sink(Protocol):
 
     portion: int
     """So many changes it takes at once, at most."""
+
+    filled: Filled | None
+    """How far it has been filled where that failed; None if it is not to be gone on with."""
 
     def last(self, told: Told) -> int | None:
         """The number of the last change that it has; None if it has nothing of this state, and must be filled first."""
@@ -64,15 +70,23 @@ class Telling:
 
     name: str
     portion: int = 1_000
+    filled: Filled | None = None
 
     def last(self, told: Told) -> int | None:
         return told.sent(self.name)
 
     def fill(self, told: Told) -> int:
-        """Members are told as if they entered, ``why`` being ``filling``; the number is that of the last change."""
-        seq = told.last_seq()
-        for members in told.members(self.portion):
+        """Members are told as if they entered, ``why`` being ``filling``; the number is that of the last change.
+
+        Where it failed it goes on, by those who are members by then, and the number stays: the changes after that one
+        are told next, and lead to what is true whatever they find.
+        """
+        seq, after = self.filled or (told.last_seq(), ("", 0))
+        for members in told.members(self.portion, after):
+            self.filled = seq, after
             self.send([(seq, entered(told.token, member)) for member in members])
+            after = members[-1].segment, members[-1].profile_id
+        self.filled = None
         return seq
 
     def send(self, changes: Sequence[Numbered]) -> None:

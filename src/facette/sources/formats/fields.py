@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, TypedDict, Unpack, get_args
 from uuid import uuid4
 
+from facette.sources.formats.reasons import found, reason
 from facette.sources.formats.request import BadEventError, Object
 from facette.sources.record import Kind, Record, instant_text
 
@@ -56,14 +57,14 @@ def record(
     BadEventError if nobody is named, or if the instant lies further ahead.
     """
     if not (told.get("user_id") or told.get("anonymous_id") or (kind == "group" and told.get("group_id"))):
-        raise BadEventError("nobody is named: give a user id or an anonymous id")
+        raise BadEventError(reason("nobody"))
     if at > received_at:
         if at - received_at > AHEAD:
-            raise BadEventError(f"happened at {instant(at)}, more than 24 hours after it was received: set the clock")
+            raise BadEventError(reason("ahead", at=instant(at)))
         told["context"] = told.get("context", {}) | {"facette": {"at_as_sent": instant(at)}}
         at = received_at
     if at.year < FIRST_YEAR:
-        raise BadEventError(f"happened at {instant(at)}, which is before {FIRST_YEAR}: set the clock")
+        raise BadEventError(reason("before", at=instant(at), year=FIRST_YEAR))
     return Record(
         message_id=message_id or str(uuid4()),
         kind=kind,
@@ -84,11 +85,11 @@ def text(event: Object, *keys: str) -> str | None:
         if isinstance(value, str):
             written = value.strip()
         elif isinstance(value, bool) or not isinstance(value, int | float):
-            raise BadEventError(f"`{key}` is {_named(value)}: give a text")
+            raise BadEventError(reason("no_text", key=key, found=found(value)))
         else:
             written = str(value)
         if len(written) > TEXT_LIMIT:
-            raise BadEventError(f"`{key}` is longer than {TEXT_LIMIT} characters")
+            raise BadEventError(reason("too_long", key=key, most=TEXT_LIMIT))
         if written:
             return written
     return None
@@ -98,7 +99,7 @@ def needed(event: Object, *keys: str) -> str:
     """Likewise; BadEventError if none is given."""
     written = text(event, *keys)
     if written is None:
-        raise BadEventError(f"`{keys[0]}` is missing: give a text")
+        raise BadEventError(reason("missing", key=keys[0]))
     return written
 
 
@@ -108,14 +109,14 @@ def an_object(event: Object, key: str) -> Object:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadEventError(f"`{key}` is {_named(value)}: give an object")
+        raise BadEventError(reason("no_object", key=key, found=found(value)))
     return value
 
 
 def is_event(value: Any) -> Object:
     """An event is an object."""
     if not isinstance(value, dict):
-        raise BadEventError(f"an event is an object, and this is {_named(value)}")
+        raise BadEventError(reason("no_event", found=found(value)))
     return value
 
 
@@ -128,12 +129,11 @@ def written_instant(event: Object, key: str) -> datetime | None:
         return since_1970(value, key)
     if isinstance(value, str):
         try:
-            found = datetime.fromisoformat(value.strip())
-            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+            read = datetime.fromisoformat(value.strip())
+            return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             pass
-    shown = repr(value)[:40]
-    raise BadEventError(f"`{key}` is no instant: {shown}; write it as 2026-11-22T08:00:00.000Z")
+    raise BadEventError(reason("no_instant", key=key, shown=repr(value)[:40], example="2026-11-22T08:00:00.000Z"))
 
 
 def since_1970(value: float, key: str, *, micros: bool = False) -> datetime:
@@ -146,19 +146,5 @@ def since_1970(value: float, key: str, *, micros: bool = False) -> datetime:
             raise ValueError
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value * 1000 / factor)
     except (ValueError, OverflowError):
-        raise BadEventError(f"`{key}` is no instant: {str(value)[:40]}") from None
-
-
-def _named(value: Any) -> str:
-    match value:
-        case bool():
-            return "true or false"
-        case str():
-            return "a text"
-        case int() | float():
-            return "a number"
-        case list():
-            return "a list"
-        case None:
-            return "null"
-    return "an object"
+        example = "1795334400000000" if micros else "1795334400"
+        raise BadEventError(reason("no_instant", key=key, shown=str(value)[:40], example=example)) from None

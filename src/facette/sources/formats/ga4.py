@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from facette.sources.formats.fields import an_object, is_event, needed, record, since_1970, text
+from facette.sources.formats.reasons import found, reason
 from facette.sources.formats.request import (
     Answer,
     BadEventError,
@@ -36,12 +37,12 @@ def items(request: Request) -> list[Item]:
     """One item per event, after one with the traits if ``user_properties`` are given."""
     body = parse(request.text)
     if not isinstance(body, dict):
-        raise BadRequestError("the body is not an object")
+        raise BadRequestError(reason("body_no_object", example='{"client_id": "…", "events": [...]}'))
     events = body.get("events", [])
     if not isinstance(events, list):
-        raise BadRequestError("`events` is not a list")
+        raise BadRequestError(reason("no_events_list"))
     if not events and not body.get("user_properties"):
-        raise BadRequestError("there are neither `events` nor `user_properties`")
+        raise BadRequestError(reason("no_events"))
     key = request.parameters.get("api_secret")
     context = {name: value for name, value in body.items() if name not in OWN}
     stream = request.parameters.get("measurement_id") or request.parameters.get("firebase_app_id")
@@ -84,13 +85,16 @@ def _at(event: Object) -> datetime | None:
     if isinstance(value, str) and value.lstrip("-").isascii() and value.lstrip("-").isdigit() and len(value) < 20:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadEventError("`timestamp_micros` is no number: give microseconds since 1970")
+        raise BadEventError(reason("no_micros", shown=repr(value)[:40]))
     return since_1970(value, "timestamp_micros", micros=True)
 
 
 def _traits(properties: Object) -> Object:
     """Every property is an object whose ``value`` counts."""
-    return {name: is_event(given).get("value") for name, given in properties.items()}
+    for name, given in properties.items():
+        if not isinstance(given, dict):
+            raise BadEventError(reason("no_user_property", key=name, found=found(given)))
+    return {name: given.get("value") for name, given in properties.items()}
 
 
 def answer(request: Request, outcome: Outcome) -> Answer:

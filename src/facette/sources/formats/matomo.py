@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from facette.sources.formats.fields import record, since_1970, text
+from facette.sources.formats.reasons import found, reason
 from facette.sources.formats.request import (
+    PIXEL,
     Answer,
     BadEventError,
     BadRequestError,
@@ -30,8 +32,6 @@ from facette.sources.record import Kind, Record
 
 PATHS = ("/matomo.php", "/piwik.php")
 METHODS = ("GET", "POST")
-PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c000000000100010000020144003b")
-"""A transparent GIF of one pixel."""
 
 PAGE = {
     **{"url": "url", "urlref": "referrer", "action_name": "title"},
@@ -117,7 +117,7 @@ def bulk(body: Any) -> tuple[list[Any], str | None]:
     """The requests of a bulk and the token beside them."""
     requests = body.get("requests") if isinstance(body, dict) else None
     if not isinstance(requests, list):
-        raise BadRequestError("`requests` is not a list of query strings")
+        raise BadRequestError(reason("no_requests"))
     token = body.get("token_auth")
     return requests, token if isinstance(token, str) else None
 
@@ -131,7 +131,7 @@ def read(raw: Any) -> Parameters:
             raise BadEventError(error.reason) from None
     if isinstance(raw, dict):
         return {key: value if isinstance(value, str) else _written(value) for key, value in raw.items()}
-    raise BadEventError("a request of a bulk is a query string or an object")
+    raise BadEventError(reason("no_request", found=found(raw)))
 
 
 def _written(value: Any) -> str:
@@ -206,9 +206,9 @@ def number(key: str, written: str, name: str) -> str | float:
     try:
         value = float(written)
     except ValueError:
-        raise BadEventError(f"`{key}` is no number: {written[:40]}") from None
+        raise BadEventError(reason("no_number", key=key, shown=written[:40])) from None
     if value - value != 0:
-        raise BadEventError(f"`{key}` is no number: {written[:40]}")
+        raise BadEventError(reason("no_number", key=key, shown=written[:40]))
     return int(value) if value.is_integer() and re.fullmatch(r"-?\d{1,15}", written) else value
 
 
@@ -216,10 +216,10 @@ def products(written: str) -> list[Object]:
     """The items of a cart: ``[[sku, name, category, price, quantity], …]``; all but the first may be missing."""
     try:
         rows = parse(written)
-    except BadRequestError as error:
-        raise BadEventError(f"`ec_items`: {error.reason}") from None
+    except BadRequestError:
+        rows = None
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
-        raise BadEventError("`ec_items` is not a list of lists")
+        raise BadEventError(reason("no_items"))
     names = ("sku", "name", "category", "price", "quantity")
     return [dict(zip(names, row, strict=False)) for row in rows]
 
@@ -231,10 +231,11 @@ def happened_at(given: Parameters, received_at: datetime) -> datetime:
         return since_1970(float(written), "cdt")
     if written:
         try:
-            found = datetime.fromisoformat(written)
-            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+            read_at = datetime.fromisoformat(written)
+            return (read_at if read_at.tzinfo else read_at.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
-            raise BadEventError(f"`cdt` is no instant: {written[:40]}; write it as 2026-11-22 08:00:00") from None
+            example = "2026-11-22 08:00:00"
+            raise BadEventError(reason("no_instant", key="cdt", shown=written[:40], example=example)) from None
     if given.get("cdo"):
         offset = abs(float(number("cdo", given["cdo"], "value")))
         return since_1970(received_at.timestamp() - offset, "cdo")

@@ -1,7 +1,7 @@
 """Mixpanel's ingestion: ``/track``, ``/import``, ``/engage`` and ``/groups``.
 
-Events as JSON, as ``data=`` of a form or of a query string, in base64 or not. The write key is the token that every
-event carries, or the user of Basic authentication, or ``api_key``.
+Events as JSON, as lines of JSON, as ``data=`` of a form or of a query string, in base64 or not. The write key is the
+token that every event carries, or the user of Basic authentication, or ``api_key``.
 https://developer.mixpanel.com/reference/ingestion-api
 """
 
@@ -12,7 +12,9 @@ from itertools import count
 from typing import Any
 
 from facette.sources.formats.fields import an_object, is_event, needed, record, text, written_instant
+from facette.sources.formats.reasons import reason
 from facette.sources.formats.request import (
+    PIXEL,
     Answer,
     BadEventError,
     BadRequestError,
@@ -40,22 +42,8 @@ DEVICE = "$device:"
 UPDATES = {"$set": None, "$set_once": "set_once", "$add": "add", "$unset": "unset"}
 """Updates of people, and what their records do to traits: see ``profiles/updates.py``."""
 
-ANOTHER_WAY = {
-    "$append": (
-        "adds to a list, and a trait has one value: send an event, or the whole list with `$set`",
-        "ajoute à une liste, et un trait n’a qu’une valeur : envoyez un événement, ou toute la liste avec `$set`",
-    ),
-    "$union": (
-        "adds to a list, and a trait has one value: send the whole list with `$set`",
-        "ajoute à une liste, et un trait n’a qu’une valeur : envoyez toute la liste avec `$set`",
-    ),
-    "$remove": (
-        "removes from a list, and a trait has one value: send the whole list with `$set`",
-        "retire d’une liste, et un trait n’a qu’une valeur : envoyez toute la liste avec `$set`",
-    ),
-    "$delete": ("deletes a person, which a tracker may not", "supprime une personne, ce qu’un traceur ne peut pas"),
-}
-"""Updates of people that are refused, and what to do instead."""
+ANOTHER_WAY = ("$append", "$union", "$remove", "$delete")
+"""Updates of people that are refused; the reasons say what to do instead."""
 
 STEP = timedelta(microseconds=1)
 """By so much an update is received after the one before in its request, so that their order is known for good."""
@@ -85,12 +73,26 @@ def items(request: Request) -> list[Item]:
 def _data(request: Request) -> tuple[Any, dict[str, str]]:
     """What ``data`` holds, and the parameters beside it."""
     body = request.text
+    if _has_lines(request):
+        return [_line(each) for each in body.split("\n") if each.strip()], request.parameters
     if is_json(body):
         return parse(body), request.parameters
     parameters = request.parameters | form(body)
     if "data" in parameters:
         return json_or_base64(parameters["data"]), parameters
-    raise BadRequestError("there is neither JSON nor a form with `data`")
+    raise BadRequestError(reason("no_form"))
+
+
+def _has_lines(request: Request) -> bool:
+    return "ndjson" in request.headers.get("content-type", "")
+
+
+def _line(text: str) -> Any:
+    """An event of JSON lines; the text itself if it is none."""
+    try:
+        return parse(text)
+    except BadRequestError:
+        return text
 
 
 def of_event(event: Object, received_at: datetime) -> Record:
@@ -157,33 +159,25 @@ def of_group(update: Object, received_at: datetime) -> Record:
 
 def _change(update: Object) -> tuple[str | None, Object]:
     """What an update does to traits, and those that it names; of what ``$unset`` names each is true."""
-    for operation, reasons in ANOTHER_WAY.items():
+    for operation in ANOTHER_WAY:
         if operation in update:
-            raise BadEventError(_both(*(f"`{operation}` {reason}" for reason in reasons)))
+            raise BadEventError(reason(operation))
     operations = [operation for operation in UPDATES if operation in update]
     if len(operations) != 1:
         said = ", ".join(f"`{operation}`" for operation in operations or UPDATES)
-        none, aucun = ("", "") if operations else ("none of ", "aucun de ")
         raise BadEventError(
-            _both(
-                f"the update says {none}{said}: say one of them in each",
-                f"la mise à jour dit {aucun}{said} : dites-en un seul dans chacune",
-            )
+            reason("which_update", said=said if operations else (f"none of {said}", f"aucun de {said}"))
         )
     [operation] = operations
     if operation == "$unset":
         names = update["$unset"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise BadEventError("`$unset` is a list of names")
+            raise BadEventError(reason("unset_names"))
         return "unset", dict.fromkeys(names, True)
     traits = an_object(update, operation)
     if operation == "$add" and not all(type(value) in (int, float) for value in traits.values()):
-        raise BadEventError(_both("`$add` adds numbers only", "`$add` n’ajoute que des nombres"))
+        raise BadEventError(reason("add_numbers"))
     return UPDATES[operation], traits
-
-
-def _both(english: str, french: str) -> str:
-    return f"{english} / {french}"
 
 
 def who(properties: Object) -> tuple[str | None, str | None]:
@@ -201,7 +195,7 @@ def two(properties: Object) -> tuple[str, str]:
     """The two that ``$merge`` says are one."""
     ids = properties.get("$distinct_ids")
     if not isinstance(ids, list) or len(ids) != 2:
-        raise BadEventError("`$distinct_ids` is a list of two identifiers")
+        raise BadEventError(reason("two_ids"))
     named = {"$distinct_ids[0]": ids[0], "$distinct_ids[1]": ids[1]}
     return needed(named, "$distinct_ids[0]"), needed(named, "$distinct_ids[1]")
 
@@ -214,17 +208,20 @@ def library(properties: Object) -> Object:
 
 
 def answer(request: Request, outcome: Outcome) -> Answer:
-    """200 with 1 or 0, or an object if ``verbose`` is asked for; JSON to ``/import`` hears how many were taken, or 400.
+    """200 with 1 or 0, an object if ``verbose`` is asked for, a pixel if ``img`` is.
 
-    A page's client shows any other status on its console.
+    JSON to ``/import`` hears how many were taken, or 400. A page's client shows any other status on its console.
     """
     verdict = {"status": 0 if outcome.is_failure else 1, "error": outcome.first_reason or None}
     body = request.text
-    if request.path == "/import" and is_json(body):
+    if request.path == "/import" and (is_json(body) or _has_lines(request)):
         status = 400 if outcome.is_failure else 200
         told = {"code": status, "num_records_imported": outcome.n_accepted, "failed_records": outcome.refused}
         return json_answer(status, told | verdict)
-    parameters = request.parameters if is_json(body) else request.parameters | form(body)
+    is_plain = is_json(body) or _has_lines(request)
+    parameters = request.parameters if is_plain else request.parameters | form(body)
     if parameters.get("verbose") == "1":
         return json_answer(200, verdict)
+    if parameters.get("img") == "1":
+        return Answer(200, PIXEL, "image/gif")
     return Answer(200, b"0" if outcome.is_failure else b"1", "text/plain")

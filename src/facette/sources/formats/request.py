@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from facette.sources.formats.reasons import reason
 from facette.sources.record import Record
 
 EVENT_LIMIT = 32 << 10
@@ -36,6 +37,9 @@ KEYS_LIMIT = 1000
 
 OUTER_KEYS = ("api_secret", "token_auth", "idsite", "api_key")
 """Parameters of query strings that are write keys."""
+
+PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c000000000100010000020144003b")
+"""A transparent GIF of one pixel."""
 
 Object = dict[str, Any]
 
@@ -80,7 +84,7 @@ class Request:
         try:
             return inflate(self.body).decode("utf-8-sig").strip()
         except UnicodeDecodeError as error:
-            raise BadRequestError(f"the body is not UTF-8 text (byte {error.start})") from None
+            raise BadRequestError(reason("not_utf8", place=error.start)) from None
 
     @cached_property
     def user(self) -> str | None:
@@ -136,12 +140,12 @@ class Outcome:
 
     @property
     def n_accepted(self) -> int:
-        return sum(reason is None for reason in self.reasons)
+        return sum(each is None for each in self.reasons)
 
     @property
     def refused(self) -> list[Object]:
         """``index`` and ``reason`` of each refused event."""
-        return [{"index": i, "reason": reason} for i, reason in enumerate(self.reasons) if reason is not None]
+        return [{"index": i, "reason": why} for i, why in enumerate(self.reasons) if why is not None]
 
     @property
     def is_failure(self) -> bool:
@@ -150,7 +154,7 @@ class Outcome:
 
     @property
     def first_reason(self) -> str:
-        return next((reason for reason in self.reasons if reason is not None), "")
+        return next((each for each in self.reasons if each is not None), "")
 
 
 def each(raws: Iterable[Any], keys: Callable[[Any], tuple[str, ...]], convert: Callable[[Any], Record]) -> list[Item]:
@@ -179,7 +183,7 @@ def inflate(body: bytes) -> bytes:
     while body[:2] == b"\x1f\x8b" or (body[:1] == b"\x78" and body[1:2] in (b"\x01", b"\x5e", b"\x9c", b"\xda")):
         body = _inflated(body)
     if len(body) > BODY_LIMIT:
-        raise BadRequestError(f"the body is larger than {BODY_LIMIT} bytes", 413)
+        raise BadRequestError(reason("large_body", most=BODY_LIMIT), 413)
     return body
 
 
@@ -191,11 +195,11 @@ def _inflated(body: bytes) -> bytes:
         try:
             whole += stream.decompress(body, BODY_LIMIT + 1 - len(whole))
         except zlib.error:
-            raise BadRequestError("the compressed body is damaged") from None
+            raise BadRequestError(reason("damaged")) from None
         if len(whole) > BODY_LIMIT:
-            raise BadRequestError(f"the body inflates to more than {BODY_LIMIT} bytes", 413)
+            raise BadRequestError(reason("inflates", most=BODY_LIMIT), 413)
         if not stream.eof:
-            raise BadRequestError("the compressed body ends too early")
+            raise BadRequestError(reason("too_short"))
         body = stream.unused_data
     return whole
 
@@ -213,9 +217,13 @@ def parse(text: str) -> Any:
     try:
         return json.loads(ESCAPE.sub(_repaired, text), parse_constant=lambda _: None, parse_float=_finite)
     except RecursionError:
-        raise BadRequestError("the body nests too deeply") from None
-    except ValueError as error:
-        raise BadRequestError(f"the body is not JSON: {error}") from None
+        raise BadRequestError(reason("too_deep")) from None
+    except json.JSONDecodeError as error:
+        line, column = error.lineno, error.colno
+        place = (f" (line {line}, column {column})", f" (ligne {line}, colonne {column})")
+        raise BadRequestError(reason("not_json", place=place)) from None
+    except ValueError:  # a number of thousands of digits
+        raise BadRequestError(reason("not_json", place="")) from None
 
 
 ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.")
@@ -237,9 +245,9 @@ def form(text: str) -> dict[str, str]:
     try:
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=KEYS_LIMIT, errors="strict"))
     except UnicodeDecodeError:
-        raise BadRequestError("a form or query string is not UTF-8 text") from None
+        raise BadRequestError(reason("form_not_utf8")) from None
     except ValueError:
-        raise BadRequestError(f"a form or query string has more than {KEYS_LIMIT} fields") from None
+        raise BadRequestError(reason("form_fields", most=KEYS_LIMIT)) from None
 
 
 def is_json(text: str) -> bool:
@@ -256,4 +264,4 @@ def json_or_base64(text: str) -> Any:
     except BadRequestError:
         raise
     except (binascii.Error, ValueError):
-        raise BadRequestError("`data` is neither JSON nor JSON in base64") from None
+        raise BadRequestError(reason("no_data")) from None

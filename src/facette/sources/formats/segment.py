@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from facette.sources.formats.fields import KINDS, an_object, is_event, needed, record, text, written_instant
+from facette.sources.formats.reasons import reason
 from facette.sources.formats.request import (
     Answer,
     BadEventError,
@@ -43,11 +44,11 @@ def items(request: Request) -> list[Item]:
     """The events of one request; BadRequestError if its body cannot be read."""
     body = parse(request.text)
     if not isinstance(body, dict):
-        raise BadRequestError('the body is not an object: send one event, or {"batch": [...]}')
+        raise BadRequestError(reason("body_no_object", example='{"batch": [...]}' if request.path in MANY else "{...}"))
     kind = ONE.get(request.path)
     events = [body] if kind else body.get("batch")
     if not isinstance(events, list):
-        raise BadRequestError("`batch` is not a list of events")
+        raise BadRequestError(reason("no_batch"))
     sent_at = None if kind else body.get("sentAt")
     shared = {} if kind else body.get("context")
 
@@ -100,7 +101,7 @@ def kind_named(written: str) -> Kind:
     for kind in KINDS:
         if written.lower() == kind:
             return kind
-    raise BadEventError(f"`type` is {written[:40]}: it is one of {', '.join(KINDS)}")
+    raise BadEventError(reason("no_kind", found=written[:40], kinds=", ".join(KINDS)))
 
 
 def happened_at(event: Object, received_at: datetime, sent_at: Any = None) -> datetime:
@@ -117,7 +118,7 @@ def happened_at(event: Object, received_at: datetime, sent_at: Any = None) -> da
     try:
         return received_at - (sent - by_client) if sent else by_client
     except OverflowError:
-        raise BadEventError("`timestamp` and `sentAt` lie thousands of years apart: set the clock") from None
+        raise BadEventError(reason("apart")) from None
 
 
 def answer(request: Request, outcome: Outcome) -> Answer:

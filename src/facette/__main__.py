@@ -1,0 +1,5 @@
+"""``python -m facette`` is ``facette``."""
+
+from facette.cli import main
+
+main()
