@@ -31,7 +31,7 @@ from facette.features.past import Past
 from facette.features.table import FeaturePlan, feature_plan, needed
 from facette.features.thresholds import cuts_at
 from facette.plan import changed_parts
-from facette.profiles.events import remap
+from facette.profiles.events import PLACED_BY, remap
 from facette.segments.evaluation import Known, columns_of, events_scanned, rule_row, rules_below
 from facette.segments.explain import explain_person, flips_as_dict
 from facette.segments.membership import CAUSES, wide_memberships, wide_row
@@ -482,7 +482,9 @@ class Published:
                 latest.drop("profile_id", "event_id", "known_at", "day", "hour", "weekday").to_pyarrow().to_pylist()
             ):
                 properties = {
-                    name: value for name, value in row.items() if name not in ("at", "source") and value is not None
+                    name: value
+                    for name, value in row.items()
+                    if name not in ("at", "source", PLACED_BY) and value is not None
                 }
                 at = self._local(row["at"])
                 found.append({"event": event, "at": at, "source": row["source"], "properties": properties})

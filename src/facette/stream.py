@@ -251,7 +251,6 @@ class Stream:
         now = clock()
         until = now if read_until is None else min(now, read_until)
         began = time.perf_counter()
-        torn = self.worker.torn
         for midnight in self._midnights(min([until, *_received(raw)[:1]]), until):
             with self.between_steps:
                 changes = self.worker.roll(midnight)
@@ -260,11 +259,6 @@ class Stream:
         with self.between_steps:
             changes = self.worker.step(raw, positions, until)
         self.figures.behind = (now - until).total_seconds()
-        if self.worker.torn - torn:
-            self.figures.warnings.append(
-                f"Profiles that are published as one are several: {sorted(self.worker.torn - torn)[:10]}. Whose their "
-                "published events are is found out by the next `facette run`."
-            )
         self._count(raw, changes)
         self.figures.took(raw.received_at, time.perf_counter() - began, datetime.now(UTC))
         self._forget()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from facette.clock import Moment
 from facette.definitions import model
@@ -25,17 +26,20 @@ from tests.run.projects import Silent
 from tests.timelines.engine import Change, Found
 from tests.timelines.story import Happening, Record
 
+Runs = Literal["once", "before", "after"]
+
 LOG = model.EmbeddedLog()
 
 
 class Live:
     """A worker that is asked after every step of a story.
 
-    is_rebased : a run is published before every look, on which the worker builds from then on
+    runs : when runs are published, on which the worker builds from then on: "before" every look, with all that was
+           delivered; "after" it, so that what is delivered next is about published people; or "once", at the start
     """
 
-    def __init__(self, folder: Path, seed: int, *, is_rebased: bool = False) -> None:
-        self.folder, self.rng, self.is_rebased = folder, random.Random(seed), is_rebased
+    def __init__(self, folder: Path, seed: int, *, runs: Runs = "once") -> None:
+        self.folder, self.rng, self.runs = folder, random.Random(seed), runs
         self.waiting: list[bytes] = []
         self.stream: Stream | None = None
         self.log: Log = open_log(LOG, folder)
@@ -63,10 +67,18 @@ class Live:
             self.stream.redefine(self.definitions, at)
             self.is_redefined = False
         self._deliver(at)
-        if self.is_rebased:
-            run(self.definitions, Silent(), as_of=at)
-            self.stream.step(at)
-        return self._found(at)
+        if self.runs == "before":
+            self._build_on_a_run(at)
+        found = self._found(at)
+        if self.runs == "after":
+            self._build_on_a_run(at)
+            assert self._found(at) == replace(found, changes=frozenset())
+        return found
+
+    def _build_on_a_run(self, at: datetime) -> None:
+        assert self.stream is not None
+        run(self.definitions, Silent(), as_of=at)
+        self.stream.step(at)
 
     def close(self) -> None:
         if self.stream:

@@ -18,7 +18,7 @@ from tests.cases import COMPARED
 from tests.oracles.rules import same
 from tests.timelines.batch import batch
 from tests.timelines.engine import Engine, Found
-from tests.timelines.live import Live
+from tests.timelines.live import Live, Runs
 from tests.timelines.plainly import counted, plainly
 from tests.timelines.story import Happening, Moment, Record, Redefined, Step, Story, read
 
@@ -45,12 +45,12 @@ def test_story(story: Story, tmp_path: Path, request: pytest.FixtureRequest) -> 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "is_rebased" in metafunc.fixturenames:
-        metafunc.parametrize(("story", "is_rebased"), _live_cases(is_all=metafunc.config.getoption("--all-live")))
+    if "runs" in metafunc.fixturenames:
+        metafunc.parametrize(("story", "runs"), _live_cases(is_all=metafunc.config.getoption("--all-live")))
 
 
-def test_story_live(story: Story, is_rebased: bool, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    engine = Live(tmp_path, sum(map(ord, story.name)), is_rebased=is_rebased)
+def test_story_live(story: Story, runs: Runs, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    engine = Live(tmp_path, sum(map(ord, story.name)), runs=runs)
     try:
         Teller(story, engine, tmp_path, request.node.callspec.id).tell()
     finally:
@@ -69,9 +69,11 @@ def _live_cases(*, is_all: bool) -> list[Any]:
         needs_runs = any(feature.quantiles for feature in story.features.values())  # their cuts are those of a run
         is_asked = is_all or theme in ("arrivals", "identity", "redefinition") or number % 12 == 0
         if is_asked and not needs_runs:
-            found.append(pytest.param(story, False, id=f"{case.id}-live", marks=case.marks))
+            found.append(pytest.param(story, "once", id=f"{case.id}-live", marks=case.marks))
         if is_all or (is_asked and needs_runs) or theme == "identity":
-            found.append(pytest.param(story, True, id=f"{case.id}-live-and-runs", marks=case.marks))
+            found.append(pytest.param(story, "before", id=f"{case.id}-live-and-runs", marks=case.marks))
+        if (is_all or theme == "identity") and not needs_runs:
+            found.append(pytest.param(story, "after", id=f"{case.id}-live-after-runs", marks=case.marks))
     return found
 
 

@@ -5,6 +5,7 @@ Every model is frozen and refuses unknown keys. JSON Schema, documentation and e
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -55,6 +56,11 @@ class Identifier(Named):
     limit: int | None = Field(
         default=None, ge=1, description="At most this many values per profile; a link that would exceed it is refused."
     )
+
+
+def can_fall_apart(identifiers: Iterable[Identifier]) -> bool:
+    """Whether one person can turn out to be two: only a limit refuses what has joined identifiers before."""
+    return any(kind.limit is not None for kind in identifiers)
 
 
 # ── sources ─────────────────────────────────────────────────────────────────────────────────────────────────────────

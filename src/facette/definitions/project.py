@@ -15,7 +15,7 @@ from facette.definitions.findings import Findings, KeyPath, Place, Places
 from facette.definitions.language.tree import Aggregate, Checked, Rule
 from facette.definitions.language.vocabulary import Property, Vocabulary
 from facette.definitions.live import Live, liveness
-from facette.definitions.model import Feature, Project, Segment, Threshold
+from facette.definitions.model import Feature, Project, Segment, Threshold, can_fall_apart
 from facette.definitions.models import Model, PropensityModel, outputs
 from facette.definitions.naming import check_names, labels
 from facette.definitions.resolution import Resolution
@@ -117,7 +117,9 @@ class Definitions:
         settings = (project.time_zone, project.country, project.population, project.survivorship)
         per_trait = sorted(project.trait_survivorship.items())
         texts = [self.text_fingerprint(name) for name in reads_of(project)]
-        return _fingerprint(settings, per_trait, texts, *map(_meaning, (*project.identifiers, *project.sources)))
+        made = ["events with what placed them"] if can_fall_apart(project.identifiers) else []  # runs before had none
+        meant = map(_meaning, (*project.identifiers, *project.sources))
+        return _fingerprint(settings, per_trait, texts, *meant, *made)
 
     def text_reading(self, name: str) -> AnyReading:
         return readings(self.project.texts)[name]

@@ -76,7 +76,7 @@ class Keeping:
             knowledge.ordered(kind)  # now, and not when somebody waits for a change
         self._load()
         self._follow(self._merged_since())
-        self._make_anew(self._parted())
+        self._make_anew(knowledge.parted.concerned(knowledge.merged))
         came = ((kind, knowledge.live_events(kind)) for kind in self.engine.reads)
         self.engine.apply(self._as_published({kind: table for kind, table in came if table is not None}), moment)
         self.engine.put(everybody)
@@ -192,24 +192,8 @@ class Keeping:
 
     def _merged_since(self) -> dict[int, int]:
         """The merges since the snapshot."""
-        then = self._published_merges()
+        then = self.knowledge.merged_then()
         return {old: new for old, new in self.knowledge.merged.items() if old not in then}
-
-    def _parted(self) -> set[int]:
-        """The profiles of which the snapshot's partials do not hold, since what it had merged is no longer."""
-        merged = self.knowledge.merged
-        found: set[int] = set()
-        for old, new in self._published_merges().items():
-            now, then = merged.get(old, old), merged.get(new, new)
-            found |= {now, then} if now != then else set()
-        return found
-
-    def _published_merges(self) -> dict[int, int]:
-        table = self.knowledge.published("merged")
-        if table is None:
-            return {}
-        rows = table.to_pyarrow()
-        return dict(zip(rows["old_id"].to_pylist(), rows["new_id"].to_pylist(), strict=True))
 
     def _make_anew(self, profiles: Collection[int]) -> None:
         """Make the state of some profiles from all their events."""

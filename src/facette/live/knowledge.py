@@ -25,10 +25,11 @@ from facette.live.columnar.states import different
 from facette.live.golden import Golden
 from facette.live.linked import micros
 from facette.live.ordered import Ordered, ordered
+from facette.live.parted import NOBODY, Parted
 from facette.live.people import People, Rows
 from facette.live.remembering import remember
 from facette.live.tables import LiveTables, Records
-from facette.profiles.events import remap
+from facette.profiles.events import PLACED_BY, remap
 from facette.profiles.golden import profiles_at
 from facette.profiles.updates import without_idle
 from facette.stages.work import Work
@@ -109,9 +110,8 @@ class Knowledge:
             if source.people and self._is_published(f"records_{source.name}")
         }
         self._cleaners = self._made_cleaners()
-        if self._is_published("merged"):
-            table = self._published("merged").to_pyarrow()
-            self._follow(dict(zip(table["old_id"].to_pylist(), table["new_id"].to_pylist(), strict=True)))
+        self._follow(self.merged_then())
+        self.parted = Parted(self.people, self.merged, self.con)
 
     def _made_cleaners(self) -> list[Cleaner]:
         """They know what is published."""
@@ -166,6 +166,7 @@ class Knowledge:
         self._renewed.update(found.touched.tolist())
         if found.split:
             self._assign_anew()
+            self.parted.look(found.touched, self.merged)
         owners = {part: self.people.owners(each) for part, each in rows.items()}
         events = {part: table for part, table in tables.items() if part[0].startswith(EVENTS)}
         owned = _by_kind({part: _with_owners(table, owners[part]) for part, table in events.items()})
@@ -203,6 +204,7 @@ class Knowledge:
         self._renewed.update(identities["profile_id"].to_pylist())
         self.merged, self._parts_of = {}, {}
         self._follow(merged)
+        self.parted.look(np.fromiter(self._renewed, np.int64), self.merged)
         tables = {f"{EVENTS}{kind}": table for kind, table in events.items()}
         tables |= {f"{RECORDS}{source}": table for source, table in records.items()}
         made_by = {cleaner.name: cleaner for cleaner in self._cleaners}
@@ -268,10 +270,10 @@ class Knowledge:
         """
         if whose is not None:
             return self.keep(self.events_of(kind, whose))
-        parts = self._parts(f"events_{kind}")
-        if self.merged:
-            merged = _pairs(self.merged)
-            parts = [remap(part, merged) for part in parts]
+        name = f"events_{kind}"
+        parts = [self.published_events(kind)] if self._is_published(name) else []
+        if name in self._live:
+            parts.append(self._today(self._live.table(name)))
         columns = [name for name in parts[0].columns if not name.startswith("id_")]
         schema = parts[0].select(columns).schema()
         events = _union([part.select(columns).cast(schema) for part in parts])
@@ -299,12 +301,10 @@ class Knowledge:
         then, now = then[order], now[order]
         name, found = f"events_{kind}", []
         if self._is_published(name):
-            rows = self.ordered(kind).of(then)
-            owners = now[np.searchsorted(then, rows["profile_id"].to_numpy())]
-            found.append(rows.set_column(rows.schema.get_field_index("profile_id"), "profile_id", pa.array(owners)))
+            found.append(self._published_of(kind, then, now))
         if name in self._live:
             found.append(self._live_of(name, pa.table([then, now], schema=WHOSE)))
-        schema = pa.schema([field for field in found[0].schema if not field.name.startswith("id_")])
+        schema = pa.schema([each for each in found[0].schema if not each.name.startswith(("id_", PLACED_BY))])
         return pa.concat_tables([each.select(schema.names).cast(schema) for each in found])
 
     def ordered(self, kind: str) -> Ordered:
@@ -314,6 +314,24 @@ class Knowledge:
             files, folder = self.snapshot.tables[name], self.store.folder / "live"
             self._ordered[kind] = ordered(self.con.con, self._published(name), files, folder)
         return self._ordered[kind]
+
+    def _published_of(self, kind: str, then: Array, now: Array) -> pa.Table:
+        """The published events of some profiles.
+
+        then, now : the ids that they had, in order, and what each of those is called today
+        """
+        if not len(self.parted):
+            rows = self.ordered(kind).of(then)
+            owners = now[np.searchsorted(then, rows["profile_id"].to_numpy())]
+        else:
+            asked = different(now)
+            rows = self.ordered(kind).of(np.union1d(then, self.parted.ids_with(asked)))
+            owners, ids = self.parted.owners(rows), rows["profile_id"].to_numpy()
+            follows = owners == NOBODY
+            owners[follows] = now[np.searchsorted(then, ids[follows])]
+            own = _are_among(owners, asked)
+            rows, owners = rows.filter(pa.array(own)), owners[own]
+        return rows.set_column(rows.schema.get_field_index("profile_id"), "profile_id", pa.array(owners))
 
     def _live_of(self, name: str, whose: pa.Table) -> pa.Table:
         """The events of some profiles that came live, by a query made once."""
@@ -393,12 +411,23 @@ class Knowledge:
 
     def published_events(self, kind: str) -> ir.Table:
         """The published events of a kind under today's profile ids."""
-        return remap(self._published(f"events_{kind}"), _pairs(self.merged))
+        return self._today(self.parted.reassigned(self._published(f"events_{kind}")))
 
     def live_events(self, kind: str) -> pa.Table | None:
         """The events of a kind that came after the snapshot, under today's profile ids; None if there are none."""
         name = f"events_{kind}"
-        return remap(self._live.table(name), _pairs(self.merged)).to_pyarrow() if name in self._live else None
+        return self._today(self._live.table(name)).to_pyarrow() if name in self._live else None
+
+    def merged_then(self) -> dict[int, int]:
+        """Every merge that holds in the snapshot."""
+        if not self._is_published("merged"):
+            return {}
+        table = self._published("merged").to_pyarrow()
+        return dict(zip(table["old_id"].to_pylist(), table["new_id"].to_pylist(), strict=True))
+
+    def _today(self, events: ir.Table) -> ir.Table:
+        """Events under the ids that profiles have once all merges are followed."""
+        return remap(events, _pairs(self.merged)) if self.merged else events
 
     def schema(self, name: str) -> pa.Schema:
         """Of identities or links."""

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from facette.clock import Moment
 from facette.definitions import model
 from facette.live.reading import Reading
-from facette.profiles.events import resolve_events
+from facette.profiles.events import PLACED_BY, placed_by, resolve_events
 from facette.profiles.golden import profiles_at
 
 Identifier = tuple[str, str]
@@ -104,7 +104,10 @@ class Together:
 
     def _events(self, kind: str, profile_id: int, identities: pa.Table, mine: set[Identifier]) -> pa.Table:
         published = self._all(f"events_{kind}")
-        before = published.filter(published.profile_id.isin([profile_id, *self.reading.parts_of(profile_id)]))
+        if PLACED_BY in published.columns:
+            before = published.semi_join(self._placing(mine), PLACED_BY)
+        else:
+            before = published.filter(published.profile_id.isin([profile_id, *self.reading.parts_of(profile_id)]))
         came = _together([part.filter(self._has(part, mine)) for part in self.reading.parts(f"events_{kind}")])
         parts = [before.mutate(profile_id=ibis.literal(profile_id, "int64")).select(published.columns).to_pyarrow()]
         if came is not None and len(came):
@@ -121,6 +124,13 @@ class Together:
         """Of the columns with identifiers, those among some identifiers that they may hold."""
         kinds = [kind.name for kind in self.project.identifiers if f"id_{kind.name}" in columns]
         return [(f"id_{kind}", sorted(value for each, value in pairs if each == kind)) for kind in kinds]
+
+    def _placing(self, mine: Iterable[Identifier]) -> ir.Table:
+        """By what some identifiers are known in events."""
+        kinds, values = ([pair[place] for pair in mine] for place in (0, 1))
+        rows = pa.table({"kind": pa.array(kinds, pa.string()), "value": pa.array(values, pa.string())})
+        identifiers = self._kept("placing", rows)
+        return identifiers.select(**{PLACED_BY: placed_by(identifiers)})
 
     def _has(self, rows: pa.Table, mine: set[Identifier]) -> pa.Array:
         """Which rows have one of these identifiers."""

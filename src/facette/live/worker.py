@@ -39,7 +39,6 @@ class Worker:
     memberships : who is where
     pending     : what begins to count later, soonest first
     kept        : what sinks keep of profiles besides memberships, and what they kept at the last step
-    torn        : published profiles that fell apart: whose their published events are only the next run finds out
     """
 
     known: Known
@@ -47,7 +46,6 @@ class Worker:
     engine: Keeping
     memberships: Memberships
     pending: list[Due]
-    torn: frozenset[int] = frozenset()
 
     def __init__(self, definitions: Definitions, store: Store, state: State, replay: Replay, now: datetime) -> None:
         """Go on where the state was left, on the snapshot that is published now.
@@ -178,7 +176,7 @@ class Worker:
         step = Saved(self.known, arrived, knowledge.merged, changes, None, members, traits=traits, kept=self.kept)
         self.state.save(step)
         self.kept_before = self.kept
-        self.pending, self.torn = self.knowledge.due(now), frozenset()
+        self.pending = self.knowledge.due(now)
         return changes
 
     def _valued_anew(self) -> set[int]:
@@ -215,7 +213,6 @@ class Worker:
     def _await(self, arrived: Arrived, now: datetime) -> None:
         """Remember what begins to count later."""
         if arrived.split:
-            self.torn |= {profile_id for profile_id in arrived.split if profile_id < PROVISIONAL}
             self.pending = self.knowledge.due(now)
         for due in arrived.due:
             heapq.heappush(self.pending, due)
@@ -253,7 +250,7 @@ def misfit(definitions: Definitions, snapshot: Snapshot) -> str:
     """Why definitions cannot go on with what a run has fitted and read; empty if they can."""
     now = fingerprints(definitions)
     if now["sources"] != snapshot.fingerprints.get("sources"):
-        return f"The sources changed since the published run {snapshot.run}."
+        return f"The sources changed since the published run {snapshot.run}, or this version reads them otherwise."
     then = as_published(definitions, snapshot)
     fitted = [item.name for item in definitions.project.features if item.quantiles]
     fitted += [item.name for item in definitions.project.thresholds]
