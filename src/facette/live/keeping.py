@@ -76,9 +76,9 @@ class Keeping:
             knowledge.ordered(kind)  # now, and not when somebody waits for a change
         self._load()
         self._follow(self._merged_since())
-        self._make_anew(knowledge.parted.concerned(knowledge.merged))
         came = ((kind, knowledge.live_events(kind)) for kind in self.engine.reads)
         self.engine.apply(self._as_published({kind: table for kind, table in came if table is not None}), moment)
+        self._make_anew(knowledge.parted.concerned(knowledge.merged))
         self.engine.put(everybody)
         self._say(np.arange(len(self.engine.people)))
         self.engine.remember({segment: memberships.ids(segment) for segment in self.engine.segments})

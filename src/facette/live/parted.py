@@ -59,7 +59,7 @@ class Parted:
         found = [
             one
             for one, now in owners.items()
-            if one not in self._profiles and now != {merged.get(each, each) for each in self._under(one)}
+            if one not in self._profiles and len(now | {merged.get(each, each) for each in self._under(one)}) > 1
         ]
         if not found:
             return
