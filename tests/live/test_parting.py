@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -105,11 +106,11 @@ def test_events_go_with_their_identifiers(seed: int, tmp_path: Path) -> None:
     run(load(project), Silent(), as_of=NOW)
     stream = Stream(load(project), NOW)
     n_parted = 0
-    for number in range(1, 9):
+    for number in range(1, 7):
         new = tangled(rng, rng.randint(2, 5), 20 + 8 * number)
         records += new
         append(project, [encode(each) for each in new])
-        if number == 4:
+        if number == 3:
             run(load(project), Silent(), as_of=NOW)
         while stream.step(NOW, most=rng.randint(1, 4)):
             pass
@@ -160,11 +161,17 @@ BEGIN = [
 NIGHT = [record("identify", 5, 3, "u5", "d5", "Nantes"), record("page", 7, 3, None, "d5")]
 STEPS = {
     "the device was another's": [record("identify", 6, 20, "u2", "d1", "Lyon")],
-    "and goes on": [record("page", 8, 0.1, None, "d1"), record("track", 5, 0.1, "u1", None, 60)],
-    "a device that a night had joined": [record("identify", 7, 20, "u6", "d5", "Nantes")],
+    "both go on, and a device that a night had joined was another's": [
+        record("page", 8, 0.1, None, "d1"),
+        record("track", 5, 0.1, "u1", None, 60),
+        record("identify", 7, 20, "u6", "d5", "Nantes"),
+    ],
     "once more another's": [record("identify", 8, 30, "u4", "d1", "Lyon"), record("page", 9, 0.1, None, "d5")],
-    "then two become one": [record("identify", 9, 2, "u4", "d9"), record("page", 10, 0.1, None, "d9")],
-    "who was another's before": [record("identify", 10, 31, "u1", "d1")],
+    "two become one, and what was another's goes back": [
+        record("identify", 9, 2, "u4", "d9"),
+        record("page", 10, 0.1, None, "d9"),
+        record("identify", 10, 31, "u1", "d1"),
+    ],
 }
 
 
@@ -234,20 +241,20 @@ def members_of(stream: Stream) -> dict[Person, frozenset[str]]:
 def test_memberships_are_those_of_a_run(story: list[After]) -> None:
     for after in story:
         assert after.members == truth(after.by_run).segments, after.step
-    assert sum(len(segments) for after in story for segments in after.members.values()) > 40
+    assert sum(len(segments) for after in story for segments in after.members.values()) > 30
 
 
 def test_changes_carry_what_a_run_would_explain(story: list[After]) -> None:
-    compared = set()
-    for after in story[::2]:
+    compared: Counter[tuple[str, bool]] = Counter()
+    for after in story[:3]:
         published = Published(load(after.by_run))
-        entered = [told for told in after.changes if told[1].change == "entered" and told[1].events]
-        for asked, change in (entered[-1], *(told for told in after.changes if told[1].segment == "converted")):
+        for asked, change in after.changes[::2]:
             answer = published.explain(asked, change.segment, "en")
             assert [*change.events] == decided_by(answer), (after.step, change)
-            compared.add((change.change, bool(change.events)))
+            compared[change.change, bool(change.events)] += 1
         assert [*change.events] == explained(after.by_worker, change)
-    assert {("left", False), ("entered", True)} <= compared
+    assert {("left", False), ("entered", True)} <= compared.keys()
+    assert sum(compared.values()) > 6
 
 
 def decided_by(answer: dict[str, Any]) -> list[str]:
