@@ -25,7 +25,7 @@ from facette.live.columnar.states import different
 from facette.live.golden import Golden
 from facette.live.linked import micros
 from facette.live.ordered import Ordered, ordered
-from facette.live.parted import NOBODY, Parted
+from facette.live.parted import Parted
 from facette.live.people import People, Rows
 from facette.live.remembering import remember
 from facette.live.tables import LiveTables, Records
@@ -301,7 +301,7 @@ class Knowledge:
         then, now = then[order], now[order]
         name, found = f"events_{kind}", []
         if self._is_published(name):
-            found.append(self._published_of(kind, then, now))
+            found.append(self.parted.events_of(self.ordered(kind), then, now))
         if name in self._live:
             found.append(self._live_of(name, pa.table([then, now], schema=WHOSE)))
         schema = pa.schema([each for each in found[0].schema if not each.name.startswith(("id_", PLACED_BY))])
@@ -314,24 +314,6 @@ class Knowledge:
             files, folder = self.snapshot.tables[name], self.store.folder / "live"
             self._ordered[kind] = ordered(self.con.con, self._published(name), files, folder)
         return self._ordered[kind]
-
-    def _published_of(self, kind: str, then: Array, now: Array) -> pa.Table:
-        """The published events of some profiles.
-
-        then, now : the ids that they had, in order, and what each of those is called today
-        """
-        if not len(self.parted):
-            rows = self.ordered(kind).of(then)
-            owners = now[np.searchsorted(then, rows["profile_id"].to_numpy())]
-        else:
-            asked = different(now)
-            rows = self.ordered(kind).of(np.union1d(then, self.parted.ids_with(asked)))
-            owners, ids = self.parted.owners(rows), rows["profile_id"].to_numpy()
-            follows = owners == NOBODY
-            owners[follows] = now[np.searchsorted(then, ids[follows])]
-            own = _are_among(owners, asked)
-            rows, owners = rows.filter(pa.array(own)), owners[own]
-        return rows.set_column(rows.schema.get_field_index("profile_id"), "profile_id", pa.array(owners))
 
     def _live_of(self, name: str, whose: pa.Table) -> pa.Table:
         """The events of some profiles that came live, by a query made once."""

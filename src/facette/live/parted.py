@@ -16,15 +16,13 @@ import pyarrow as pa
 from facette.definitions import model
 from facette.live.columnar.states import different
 from facette.live.linked import Array
+from facette.live.ordered import Ordered
 from facette.live.people import People
 from facette.profiles.events import PLACED_BY, placed_by
 
 
 class Parted:
-    """The published profiles whose events do not all follow their ids. It is empty where nobody fell apart.
-
-    ids : those under which the events of these profiles stand, in order
-    """
+    """The published profiles whose events do not all follow their ids. It is empty where nobody fell apart."""
 
     def __init__(self, people: People, merged: Mapping[int, int], con: ibis.BaseBackend) -> None:
         """
@@ -38,8 +36,8 @@ class Parted:
         for old, new in merged.items():
             self._joined.setdefault(new, []).append(old)
         self._profiles: set[int] = set()
-        self.ids = np.empty(0, np.int64)
-        self._codes = np.empty(0, np.int64)
+        self._ids = np.empty(0, np.int64)  # under which their events stand
+        self._codes = np.empty(0, np.int64)  # of their identifiers, in the order of what these are known by in events
         self._digests = np.empty(0, np.uint64)
 
     def __len__(self) -> int:
@@ -65,7 +63,7 @@ class Parted:
             return
         self._profiles.update(found)
         own = codes[np.isin(then, found)]
-        self.ids = np.union1d(self.ids, np.array([each for one in found for each in self._under(one)], np.int64))
+        self._ids = np.union1d(self._ids, np.array([each for one in found for each in self._under(one)], np.int64))
         identities = ibis.memtable(self._people.identities(own).append_column("code", pa.array(own)))
         rows = self._con.to_pyarrow(identities.select("code", digest=placed_by(identities)))
         digests = np.concatenate([self._digests, rows["digest"].to_numpy()])
@@ -73,26 +71,23 @@ class Parted:
         self._digests = digests[order]
         self._codes = np.concatenate([self._codes, rows["code"].to_numpy()])[order]
 
-    def ids_with(self, profiles: Array) -> Array:
-        """The ids under which events of some profiles may stand, of those in :attr:`ids`."""
-        if not len(self):
-            return self.ids
-        then = self._then[self._published(self._people.codes_of(profiles))]
-        found = self._profiles.intersection(then.tolist())
-        return np.array([each for one in found for each in self._under(one)], np.int64)
+    def events_of(self, events: Ordered, then: Array, now: Array) -> pa.Table:
+        """The published events of some profiles, under today's profile ids.
 
-    def owners(self, events: pa.Table) -> Array:
-        """Whose published events are now; NOBODY where their ids say it.
-
-        events : ``profile_id`` of then, ``_placed_by``
+        events    : of a kind, under the ids of then
+        then, now : the ids that the profiles had, in order, and what each of those is called today
         """
-        ids = events["profile_id"].to_numpy()
-        owners = np.full(len(ids), NOBODY)
+        asked = different(now)
+        rows = events.of(np.union1d(then, self._ids_with(asked)) if len(self) else then)
+        ids = rows["profile_id"].to_numpy()
+        owners = now[np.searchsorted(then, ids).clip(max=len(then) - 1)]
         if len(self):
-            rows = np.flatnonzero(self.ids[np.searchsorted(self.ids, ids).clip(max=len(self.ids) - 1)] == ids)
-            digests = events[PLACED_BY].to_numpy()[rows]
-            owners[rows] = self._people.profile[self._codes[np.searchsorted(self._digests, digests)]]
-        return owners
+            by_identifier = np.flatnonzero(np.isin(ids, self._ids))
+            digests = rows[PLACED_BY].to_numpy()[by_identifier]
+            owners[by_identifier] = self._people.profile[self._codes[np.searchsorted(self._digests, digests)]]
+            own = np.isin(owners, asked)
+            rows, owners = rows.filter(pa.array(own)), owners[own]
+        return rows.set_column(rows.schema.get_field_index("profile_id"), "profile_id", pa.array(owners))
 
     def reassigned(self, events: ir.Table) -> ir.Table:
         """Published events, those of these profiles under today's profile ids, without ``_placed_by``."""
@@ -107,8 +102,14 @@ class Parted:
 
     def concerned(self, merged: Mapping[int, int]) -> set[int]:
         """The profiles that have events of these by today's identifiers, or would have by their ids."""
-        ids = {*self.ids.tolist(), *self._people.profile[self._codes].tolist()}
+        ids = {*self._ids.tolist(), *self._people.profile[self._codes].tolist()}
         return {merged.get(one, one) for one in ids}
+
+    def _ids_with(self, profiles: Array) -> Array:
+        """The ids under which events of some profiles may stand, that are theirs by their identifiers."""
+        then = self._then[self._published(self._people.codes_of(profiles))]
+        found = self._profiles.intersection(then.tolist())
+        return np.array([each for one in found for each in self._under(one)], np.int64)
 
     def _under(self, profile: int) -> list[int]:
         """The ids under which the events of a published profile stand."""
@@ -116,6 +117,3 @@ class Parted:
 
     def _published(self, codes: Array) -> Array:
         return codes[codes < len(self._then)]
-
-
-NOBODY = -1
