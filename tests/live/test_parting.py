@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from facette.definitions.project import load
+from facette.errors import RunError
 from facette.live.changes import Change
 from facette.live_queries import Current
 from facette.queries import Published
@@ -291,3 +292,20 @@ def test_what_placed_an_event_is_a_number_where_people_can_fall_apart(story: lis
     append(free, [encode(each) for each in BEGIN])
     run(load(free), Silent(), as_of=NOW)
     assert "_placed_by" not in rows(free, "events_visit")[0]
+
+
+def test_a_run_of_an_earlier_version_is_not_built_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has events that do not tell what placed them; the next run makes them anew."""
+    project = site(tmp_path)
+    append(project, [encode(each) for each in BEGIN])
+    with monkeypatch.context() as earlier:
+        earlier.setattr("facette.definitions.model.can_fall_apart", lambda identifiers: False)
+        earlier.setattr("facette.definitions.project.can_fall_apart", lambda identifiers: False)
+        run(load(project), Silent(), as_of=NOW)
+    assert "_placed_by" not in rows(project, "events_visit")[0]
+    with pytest.raises(RunError, match="or this version reads them otherwise"):
+        Stream(load(project), NOW)
+    append(project, [encode(each) for each in NIGHT])
+    run(load(project), Silent(), as_of=NOW)
+    assert all(row["_placed_by"] for row in rows(project, "events_visit"))
+    Stream(load(project), NOW).close()
