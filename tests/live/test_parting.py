@@ -249,6 +249,7 @@ def test_changes_carry_what_a_run_would_explain(story: list[After]) -> None:
     compared: Counter[tuple[str, bool]] = Counter()
     for after in story[:3]:
         published = Published(load(after.by_run))
+        assert after.changes, after.step
         for asked, change in after.changes[::2]:
             answer = published.explain(asked, change.segment, "en")
             assert [*change.events] == decided_by(answer), (after.step, change)
