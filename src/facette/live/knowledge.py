@@ -196,9 +196,7 @@ class Knowledge:
         merged: Mapping[int, int],
     ) -> None:
         """Know again what was absorbed before: all cleaned rows, and identities, links and merges as they were then."""
-        whose = list(zip(identities["kind"].to_pylist(), identities["value"].to_pylist(), strict=True))
-        before = (self.people.owner(kind, value) for kind, value in whose)
-        self._renewed.update(one for one in before if one is not None)
+        self._renewed.update(self.people.owners_of(identities).tolist())
         self.people.put(identities, links)
         self._renewed.update(identities["profile_id"].to_pylist())
         self.merged, self._parts_of = {}, {}
