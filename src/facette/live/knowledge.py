@@ -6,7 +6,7 @@ made by the functions of a run: cleaning, identities, the golden record.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -414,28 +414,16 @@ class Knowledge:
         else:  # nothing published is to come: only what came live may be
             events = [self._live.table(name) for name in self._live.names("events_")]
             records = [self._live.table(name) for name in self._live.names("records_")]
-        return list(self._due(events, records, self.identities(), after))
-
-    def _due(
-        self, events: Iterable[ir.Table], records: Iterable[ir.Table], identities: ir.Table, after: datetime
-    ) -> tuple[Due, ...]:
-        """When events, records and identifiers begin to count, and whose they are."""
-        found = [
-            identities.select("profile_id", due=identities.known_from.cast("timestamp('UTC', 6)")),
-            *(
-                table.select("profile_id", due=ibis.greatest(table["at"], table.known_at).cast("timestamp('UTC', 6)"))
-                for table in events
-            ),
-        ]
+        n, limit = len(self.people), instant(after)
+        found = [(self.people.known[:n], self.people.profile[:n])]
+        for table in events:
+            own = table.select("profile_id", due=ibis.greatest(table["at"], table.known_at))
+            rows = own.filter(own.due > limit).distinct().to_pyarrow()
+            found.append((micros(rows["due"]), rows["profile_id"].to_numpy()))
         for table in records:
-            for kind in self.kinds:
-                if f"id_{kind.name}" in table.columns:
-                    own = identities.filter(identities.kind == kind.name)
-                    joined = table.inner_join(own, table[f"id_{kind.name}"] == own.value)
-                    found.append(joined.select("profile_id", due=joined.known_at.cast("timestamp('UTC', 6)")))
-        dues = ibis.union(*found) if len(found) > 1 else found[0]
-        rows = dues.filter(dues.due > instant(after)).distinct().to_pyarrow().to_pylist()
-        return tuple(sorted((row["due"], row["profile_id"]) for row in rows))
+            rows = table.filter(table.known_at > limit).to_pyarrow()
+            found += self._due_of_records(rows, self.people.rows(rows, ""))
+        return list(_later(found, after))
 
     def _due_of(
         self,
@@ -448,20 +436,16 @@ class Knowledge:
         """The same of what arrived."""
         found = [(micros(identities["known_from"]), identities["profile_id"].to_numpy())]
         for part, table in tables.items():
-            known_at = micros(table["known_at"])
             if part[0].startswith(EVENTS):
-                found.append((np.maximum(known_at, micros(table["at"])), owners[part]))
+                found.append((np.maximum(micros(table["known_at"]), micros(table["at"])), owners[part]))
             else:
-                for codes in rows[part].codes:
-                    found.append((known_at[codes >= 0], self.people.profile[codes[codes >= 0]]))
-        limit = (after - EPOCH) // timedelta(microseconds=1)
-        dues = {
-            pair
-            for due, profiles in found
-            for is_later in [due > limit]
-            for pair in zip(due[is_later].tolist(), profiles[is_later].tolist(), strict=True)
-        }
-        return tuple(sorted((EPOCH + timedelta(microseconds=due), profile_id) for due, profile_id in dues))
+                found += self._due_of_records(table, rows[part])
+        return _later(found, after)
+
+    def _due_of_records(self, table: pa.Table, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        known_at = micros(table["known_at"])
+        for codes in rows.codes:
+            yield known_at[codes >= 0], self.people.profile[codes[codes >= 0]]
 
     # ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -502,6 +486,18 @@ WHOSE = pa.schema([("profile_id", pa.int64()), ("now", pa.int64())])
 
 def _with_owners(events: pa.Table, owners: Array) -> pa.Table:
     return events.add_column(0, "profile_id", pa.array(owners, pa.int64()))
+
+
+def _later(found: Iterable[tuple[Array, Array]], after: datetime) -> tuple[Due, ...]:
+    """Of instants (µs) and profiles those after an instant, soonest first."""
+    limit = (after - EPOCH) // timedelta(microseconds=1)
+    dues = {
+        pair
+        for due, profiles in found
+        for is_later in [due > limit]
+        for pair in zip(due[is_later].tolist(), profiles[is_later].tolist(), strict=True)
+    }
+    return tuple(sorted((EPOCH + timedelta(microseconds=due), profile_id) for due, profile_id in dues))
 
 
 def _are_among(values: Array, others: Array) -> Array:

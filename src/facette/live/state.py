@@ -60,9 +60,12 @@ TRIMMED = """delete from changes where at < ?3 and seq in (
     select seq from changes where seq <= ?1 and seq < (select max(seq) from changes) order by seq limit ?2)"""
 PORTION = 10_000
 NO_START, NO_END = -(2**63), 2**63 - 1
-MEMBERS = """select group_concat(profile_id), group_concat(since), max(profile_id) from (
-    select profile_id, since from members where segment = ? and profile_id > ? order by profile_id limit ?)"""
-"""Numbers as two texts: several times as fast as a row of Python's for each."""
+MEMBERS = """select
+    group_concat(iif(since = ?1, profile_id, null)), group_concat(iif(since = ?1, null, profile_id || ',' || since)),
+    max(profile_id)
+from (select profile_id, since from members where segment = ?2 and profile_id > ?3 order by profile_id limit ?4)"""
+"""Those who are in a segment since a given instant, and the others with theirs, as texts: several times as fast as a
+row of Python's for each. Most are since one instant, that of the run."""
 MEMBERS_AT_ONCE = 1_000_000
 SEGMENTS = """with recursive there (segment) as (
     select min(segment) from members
@@ -70,6 +73,7 @@ SEGMENTS = """with recursive there (segment) as (
     select (select min(segment) from members where segment > there.segment) from there where segment is not null
 ) select segment from there where segment is not null"""
 """The segments that have members: one look at the key for each, not one for each member."""
+USUAL = "select since from members where members.segment = of_all.segment limit 1"
 
 IDENTITIES = ("kind", "value", "profile_id", "first_id", "known_from")
 LINKS = ("kind_a", "value_a", "kind_b", "value_b", "source", "seen_at", "is_refused", "reason")
@@ -182,13 +186,16 @@ class State:
         return dict(self._rows("select old_id, new_id from merged"))
 
     def members(self) -> Iterator[Members]:
-        """The members of each segment, some at a time, in the order of their ids."""
-        for (segment,) in list(self._rows(SEGMENTS)):
+        """The members of each segment, some at a time."""
+        for segment, usual in list(self._rows(f"select segment, ({USUAL}) from ({SEGMENTS}) as of_all")):
             last: int | None = NO_START
             while last is not None:
-                ((ids, since, last),) = self._rows(MEMBERS, segment, last, MEMBERS_AT_ONCE)
-                if last is not None:
-                    yield segment, np.fromstring(ids, np.int64, sep=","), np.fromstring(since, np.int64, sep=",")
+                ((alike, others, last),) = self._rows(MEMBERS, usual, segment, last, MEMBERS_AT_ONCE)
+                if alike:
+                    ids = np.fromstring(alike, np.int64, sep=",")
+                    yield segment, ids, np.full(len(ids), usual)
+                if others:
+                    yield segment, *np.fromstring(others, np.int64, sep=",").reshape(-1, 2).T
 
     def identifiers(self, from_id: int) -> dict[int, list[tuple[str, str]]]:
         """Profiles from an id on → their identifiers, of those that came live."""
