@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,8 @@ class Saved:
     arrived   : what came in
     merged    : every merge that still holds
     changes   : what is told
-    concerned : the profiles of whom all memberships are given; None where the state is made anew, with everybody's
+    concerned : the profiles of whom all memberships are given; None where the state is made anew
+    everybody : all memberships, where it is
     members   : (profile_id, segment, since) of theirs, and of others those that are new; at best in the order of
                 segments and profiles, in which they are written fastest
     left      : (profile_id, segment) of the memberships of others that are no longer
@@ -125,11 +127,12 @@ class Saved:
     merged: Mapping[int, int]
     changes: Sequence[Change]
     concerned: Collection[int] | None
-    members: Iterable[tuple[int, str, int]]
+    members: Iterable[tuple[int, str, int]] = ()
     segments: Sequence[str] | None = None
     left: Sequence[tuple[int, str]] = ()
     traits: Sequence[tuple[int, str]] = ()
     kept: Sequence[str] = ()
+    everybody: Iterable[Members] = ()
 
 
 class State:
@@ -226,6 +229,7 @@ class State:
                 for emptied in EMPTIED:
                     db.execute(emptied)
                 db.execute("insert or replace into meta select 'told_before', coalesce(max(seq), 0) from changes")
+                self._put_everybody(db, step.everybody)
             elif step.concerned:
                 pairs = [(profile_id, name) for (name,) in db.execute(SEGMENTS) for profile_id in step.concerned]
                 db.executemany("delete from members where profile_id = ? and segment = ?", pairs)
@@ -273,6 +277,19 @@ class State:
             sent = dict(db.execute("select name, seq from sinks"))
             had_by_all = min((sent.get(name, 0) for name in sinks), default=NO_END)
             return db.execute(TRIMMED, (had_by_all, most, micros_of(before))).rowcount
+
+    @staticmethod
+    def _put_everybody(db: sqlite3.Connection, everybody: Iterable[Members]) -> None:
+        """Put all memberships where there are none; fast for those that are since one instant."""
+        for segment, ids, since in everybody:
+            different, counts = np.unique(since, return_counts=True)
+            usual = int(different[counts.argmax()]) if len(ids) else 0
+            alike, others = ids[since == usual], since != usual
+            for start in range(0, len(alike), PORTION):
+                told = json.dumps(alike[start : start + PORTION].tolist())
+                db.execute("insert into members select value, ?, ? from json_each(?)", (segment, usual, told))
+            rows = zip(ids[others].tolist(), repeat(segment), since[others].tolist())
+            db.executemany("insert into members values (?, ?, ?)", rows)
 
     @staticmethod
     def _put(db: sqlite3.Connection, n: int, arrived: Arrived) -> None:

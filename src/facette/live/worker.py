@@ -174,8 +174,9 @@ class Worker:
         decided = self.engine.decided(moved)
         changes = _told(self.known, moved, told, decided, Arrived(), "run" if before else "time")
         valued = {knowledge.merged.get(one, one) for each in arrived for one in each.touched}
-        traits, members = self.engine.traits(self.kept, valued), memberships.rows()
-        step = Saved(self.known, arrived, knowledge.merged, changes, None, members, traits=traits, kept=self.kept)
+        traits, everybody = self.engine.traits(self.kept, valued), memberships.columns()
+        merged = knowledge.merged
+        step = Saved(self.known, arrived, merged, changes, None, traits=traits, kept=self.kept, everybody=everybody)
         self.state.save(step)
         self.kept_before = self.kept
         self.pending, self.torn = self.knowledge.due(now), frozenset()
