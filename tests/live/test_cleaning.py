@@ -224,7 +224,7 @@ def test_texts_seen() -> None:
 
 
 def test_texts_seen_that_are_alike_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    def alike(texts: pa.Array, kind: int) -> tuple[np.ndarray, np.ndarray]:
+    def alike(texts: pa.Array, *_: object) -> tuple[np.ndarray, np.ndarray]:
         return np.array([5 if text < "m" else 6 for text in texts.to_pylist()]), np.array(
             [ord(text) for text in texts.to_pylist()]
         )

@@ -6,9 +6,11 @@ made by the functions of a run: cleaning, identities, the golden record.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 import ibis
@@ -20,6 +22,7 @@ import pyarrow.compute as pc
 from facette.clock import Moment
 from facette.definitions import model
 from facette.definitions.project import Definitions
+from facette.live import mapped
 from facette.live.cleaning import Cleaner, cleaners, readers
 from facette.live.columnar.states import different
 from facette.live.golden import Golden
@@ -102,19 +105,14 @@ class Knowledge:
         self._ordered: dict[str, Ordered] = {}
         self._renewed: set[int] = set()
         self.people = People(self.kinds, max(highest, PROVISIONAL))
-        self.people.put(*(self._published(name).to_pyarrow() for name in ("identities", "links")))
-        self._described = {
-            source.name: self._records_of(self._published(f"records_{source.name}").to_pyarrow())
-            for source in self.project.sources
-            if source.people and self._is_published(f"records_{source.name}")
-        }
+        self._described: dict[str, Records] = {}
         self._cleaners = self._made_cleaners()
+        self._know_published()
         if self._is_published("merged"):
             table = self._published("merged").to_pyarrow()
             self._follow(dict(zip(table["old_id"].to_pylist(), table["new_id"].to_pylist(), strict=True)))
 
     def _made_cleaners(self) -> list[Cleaner]:
-        """They know what is published."""
         ledger = Ledger(self.store.folder)
         draft = Draft(self.store, self.snapshot)
         try:
@@ -122,15 +120,43 @@ class Knowledge:
             settings = {
                 key: work.settings(reader, key) for source in self.log_sources for key, reader in readers(source)
             }
-            made = cleaners(self.con, self.log_sources, settings)
+            return cleaners(self.con, self.log_sources, settings)
         finally:
             ledger.close()
-        for cleaner in {cleaner.name: cleaner for cleaner in made}.values():
-            if self._is_published(cleaner.name):
-                rows = self._published(cleaner.name).select(cleaner.marked_by)
-                for portion in self.con.con.execute(self.con.compile(rows)).to_arrow_reader(PORTION):
-                    cleaner.know(pa.Table.from_batches([portion]))
-        return made
+
+    def _know_published(self) -> None:
+        """Who is who, and what came before, as published: found out once for a run, and kept in files."""
+        names = [f"{RECORDS}{source.name}" for source in self.project.sources if source.people]
+        records = {name: self._published(name).to_pyarrow() for name in names if self._is_published(name)}
+        readers = {cleaner.name: cleaner for cleaner in self._cleaners}  # those of one table know the same
+        marks = {name: cleaner.marked_by for name, cleaner in readers.items()}
+        tables = ["identities", "links", *records, *readers]
+        files = {name: self.snapshot.tables.get(name, ()) for name in tables}
+        told = json.dumps([FORM, self.snapshot.run, [kind.name for kind in self.kinds], marks, files])
+        path = self.store.folder / "live" / f"known-{blake2b(told.encode(), digest_size=8).hexdigest()}"
+        arrays = mapped.read(path)
+        if arrays is None:
+            self.people.put(*(self._published(name).to_pyarrow() for name in ("identities", "links")))
+            for cleaner in readers.values():
+                self._know_rows(cleaner)
+            coded = {name: np.stack(self.people.rows(table, "").codes) for name, table in records.items()}
+            known = {"people": self.people, **{f"seen_{name}": each.seen for name, each in readers.items()}, **coded}
+            arrays = dict(pair for each in known.items() for pair in mapped.arrays_of(*each))
+            mapped.write(path, arrays)
+        else:
+            mapped.restored("people", self.people, arrays)
+            self.people.group()
+            for name, cleaner in readers.items():
+                mapped.restored(f"seen_{name}", cleaner.seen, arrays)
+        for name, table in records.items():
+            self._described[name.removeprefix(RECORDS)] = Records(table, [*arrays[name]])
+
+    def _know_rows(self, cleaner: Cleaner) -> None:
+        """Its published rows, some at a time."""
+        if self._is_published(cleaner.name):
+            rows = self._published(cleaner.name).select(cleaner.marked_by)
+            for portion in self.con.con.execute(self.con.compile(rows)).to_arrow_reader(PORTION):
+                cleaner.know(pa.Table.from_batches([portion]))
 
     @property
     def log_sources(self) -> list[model.LogSource]:
@@ -343,9 +369,8 @@ class Knowledge:
             finally:
                 self.let_go()
         published = self._published("profiles").select(columns).to_pyarrow()
-        ids, renewed = published["profile_id"].to_numpy(), np.fromiter(self._renewed, np.int64)
-        is_there = _are_among(ids, self.people.profile[: len(self.people)])
-        stays = published.filter(pa.array(is_there & ~_are_among(ids, renewed)))
+        is_renewed = _are_among(published["profile_id"].to_numpy(), np.fromiter(self._renewed, np.int64))  # or is gone
+        stays = published.filter(pa.array(~is_renewed))
         return pa.concat_tables([stays, self.profiles_of(self._renewed, moment).select(columns).cast(stays.schema)])
 
     def profiles_of(self, ids: Collection[int], moment: Moment) -> pa.Table:
@@ -480,6 +505,8 @@ class Knowledge:
 
 
 PORTION = 1_000_000
+FORM = 1
+"""Of what is kept of a published run; it changes with how that is found out, or kept."""
 WHOSE_NOW = "whose_now"
 WHOSE = pa.schema([("profile_id", pa.int64()), ("now", pa.int64())])
 

@@ -25,6 +25,8 @@ class Links:
     refused            : the places of the links that are refused
     """
 
+    STORED = ("a", "b", "source", "seen", "over", "refused", "sources", "reasons", "_pairs", "_index")
+
     def __init__(self) -> None:
         self.a, self.b, self.seen = (np.empty(0, np.int64) for _ in range(3))
         self.source, self.over = (np.empty(0, np.int32) for _ in range(2))

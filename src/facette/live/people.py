@@ -74,6 +74,8 @@ class People:
     highest               : the highest profile id given
     """
 
+    STORED = ("_codes", "_values", "_kind", "profile", "first", "known", "_links")
+
     def __init__(self, kinds: Sequence[model.Identifier], highest: int) -> None:
         self.kinds, self.highest = tuple(kinds), highest
         self._position = {kind.name: position for position, kind in enumerate(kinds)}
@@ -90,6 +92,10 @@ class People:
         self._set(codes, identities["profile_id"].to_numpy(), identities["first_id"].to_numpy(), _since(identities))
         a, b = self._coded(links, "kind_a", "value_a"), self._coded(links, "kind_b", "value_b")
         self._links.put(a, b, links)
+        self.group()
+
+    def group(self) -> None:
+        """Know who belongs together, after identifiers and links were put."""
         self.highest = max(self.highest, int(self.profile[: len(self)].max(initial=0)))
         self._members = Groups(self.profile[: len(self)])
         self._links_of = Groups(self._links.a[: len(self._links)])

@@ -20,13 +20,16 @@ LONGEST = 256
 WORD = 4
 CONSTANT, LENGTH, KIND, FIRST = range(4)
 KEYS = np.frombuffer(os.urandom((FIRST + LONGEST // WORD) * 4 * 8), np.uint64).reshape(-1, 4)
-"""Of this process, so that nobody can write texts that meet."""
+"""Drawn by lot, so that nobody can write texts that meet."""
 
 
 class Seen:
     """Texts of some kinds, with places 0, 1, 2 … Two that are not the same are taken for the same once in 10^38."""
 
+    STORED = ("_keys", "_index", "_seconds")
+
     def __init__(self) -> None:
+        self._keys = KEYS
         self._index = Index()
         self._seconds = np.empty(0, np.int64)
 
@@ -35,7 +38,7 @@ class Seen:
 
     def find(self, texts: pa.Array | pa.ChunkedArray, kind: int = 0) -> Array:
         """The place of each text, -1 where it did not come; of a null anything."""
-        firsts, seconds = _halves(texts, kind)
+        firsts, seconds = _halves(texts, kind, self._keys)
         places = self._index.find(firsts)
         others = np.flatnonzero((places >= 0) & (self._seconds[places] != seconds)) if len(self) else places[:0]
         while len(others):  # alike in the first half only: the next one is looked at
@@ -46,7 +49,7 @@ class Seen:
 
     def add(self, texts: pa.Array | pa.ChunkedArray, kind: int = 0) -> Array:
         """The place of each text, a new one where it did not come before; none is null."""
-        firsts, seconds = _halves(texts, kind)
+        firsts, seconds = _halves(texts, kind, self._keys)
         places = np.empty(len(firsts), np.intp)
         rows = np.arange(len(firsts))
         while len(rows):
@@ -68,8 +71,19 @@ class Seen:
 class Texts:
     """Texts kept by place, in columns."""
 
+    STORED = ("whole",)
+
     def __init__(self) -> None:
         self._parts: list[pa.Array] = []
+
+    @property
+    def whole(self) -> pa.LargeStringArray:
+        """All of them, in one column."""
+        return pa.concat_arrays([pa.array([], pa.large_string()), *self._parts])
+
+    @whole.setter
+    def whole(self, texts: pa.LargeStringArray) -> None:
+        self._parts = [texts]
 
     def append(self, texts: pa.Array) -> None:
         """Texts with the next places."""
@@ -99,7 +113,7 @@ def first_rows(places: Array, start: int, end: int) -> Array:
     return first
 
 
-def _halves(texts: pa.Array | pa.ChunkedArray, kind: int) -> tuple[Array, Array]:
+def _halves(texts: pa.Array | pa.ChunkedArray, kind: int, keys: Array) -> tuple[Array, Array]:
     """128 bits of each text, as two numbers.
 
     Each quarter is a sum of its words of 32 bits, its length and its kind, each times a number of 64 bits drawn by lot,
@@ -111,8 +125,8 @@ def _halves(texts: pa.Array | pa.ChunkedArray, kind: int) -> tuple[Array, Array]
     halves = np.empty((len(plain), 2), np.uint64)
     for start in range(0, len(plain), PORTION):
         words, lengths = _words(plain.slice(start, PORTION))
-        sums = words @ KEYS[FIRST : FIRST + words.shape[1]]
-        sums += lengths[:, None] * KEYS[LENGTH] + (KEYS[CONSTANT] + np.uint64(kind) * KEYS[KIND])
+        sums = words @ keys[FIRST : FIRST + words.shape[1]]
+        sums += lengths[:, None] * keys[LENGTH] + (keys[CONSTANT] + np.uint64(kind) * keys[KIND])
         sums >>= np.uint64(32)
         halves[start : start + PORTION] = sums[:, ::2] << np.uint64(32) | sums[:, 1::2]
     firsts, seconds = halves.view(np.int64).T

@@ -11,8 +11,9 @@ import functools
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
@@ -190,15 +191,19 @@ class State:
 
     def members(self) -> Iterator[Members]:
         """The members of each segment, some at a time."""
-        for segment, usual in list(self._rows(f"select segment, ({USUAL}) from ({SEGMENTS}) as of_all")):
-            last: int | None = NO_START
-            while last is not None:
-                ((alike, others, last),) = self._rows(MEMBERS, usual, segment, last, MEMBERS_AT_ONCE)
-                if alike:
-                    ids = np.fromstring(alike, np.int64, sep=",")
-                    yield segment, ids, np.full(len(ids), usual)
-                if others:
-                    yield segment, *np.fromstring(others, np.int64, sep=",").reshape(-1, 2).T
+        with errors(self.path):
+            yield from _members(self._db)
+
+    @contextmanager
+    def members_meanwhile(self) -> Iterator[Callable[[], list[Members]]]:
+        """The same, read by another thread while this one does something else; whoever calls waits for it."""
+
+        def read() -> list[Members]:
+            with errors(self.path), closing(sqlite3.connect(self.path, isolation_level=None)) as db:
+                return list(_members(db))
+
+        with ThreadPoolExecutor(1) as reader:
+            yield reader.submit(read).result
 
     def identifiers(self, from_id: int) -> dict[int, list[tuple[str, str]]]:
         """Profiles from an id on → their identifiers, of those that came live."""
@@ -343,6 +348,18 @@ EMPTIED = (
     "delete from members",
     "delete from traits",
 )
+
+
+def _members(db: sqlite3.Connection) -> Iterator[Members]:
+    for segment, usual in db.execute(f"select segment, ({USUAL}) from ({SEGMENTS}) as of_all").fetchall():
+        last: int | None = NO_START
+        while last is not None:
+            ((alike, others, last),) = db.execute(MEMBERS, (usual, segment, last, MEMBERS_AT_ONCE))
+            if alike:
+                ids = np.fromstring(alike, np.int64, sep=",")
+                yield segment, ids, np.full(len(ids), usual)
+            if others:
+                yield segment, *np.fromstring(others, np.int64, sep=",").reshape(-1, 2).T
 
 
 def _rows_of(changes: Sequence[Change]) -> Iterator[tuple[Any, ...]]:

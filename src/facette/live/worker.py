@@ -192,17 +192,18 @@ class Worker:
 
     def _restore(self, snapshot: Snapshot, known: Known) -> None:
         self.known = known
-        self.knowledge = Knowledge(self.definitions, self.store, snapshot, highest=known.highest)
-        parts = self.state.parts()
-        self.knowledge.restore(
-            {name.removeprefix("events_"): table for name, table in parts.items() if name.startswith("events_")},
-            {name.removeprefix("records_"): table for name, table in parts.items() if name.startswith("records_")},
-            self.state.identities(self.knowledge.schema("identities")),
-            self.state.links(self.knowledge.schema("links")),
-            self.state.merged(),
-        )
-        self.memberships = Memberships.of_columns(self.state.members(), tuple(self.definitions.rules))
-        self.pending = self.knowledge.due(known.as_of)
+        with self.state.members_meanwhile() as members:
+            self.knowledge = Knowledge(self.definitions, self.store, snapshot, highest=known.highest)
+            parts = self.state.parts()
+            self.knowledge.restore(
+                {name.removeprefix("events_"): table for name, table in parts.items() if name.startswith("events_")},
+                {name.removeprefix("records_"): table for name, table in parts.items() if name.startswith("records_")},
+                self.state.identities(self.knowledge.schema("identities")),
+                self.state.links(self.knowledge.schema("links")),
+                self.state.merged(),
+            )
+            self.pending = self.knowledge.due(known.as_of)
+            self.memberships = Memberships.of_columns(members(), tuple(self.definitions.rules))
         self.engine = self._engine(known.as_of)
 
     def _define(self, definitions: Definitions) -> None:

@@ -20,6 +20,8 @@ class Index:
     holds places, so that a key costs 16 to 24 bytes.
     """
 
+    STORED = ("_bits", "_table", "_keys", "_n")
+
     def __init__(self) -> None:
         self._bits = LEAST_BITS
         self._table = np.full(1 << self._bits, -1, np.int32)
