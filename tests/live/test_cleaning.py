@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -220,3 +221,47 @@ def test_texts_seen() -> None:
     assert seen.new(pa.array(["c", "a", "c", "d"])).tolist() == [0, 3]
     assert seen.new(pa.array(["c", "a", "d"])).tolist() == []
     assert len(seen) == 4
+
+
+def test_texts_seen_that_are_alike_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    def alike(texts: pa.Array, *_: object) -> tuple[np.ndarray, np.ndarray]:
+        return np.array([5 if text < "m" else 6 for text in texts.to_pylist()]), np.array(
+            [ord(text) for text in texts.to_pylist()]
+        )
+
+    monkeypatch.setattr("facette.live.seen._halves", alike)
+    seen, known = Seen(), {}
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        texts = [chr(97 + int(n)) for n in rng.integers(0, 26, 7)]
+        there = [text in known for text in texts]
+        assert (seen.find(pa.array(texts)) >= 0).tolist() == there
+        places = seen.add(pa.array(texts)).tolist()
+        assert sorted({*places} - {*known.values()}) == list(range(len(known), len(seen)))
+        assert all(known.setdefault(text, place) == place for text, place in zip(texts, places, strict=True))
+        assert len(known) == len(seen) == len({*known.values()})
+
+
+def test_texts_are_hashed_by_all_that_they_are() -> None:
+    texts = [
+        "",
+        "\0",
+        "\0\0",
+        "a",
+        "a\0",
+        "aa",
+        "aaa",
+        "aaaa",
+        "aaaab",
+        "é",
+        *("x" * n for n in (255, 256, 257, 5_000)),
+    ]
+    texts.append("x" * 4_999 + "y")
+    seen = Seen()
+    assert seen.new(pa.array(texts)).tolist() == list(range(len(texts)))
+    assert seen.add(pa.array(texts)).tolist() == list(range(len(texts)))
+    assert seen.find(pa.array(texts[::-1], pa.large_string())).tolist() == list(range(len(texts)))[::-1]
+    assert seen.find(pa.array(texts), kind=1).tolist() == [-1] * len(texts)
+    for text in texts:  # alone as among others, from wherever it lies
+        assert seen.find(pa.array(["other", text]).slice(1)).tolist() == [texts.index(text)]
+    assert not len(seen.find(pa.array([], pa.string())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,20 @@ def test_known_again_after_a_start(tmp_path: Path) -> None:
                 pass
             assert _known(stream.worker.knowledge) == before
     assert merged > 3
+    found_out = _kept(project)
+    assert len(found_out) == 1  # by all of them
+    for path in found_out:
+        shutil.rmtree(path)
+    with Stream(load(project), NOW) as stream:
+        assert _known(stream.worker.knowledge) == before
+    assert [path.name for path in _kept(project)] == [path.name for path in found_out]
+    run(load(project), Silent(), as_of=NOW)
+    with Stream(load(project), NOW):
+        assert len(_kept(project)) == 1 and _kept(project)[0].name != found_out[0].name
+
+
+def _kept(project: Path) -> list[Path]:
+    return [*(project / ".facette" / "live").glob("*known-*")]
 
 
 def test_profiles_of_some_are_those_of_all(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ made by the functions of a run: cleaning, identities, the golden record.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 import ibis
@@ -20,6 +22,7 @@ import pyarrow.compute as pc
 from facette.clock import Moment
 from facette.definitions import model
 from facette.definitions.project import Definitions
+from facette.live import mapped
 from facette.live.cleaning import Cleaner, cleaners, readers
 from facette.live.columnar.states import different
 from facette.live.golden import Golden
@@ -103,18 +106,13 @@ class Knowledge:
         self._ordered: dict[str, Ordered] = {}
         self._renewed: set[int] = set()
         self.people = People(self.kinds, max(highest, PROVISIONAL))
-        self.people.put(*(self._published(name).to_pyarrow() for name in ("identities", "links")))
-        self._described = {
-            source.name: self._records_of(self._published(f"records_{source.name}").to_pyarrow())
-            for source in self.project.sources
-            if source.people and self._is_published(f"records_{source.name}")
-        }
+        self._described: dict[str, Records] = {}
         self._cleaners = self._made_cleaners()
+        self._know_published()
         self._follow(self.merged_then())
         self.parted = Parted(self.people, self.merged, self.con)
 
     def _made_cleaners(self) -> list[Cleaner]:
-        """They know what is published."""
         ledger = Ledger(self.store.folder)
         draft = Draft(self.store, self.snapshot)
         try:
@@ -122,15 +120,43 @@ class Knowledge:
             settings = {
                 key: work.settings(reader, key) for source in self.log_sources for key, reader in readers(source)
             }
-            made = cleaners(self.con, self.log_sources, settings)
+            return cleaners(self.con, self.log_sources, settings)
         finally:
             ledger.close()
-        for cleaner in {cleaner.name: cleaner for cleaner in made}.values():
-            if self._is_published(cleaner.name):
-                rows = self._published(cleaner.name).select(cleaner.marked_by)
-                for portion in self.con.con.execute(self.con.compile(rows)).to_arrow_reader(PORTION):
-                    cleaner.know(pa.Table.from_batches([portion]))
-        return made
+
+    def _know_published(self) -> None:
+        """Who is who, and what came before, as published: found out once for a run, and kept in files."""
+        names = [f"{RECORDS}{source.name}" for source in self.project.sources if source.people]
+        records = {name: self._published(name).to_pyarrow() for name in names if self._is_published(name)}
+        readers = {cleaner.name: cleaner for cleaner in self._cleaners}  # those of one table know the same
+        marks = {name: cleaner.marked_by for name, cleaner in readers.items()}
+        tables = ["identities", "links", *records, *readers]
+        files = {name: self.snapshot.tables.get(name, ()) for name in tables}
+        told = json.dumps([FORM, self.snapshot.run, [kind.name for kind in self.kinds], marks, files])
+        path = self.store.folder / "live" / f"known-{blake2b(told.encode(), digest_size=8).hexdigest()}"
+        arrays = mapped.read(path)
+        if arrays is None:
+            self.people.put(*(self._published(name).to_pyarrow() for name in ("identities", "links")))
+            for cleaner in readers.values():
+                self._know_rows(cleaner)
+            coded = {name: np.stack(self.people.rows(table, "").codes) for name, table in records.items()}
+            known = {"people": self.people, **{f"seen_{name}": each.seen for name, each in readers.items()}, **coded}
+            arrays = dict(pair for each in known.items() for pair in mapped.arrays_of(*each))
+            mapped.write(path, arrays)
+        else:
+            mapped.restored("people", self.people, arrays)
+            self.people.group()
+            for name, cleaner in readers.items():
+                mapped.restored(f"seen_{name}", cleaner.seen, arrays)
+        for name, table in records.items():
+            self._described[name.removeprefix(RECORDS)] = Records(table, [*arrays[name]])
+
+    def _know_rows(self, cleaner: Cleaner) -> None:
+        """Its published rows, some at a time."""
+        if self._is_published(cleaner.name):
+            rows = self._published(cleaner.name).select(cleaner.marked_by)
+            for portion in self.con.con.execute(self.con.compile(rows)).to_arrow_reader(PORTION):
+                cleaner.know(pa.Table.from_batches([portion]))
 
     @property
     def log_sources(self) -> list[model.LogSource]:
@@ -197,9 +223,7 @@ class Knowledge:
         merged: Mapping[int, int],
     ) -> None:
         """Know again what was absorbed before: all cleaned rows, and identities, links and merges as they were then."""
-        whose = list(zip(identities["kind"].to_pylist(), identities["value"].to_pylist(), strict=True))
-        before = (self.people.owner(kind, value) for kind, value in whose)
-        self._renewed.update(one for one in before if one is not None)
+        self._renewed.update(self.people.owners_of(identities).tolist())
         self.people.put(identities, links)
         self._renewed.update(identities["profile_id"].to_pylist())
         self.merged, self._parts_of = {}, {}
@@ -345,9 +369,8 @@ class Knowledge:
             finally:
                 self.let_go()
         published = self._published("profiles").select(columns).to_pyarrow()
-        ids, renewed = published["profile_id"].to_numpy(), np.fromiter(self._renewed, np.int64)
-        is_there = _are_among(ids, self.people.profile[: len(self.people)])
-        stays = published.filter(pa.array(is_there & ~_are_among(ids, renewed)))
+        is_renewed = _are_among(published["profile_id"].to_numpy(), np.fromiter(self._renewed, np.int64))  # or is gone
+        stays = published.filter(pa.array(~is_renewed))
         return pa.concat_tables([stays, self.profiles_of(self._renewed, moment).select(columns).cast(stays.schema)])
 
     def profiles_of(self, ids: Collection[int], moment: Moment) -> pa.Table:
@@ -427,28 +450,16 @@ class Knowledge:
         else:  # nothing published is to come: only what came live may be
             events = [self._live.table(name) for name in self._live.names("events_")]
             records = [self._live.table(name) for name in self._live.names("records_")]
-        return list(self._due(events, records, self.identities(), after))
-
-    def _due(
-        self, events: Iterable[ir.Table], records: Iterable[ir.Table], identities: ir.Table, after: datetime
-    ) -> tuple[Due, ...]:
-        """When events, records and identifiers begin to count, and whose they are."""
-        found = [
-            identities.select("profile_id", due=identities.known_from.cast("timestamp('UTC', 6)")),
-            *(
-                table.select("profile_id", due=ibis.greatest(table["at"], table.known_at).cast("timestamp('UTC', 6)"))
-                for table in events
-            ),
-        ]
+        n, limit = len(self.people), instant(after)
+        found = [(self.people.known[:n], self.people.profile[:n])]
+        for table in events:
+            own = table.select("profile_id", due=ibis.greatest(table["at"], table.known_at))
+            rows = own.filter(own.due > limit).distinct().to_pyarrow()
+            found.append((micros(rows["due"]), rows["profile_id"].to_numpy()))
         for table in records:
-            for kind in self.kinds:
-                if f"id_{kind.name}" in table.columns:
-                    own = identities.filter(identities.kind == kind.name)
-                    joined = table.inner_join(own, table[f"id_{kind.name}"] == own.value)
-                    found.append(joined.select("profile_id", due=joined.known_at.cast("timestamp('UTC', 6)")))
-        dues = ibis.union(*found) if len(found) > 1 else found[0]
-        rows = dues.filter(dues.due > instant(after)).distinct().to_pyarrow().to_pylist()
-        return tuple(sorted((row["due"], row["profile_id"]) for row in rows))
+            rows = table.filter(table.known_at > limit).to_pyarrow()
+            found += self._due_of_records(rows, self.people.rows(rows, ""))
+        return list(_later(found, after))
 
     def _due_of(
         self,
@@ -461,20 +472,16 @@ class Knowledge:
         """The same of what arrived."""
         found = [(micros(identities["known_from"]), identities["profile_id"].to_numpy())]
         for part, table in tables.items():
-            known_at = micros(table["known_at"])
             if part[0].startswith(EVENTS):
-                found.append((np.maximum(known_at, micros(table["at"])), owners[part]))
+                found.append((np.maximum(micros(table["known_at"]), micros(table["at"])), owners[part]))
             else:
-                for codes in rows[part].codes:
-                    found.append((known_at[codes >= 0], self.people.profile[codes[codes >= 0]]))
-        limit = (after - EPOCH) // timedelta(microseconds=1)
-        dues = {
-            pair
-            for due, profiles in found
-            for is_later in [due > limit]
-            for pair in zip(due[is_later].tolist(), profiles[is_later].tolist(), strict=True)
-        }
-        return tuple(sorted((EPOCH + timedelta(microseconds=due), profile_id) for due, profile_id in dues))
+                found += self._due_of_records(table, rows[part])
+        return _later(found, after)
+
+    def _due_of_records(self, table: pa.Table, rows: Rows) -> Iterator[tuple[Array, Array]]:
+        known_at = micros(table["known_at"])
+        for codes in rows.codes:
+            yield known_at[codes >= 0], self.people.profile[codes[codes >= 0]]
 
     # ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -509,12 +516,26 @@ class Knowledge:
 
 
 PORTION = 1_000_000
+FORM = 1
+"""Of what is kept of a published run; it changes with how that is found out, or kept."""
 WHOSE_NOW = "whose_now"
 WHOSE = pa.schema([("profile_id", pa.int64()), ("now", pa.int64())])
 
 
 def _with_owners(events: pa.Table, owners: Array) -> pa.Table:
     return events.add_column(0, "profile_id", pa.array(owners, pa.int64()))
+
+
+def _later(found: Iterable[tuple[Array, Array]], after: datetime) -> tuple[Due, ...]:
+    """Of instants (µs) and profiles those after an instant, soonest first."""
+    limit = (after - EPOCH) // timedelta(microseconds=1)
+    dues = {
+        pair
+        for due, profiles in found
+        for is_later in [due > limit]
+        for pair in zip(due[is_later].tolist(), profiles[is_later].tolist(), strict=True)
+    }
+    return tuple(sorted((EPOCH + timedelta(microseconds=due), profile_id) for due, profile_id in dues))
 
 
 def _are_among(values: Array, others: Array) -> Array:

@@ -25,6 +25,8 @@ class Links:
     refused            : the places of the links that are refused
     """
 
+    STORED = ("a", "b", "source", "seen", "over", "refused", "sources", "reasons", "_pairs", "_index")
+
     def __init__(self) -> None:
         self.a, self.b, self.seen = (np.empty(0, np.int64) for _ in range(3))
         self.source, self.over = (np.empty(0, np.int32) for _ in range(2))
@@ -71,9 +73,8 @@ class Groups:
 
     def __init__(self, groups: Array | None = None) -> None:
         """groups : of each element its group"""
-        groups = np.empty(0, np.int64) if groups is None else groups
-        self._elements = np.argsort(groups, kind="stable")
-        self._groups = groups[self._elements]
+        self._given = np.empty(0, np.int64) if groups is None else groups.copy()
+        self._ordered: tuple[Array, Array] | None = None
         self._now: dict[int, list[int]] = {}  # in place of those before
         self._more: dict[int, list[int]] = {}  # besides those before
 
@@ -106,9 +107,13 @@ class Groups:
         return frozenset(groups.tolist())
 
     def _before(self, groups: Array) -> Array:
-        start, end = (np.searchsorted(self._groups, groups, side) for side in ("left", "right"))
+        if self._ordered is None:  # not before somebody asks
+            order = np.argsort(self._given, kind="stable")
+            self._ordered, self._given = (self._given[order], order), self._given[:0]
+        ordered, elements = self._ordered
+        start, end = (np.searchsorted(ordered, groups, side) for side in ("left", "right"))
         n = end - start
-        return self._elements[np.repeat(start - np.cumsum(n) + n, n) + np.arange(n.sum())]
+        return elements[np.repeat(start - np.cumsum(n) + n, n) + np.arange(n.sum())]
 
 
 def micros(instants: pa.Array | pa.ChunkedArray) -> Array:

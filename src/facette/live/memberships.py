@@ -40,8 +40,8 @@ class Memberships:
         self.segments = tuple(segments)
         self._index = Index()
         self._since = [np.empty(0, np.int32) for _ in self.segments]
-        self._instants = [NEVER]
-        self._places = {NEVER: 0}
+        self._instants = Index()
+        self._instants.insert(np.array([NEVER]))
 
     @classmethod
     def of_table(cls, table: pa.Table, segments: Sequence[str]) -> Memberships:
@@ -75,7 +75,7 @@ class Memberships:
         at = np.arange(len(self._index)) if whose is None else self._index.find(np.fromiter(whose, np.int64))
         at = at[at >= 0]
         at = at[np.argsort(self._index.keys[at], kind="stable")]
-        instants = np.array(self._instants, np.int64)
+        instants = self._instants.keys
         for name in sorted(self.segments):
             since = self._since[self.segments.index(name)][at]
             is_member = since != 0
@@ -120,7 +120,7 @@ class Memberships:
                 target, source = self._rows(np.array([new, old], np.int64))
                 for since in self._since:
                     of_both = [each for each in (since[target], since[source]) if each]
-                    since[target] = min(of_both, key=self._instants.__getitem__, default=0)
+                    since[target] = min(of_both, key=self._instants.keys.__getitem__, default=0)
                     since[source] = 0
 
     def move(self, changes: pa.Table, now: datetime) -> list[Moved]:
@@ -146,7 +146,7 @@ class Memberships:
         """Since when somebody is a member, in microseconds; None for who is not."""
         (row,) = self._index.find(np.array([profile_id], np.int64))
         place = 0 if row < 0 else self._since[self.segments.index(segment)][row]
-        return self._instants[place] if place else None
+        return int(self._instants.keys[place]) if place else None
 
     def _rows(self, ids: Array) -> Array:
         """The rows of profiles, new ones for those that have none."""
@@ -156,13 +156,7 @@ class Memberships:
 
     def _placed(self, instants: Array) -> Array:
         """The place of each instant, a new one where it has none."""
-        different, places = np.unique(instants, return_inverse=True)
-        known = []
-        for instant in different.tolist():
-            known.append(self._places.setdefault(instant, len(self._instants)))
-            if known[-1] == len(self._instants):
-                self._instants.append(instant)
-        return np.array(known, np.int32)[places]
+        return self._instants.add(instants).astype(np.int32)
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[list[str], Array]:

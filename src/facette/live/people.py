@@ -6,7 +6,6 @@ All others are joined anew with the profiles that they touch, by the functions o
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 from facette.definitions import model
 from facette.live.columnar.index import extended
 from facette.live.linked import Groups, Links, micros
+from facette.live.seen import Seen, Texts, first_rows
 from facette.profiles import components
 from facette.profiles.identity import ALWAYS, INSTANT, UNKNOWN_INSTANT, observation_schema, resolve_in_memory
 
@@ -32,13 +32,13 @@ class Rows:
     """Rows that have identifiers.
 
     codes  : per kind, the code of each row's identifier, NONE or UNKNOWN
-    values : per kind, the identifiers; none for kinds that these rows cannot have
+    values : per kind, the identifiers; None for kinds that these rows cannot have
     source : the name of their source
     seen   : when each combination of identifiers was first seen in them (µs), UNKNOWN_INSTANT where it is always known
     """
 
     codes: list[Array]
-    values: list[list[str | None]]
+    values: list[pa.Array | None]
     source: str
     seen: Array
 
@@ -74,11 +74,12 @@ class People:
     highest               : the highest profile id given
     """
 
+    STORED = ("_codes", "_values", "_kind", "profile", "first", "known", "_links")
+
     def __init__(self, kinds: Sequence[model.Identifier], highest: int) -> None:
         self.kinds, self.highest = tuple(kinds), highest
         self._position = {kind.name: position for position, kind in enumerate(kinds)}
-        self._codes: list[dict[str | None, int]] = [{None: NONE} for _ in kinds]
-        self._values: list[str] = []
+        self._codes, self._values = Seen(), Texts()
         self._kind = np.zeros(2, np.int8)
         self.profile, self.first, self.known = (np.zeros(2, np.int64) for _ in range(3))  # room for NONE and UNKNOWN
         self._links = Links()
@@ -91,19 +92,23 @@ class People:
         self._set(codes, identities["profile_id"].to_numpy(), identities["first_id"].to_numpy(), _since(identities))
         a, b = self._coded(links, "kind_a", "value_a"), self._coded(links, "kind_b", "value_b")
         self._links.put(a, b, links)
+        self.group()
+
+    def group(self) -> None:
+        """Know who belongs together, after identifiers and links were put."""
         self.highest = max(self.highest, int(self.profile[: len(self)].max(initial=0)))
         self._members = Groups(self.profile[: len(self)])
         self._links_of = Groups(self._links.a[: len(self._links)])
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._codes)
 
     # ── what there is ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def rows(self, table: pa.Table, source: str) -> Rows:
         """Cleaned records or events of one source, by their identifiers."""
         names = [f"id_{kind.name}" for kind in self.kinds]
-        values = [table[name].to_pylist() if name in table.column_names else [] for name in names]
+        values = [table[name].combine_chunks() if name in table.column_names else None for name in names]
         codes = [self._look_up(position, each, len(table)) for position, each in enumerate(values)]
         return Rows(codes, values, source, _first_seen(table, values))
 
@@ -111,8 +116,8 @@ class People:
         """The profile of each row: that of its most trusted identifier."""
         for position, values in enumerate(rows.values):
             new = np.flatnonzero(rows.codes[position] == UNKNOWN)
-            known = self._codes[position]
-            rows.codes[position][new] = [known[values[row]] for row in new.tolist()]
+            if values is not None and len(new):
+                rows.codes[position][new] = self._look_up(position, values.take(pa.array(new)), len(new))
         return self.profile[_first_of(rows.codes)]
 
     def mentioned(self, rows: Rows) -> Array:
@@ -122,15 +127,25 @@ class People:
 
     def owner(self, kind: str, value: str) -> int | None:
         """The profile of an identifier, None if it was never seen."""
-        code = self._codes[self._position[kind]].get(value, UNKNOWN)
+        (code,) = self._look_up(self._position[kind], pa.array([value], pa.string()), 1)
         return None if code < 0 else int(self.profile[code])
+
+    def owners_of(self, identities: pa.Table) -> Array:
+        """The profiles of those rows of the table ``identities`` that there are."""
+        found = [
+            self._look_up(position, own["value"].combine_chunks(), len(own))
+            for position, kind in enumerate(self.kinds)
+            for own in [identities.filter(pc.equal(identities["kind"], kind.name))]
+        ]
+        codes = np.concatenate(found)
+        return self.profile[codes[codes >= 0]]
 
     def identities(self, codes: Array) -> pa.Table:
         """Their rows of the table ``identities``."""
         return pa.table(
             {
                 "kind": self._kind_names(codes),
-                "value": pa.array([self._values[code] for code in codes.tolist()], pa.string()),
+                "value": self._values.take(codes).cast(pa.string()),
                 "profile_id": self.profile[codes],
                 "first_id": self.first[codes],
                 "known_from": _instants(self.known[codes], ALWAYS),
@@ -160,9 +175,9 @@ class People:
         return pa.table(
             {
                 "kind_a": self._kind_names(a),
-                "value_a": pa.array([self._values[code] for code in a.tolist()], pa.string()),
+                "value_a": self._values.take(a).cast(pa.string()),
                 "kind_b": self._kind_names(b),
-                "value_b": pa.array([self._values[code] for code in b.tolist()], pa.string()),
+                "value_b": self._values.take(b).cast(pa.string()),
                 "source": pa.array([links.sources[source] for source in links.source[places].tolist()], pa.string()),
                 "seen_at": _instants(links.seen[places], UNKNOWN_INSTANT),
                 "is_refused": pa.array(over >= 0),
@@ -207,7 +222,7 @@ class People:
         return is_simple
 
     def _pairs(self, part: Rows) -> Iterable[tuple[Array, Array]]:
-        there = [codes for codes, values in zip(part.codes, part.values, strict=True) if values]
+        there = [codes for codes, values in zip(part.codes, part.values, strict=True) if values is not None]
         return ((a, b) for position, b in enumerate(there) for a in there[:position])
 
     def _note(self, parts: Sequence[Rows], simple: Sequence[Array]) -> tuple[Array, Array, Array]:
@@ -291,8 +306,7 @@ class People:
                     np.where(kind_a == position, a, np.where(kind_b == position, b, NONE)),
                 ]
             )
-            values = [self._values[code] if code >= 0 else None for code in column.tolist()]
-            columns[f"id_{each.name}"] = pa.array(values, pa.large_string())
+            columns[f"id_{each.name}"] = self._values.take(column)
         sources = [None] * len(codes) + [self._links.sources[each] for each in self._links.source[places].tolist()]
         columns["source"] = pa.array(sources, pa.large_string())
         seen = np.concatenate([self.known[codes], self._links.seen[places]])
@@ -301,40 +315,36 @@ class People:
 
     def _shown(self, part: Rows, rows: Array) -> pa.Table:
         """Rows as observations."""
-        chosen = rows.tolist()
         columns: dict[str, pa.Array] = {}
         for kind, values in zip(self.kinds, part.values, strict=True):
-            own = [values[row] for row in chosen] if values else [None] * len(chosen)
-            columns[f"id_{kind.name}"] = pa.array(own, pa.large_string())
-        columns["source"] = pa.repeat(pa.scalar(part.source, pa.large_string()), len(chosen))
+            own = pa.nulls(len(rows)) if values is None else values.take(pa.array(rows))
+            columns[f"id_{kind.name}"] = own.cast(pa.large_string())
+        columns["source"] = pa.repeat(pa.scalar(part.source, pa.large_string()), len(rows))
         columns["seen_at"] = _instants(part.seen[rows], UNKNOWN_INSTANT)
         return pa.table(columns, schema=observation_schema(self.kinds))
 
     # ── identifiers as codes ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _look_up(self, position: int, values: Sequence[str | None], n: int) -> Array:
-        if not values:
+    def _look_up(self, position: int, values: pa.Array | None, n: int) -> Array:
+        if values is None:
             return np.full(n, NONE)
-        return np.fromiter(map(self._codes[position].get, values, itertools.repeat(UNKNOWN)), np.int64, n)
+        found = self._codes.find(values, position)
+        found[found < 0] = UNKNOWN
+        if values.null_count:
+            found[values.is_null().to_numpy(zero_copy_only=False)] = NONE
+        return found
 
     def _coded(self, table: pa.Table, kind: str, value: str) -> Array:
         """The code of each identifier of a table; of those that were never seen a new one."""
         codes = np.empty(len(table), np.int64)
         positions = pc.index_in(table[kind], pa.array(self._position)).to_numpy()
-        for position, known in enumerate(self._codes):
-            rows = np.flatnonzero(positions == position)
-            own = table[value].take(rows).to_pylist()
-            found = self._look_up(position, own, len(own))
-            codes[rows], is_new = found, found == UNKNOWN
-            if is_new.any():
-                new = list(dict.fromkeys(itertools.compress(own, is_new)))
-                known.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
-                self._values += new
-                self._make_room(position, len(new))
-                if len(new) == np.count_nonzero(is_new):
-                    codes[rows[is_new]] = np.arange(len(self) - len(new), len(self))
-                else:
-                    codes[rows] = self._look_up(position, own, len(own))
+        for position in range(len(self.kinds)):
+            rows, before = np.flatnonzero(positions == position), len(self)
+            own = table[value].take(rows).combine_chunks()
+            codes[rows] = self._codes.add(own, position)
+            if len(self) > before:
+                self._values.append(own.take(pa.array(first_rows(codes[rows], before, len(self)))))
+                self._make_room(position, len(self) - before)
         return codes
 
     def _make_room(self, position: int, n: int) -> None:
@@ -359,12 +369,12 @@ def _first_of(codes: Sequence[Array]) -> Array:
     return found
 
 
-def _first_seen(table: pa.Table, values: Sequence[Sequence[str | None]]) -> Array:
+def _first_seen(table: pa.Table, values: Sequence[pa.Array | None]) -> Array:
     """When each row's combination of identifiers was first seen in a table (µs); unknown if of any of its rows."""
     known_at = table["known_at"]
     seen = np.where(known_at.is_null(), UNKNOWN_INSTANT, micros(known_at))
     if 0 < known_at.null_count < len(table):
-        combinations = list(zip(*(each for each in values if each), strict=True))
+        combinations = list(zip(*(each.to_pylist() for each in values if each is not None), strict=True))
         unknown = {combinations[row] for row in np.flatnonzero(seen == UNKNOWN_INSTANT).tolist()}
         seen[[combination in unknown for combination in combinations]] = UNKNOWN_INSTANT
     return seen

@@ -11,10 +11,12 @@ import functools
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -60,9 +62,12 @@ TRIMMED = """delete from changes where at < ?3 and seq in (
     select seq from changes where seq <= ?1 and seq < (select max(seq) from changes) order by seq limit ?2)"""
 PORTION = 10_000
 NO_START, NO_END = -(2**63), 2**63 - 1
-MEMBERS = """select group_concat(profile_id), group_concat(since), max(profile_id) from (
-    select profile_id, since from members where segment = ? and profile_id > ? order by profile_id limit ?)"""
-"""Numbers as two texts: several times as fast as a row of Python's for each."""
+MEMBERS = """select
+    group_concat(iif(since = ?1, profile_id, null)), group_concat(iif(since = ?1, null, profile_id || ',' || since)),
+    max(profile_id)
+from (select profile_id, since from members where segment = ?2 and profile_id > ?3 order by profile_id limit ?4)"""
+"""Those who are in a segment since a given instant, and the others with theirs, as texts: several times as fast as a
+row of Python's for each. Most are since one instant, that of the run."""
 MEMBERS_AT_ONCE = 1_000_000
 SEGMENTS = """with recursive there (segment) as (
     select min(segment) from members
@@ -70,6 +75,7 @@ SEGMENTS = """with recursive there (segment) as (
     select (select min(segment) from members where segment > there.segment) from there where segment is not null
 ) select segment from there where segment is not null"""
 """The segments that have members: one look at the key for each, not one for each member."""
+USUAL = "select since from members where members.segment = of_all.segment limit 1"
 
 IDENTITIES = ("kind", "value", "profile_id", "first_id", "known_from")
 LINKS = ("kind_a", "value_a", "kind_b", "value_b", "source", "seen_at", "is_refused", "reason")
@@ -107,7 +113,8 @@ class Saved:
     arrived   : what came in
     merged    : every merge that still holds
     changes   : what is told
-    concerned : the profiles of whom all memberships are given; None where the state is made anew, with everybody's
+    concerned : the profiles of whom all memberships are given; None where the state is made anew
+    everybody : all memberships, where it is
     members   : (profile_id, segment, since) of theirs, and of others those that are new; at best in the order of
                 segments and profiles, in which they are written fastest
     left      : (profile_id, segment) of the memberships of others that are no longer
@@ -121,11 +128,12 @@ class Saved:
     merged: Mapping[int, int]
     changes: Sequence[Change]
     concerned: Collection[int] | None
-    members: Iterable[tuple[int, str, int]]
+    members: Iterable[tuple[int, str, int]] = ()
     segments: Sequence[str] | None = None
     left: Sequence[tuple[int, str]] = ()
     traits: Sequence[tuple[int, str]] = ()
     kept: Sequence[str] = ()
+    everybody: Iterable[Members] = ()
 
 
 class State:
@@ -182,13 +190,20 @@ class State:
         return dict(self._rows("select old_id, new_id from merged"))
 
     def members(self) -> Iterator[Members]:
-        """The members of each segment, some at a time, in the order of their ids."""
-        for (segment,) in list(self._rows(SEGMENTS)):
-            last: int | None = NO_START
-            while last is not None:
-                ((ids, since, last),) = self._rows(MEMBERS, segment, last, MEMBERS_AT_ONCE)
-                if last is not None:
-                    yield segment, np.fromstring(ids, np.int64, sep=","), np.fromstring(since, np.int64, sep=",")
+        """The members of each segment, some at a time."""
+        with errors(self.path):
+            yield from _members(self._db)
+
+    @contextmanager
+    def members_meanwhile(self) -> Iterator[Callable[[], list[Members]]]:
+        """The same, read by another thread while this one does something else; whoever calls waits for it."""
+
+        def read() -> list[Members]:
+            with errors(self.path), closing(sqlite3.connect(self.path, isolation_level=None)) as db:
+                return list(_members(db))
+
+        with ThreadPoolExecutor(1) as reader:
+            yield reader.submit(read).result
 
     def identifiers(self, from_id: int) -> dict[int, list[tuple[str, str]]]:
         """Profiles from an id on → their identifiers, of those that came live."""
@@ -219,6 +234,7 @@ class State:
                 for emptied in EMPTIED:
                     db.execute(emptied)
                 db.execute("insert or replace into meta select 'told_before', coalesce(max(seq), 0) from changes")
+                self._put_everybody(db, step.everybody)
             elif step.concerned:
                 pairs = [(profile_id, name) for (name,) in db.execute(SEGMENTS) for profile_id in step.concerned]
                 db.executemany("delete from members where profile_id = ? and segment = ?", pairs)
@@ -266,6 +282,19 @@ class State:
             sent = dict(db.execute("select name, seq from sinks"))
             had_by_all = min((sent.get(name, 0) for name in sinks), default=NO_END)
             return db.execute(TRIMMED, (had_by_all, most, micros_of(before))).rowcount
+
+    @staticmethod
+    def _put_everybody(db: sqlite3.Connection, everybody: Iterable[Members]) -> None:
+        """Put all memberships where there are none; fast for those that are since one instant."""
+        for segment, ids, since in everybody:
+            different, counts = np.unique(since, return_counts=True)
+            usual = int(different[counts.argmax()]) if len(ids) else 0
+            alike, others = ids[since == usual], since != usual
+            for start in range(0, len(alike), PORTION):
+                told = json.dumps(alike[start : start + PORTION].tolist())
+                db.execute("insert into members select value, ?, ? from json_each(?)", (segment, usual, told))
+            rows = zip(ids[others].tolist(), repeat(segment), since[others].tolist())
+            db.executemany("insert into members values (?, ?, ?)", rows)
 
     @staticmethod
     def _put(db: sqlite3.Connection, n: int, arrived: Arrived) -> None:
@@ -319,6 +348,18 @@ EMPTIED = (
     "delete from members",
     "delete from traits",
 )
+
+
+def _members(db: sqlite3.Connection) -> Iterator[Members]:
+    for segment, usual in db.execute(f"select segment, ({USUAL}) from ({SEGMENTS}) as of_all").fetchall():
+        last: int | None = NO_START
+        while last is not None:
+            ((alike, others, last),) = db.execute(MEMBERS, (usual, segment, last, MEMBERS_AT_ONCE))
+            if alike:
+                ids = np.fromstring(alike, np.int64, sep=",")
+                yield segment, ids, np.full(len(ids), usual)
+            if others:
+                yield segment, *np.fromstring(others, np.int64, sep=",").reshape(-1, 2).T
 
 
 def _rows_of(changes: Sequence[Change]) -> Iterator[tuple[Any, ...]]:

@@ -172,8 +172,9 @@ class Worker:
         decided = self.engine.decided(moved)
         changes = _told(self.known, moved, told, decided, Arrived(), "run" if before else "time")
         valued = {knowledge.merged.get(one, one) for each in arrived for one in each.touched}
-        traits, members = self.engine.traits(self.kept, valued), memberships.rows()
-        step = Saved(self.known, arrived, knowledge.merged, changes, None, members, traits=traits, kept=self.kept)
+        traits, everybody = self.engine.traits(self.kept, valued), memberships.columns()
+        merged = knowledge.merged
+        step = Saved(self.known, arrived, merged, changes, None, traits=traits, kept=self.kept, everybody=everybody)
         self.state.save(step)
         self.kept_before = self.kept
         self.pending = self.knowledge.due(now)
@@ -189,17 +190,18 @@ class Worker:
 
     def _restore(self, snapshot: Snapshot, known: Known) -> None:
         self.known = known
-        self.knowledge = Knowledge(self.definitions, self.store, snapshot, highest=known.highest)
-        parts = self.state.parts()
-        self.knowledge.restore(
-            {name.removeprefix("events_"): table for name, table in parts.items() if name.startswith("events_")},
-            {name.removeprefix("records_"): table for name, table in parts.items() if name.startswith("records_")},
-            self.state.identities(self.knowledge.schema("identities")),
-            self.state.links(self.knowledge.schema("links")),
-            self.state.merged(),
-        )
-        self.memberships = Memberships.of_columns(self.state.members(), tuple(self.definitions.rules))
-        self.pending = self.knowledge.due(known.as_of)
+        with self.state.members_meanwhile() as members:
+            self.knowledge = Knowledge(self.definitions, self.store, snapshot, highest=known.highest)
+            parts = self.state.parts()
+            self.knowledge.restore(
+                {name.removeprefix("events_"): table for name, table in parts.items() if name.startswith("events_")},
+                {name.removeprefix("records_"): table for name, table in parts.items() if name.startswith("records_")},
+                self.state.identities(self.knowledge.schema("identities")),
+                self.state.links(self.knowledge.schema("links")),
+                self.state.merged(),
+            )
+            self.pending = self.knowledge.due(known.as_of)
+            self.memberships = Memberships.of_columns(members(), tuple(self.definitions.rules))
         self.engine = self._engine(known.as_of)
 
     def _define(self, definitions: Definitions) -> None:

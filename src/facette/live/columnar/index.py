@@ -20,6 +20,8 @@ class Index:
     holds places, so that a key costs 16 to 24 bytes.
     """
 
+    STORED = ("_bits", "_table", "_keys", "_n")
+
     def __init__(self) -> None:
         self._bits = LEAST_BITS
         self._table = np.full(1 << self._bits, -1, np.int32)
@@ -51,8 +53,9 @@ class Index:
         is_new = places < 0
         if is_new.any():
             new = keys[is_new]
-            self.insert(new[first_places(new)])
-            places[is_new] = self.find(keys[is_new])
+            firsts, before = first_places(new), self._n
+            self.insert(new[firsts])
+            places[is_new] = np.arange(before, self._n) if len(firsts) == len(new) else self.find(new)
         return places
 
     def insert(self, keys: Array) -> None:
