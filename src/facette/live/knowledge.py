@@ -128,25 +128,25 @@ class Knowledge:
         """Who is who, and what came before, as published: found out once for a run, and kept in files."""
         names = [f"{RECORDS}{source.name}" for source in self.project.sources if source.people]
         records = {name: self._published(name).to_pyarrow() for name in names if self._is_published(name)}
-        readers = {cleaner.name: cleaner for cleaner in self._cleaners}  # those of one table know the same
-        marks = {name: cleaner.marked_by for name, cleaner in readers.items()}
-        tables = ["identities", "links", *records, *readers]
+        by_table = {cleaner.name: cleaner for cleaner in self._cleaners}  # those of one table know the same
+        marks = {name: cleaner.marked_by for name, cleaner in by_table.items()}
+        tables = ["identities", "links", *records, *by_table]
         files = {name: self.snapshot.tables.get(name, ()) for name in tables}
         told = json.dumps([FORM, self.snapshot.run, [kind.name for kind in self.kinds], marks, files])
         path = self.store.folder / "live" / f"known-{blake2b(told.encode(), digest_size=8).hexdigest()}"
         arrays = mapped.read(path)
         if arrays is None:
             self.people.put(*(self._published(name).to_pyarrow() for name in ("identities", "links")))
-            for cleaner in readers.values():
+            for cleaner in by_table.values():
                 self._know_rows(cleaner)
             coded = {name: np.stack(self.people.rows(table, "").codes) for name, table in records.items()}
-            known = {"people": self.people, **{f"seen_{name}": each.seen for name, each in readers.items()}, **coded}
+            known = {"people": self.people, **{f"seen_{name}": each.seen for name, each in by_table.items()}, **coded}
             arrays = dict(pair for each in known.items() for pair in mapped.arrays_of(*each))
             mapped.write(path, arrays)
         else:
             mapped.restored("people", self.people, arrays)
             self.people.group()
-            for name, cleaner in readers.items():
+            for name, cleaner in by_table.items():
                 mapped.restored(f"seen_{name}", cleaner.seen, arrays)
         for name, table in records.items():
             self._described[name.removeprefix(RECORDS)] = Records(table, [*arrays[name]])
