@@ -7,19 +7,21 @@ what came after it. It has no clock: every step is told its instant.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+
+import pyarrow as pa
 
 from facette.clock import Moment
 from facette.definitions.project import Definitions
 from facette.errors import RunError
 from facette.live.changes import Change, Positions, What, Why, name_of
 from facette.live.columnar.columns import microseconds
-from facette.live.deciding import Decided
 from facette.live.keeping import Keeping
 from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
-from facette.live.memberships import Memberships, Moved
+from facette.live.memberships import Memberships, Moves
 from facette.live.records import NOTHING, Raw
 from facette.live.state import BY_PLACE, Known, Saved, State
 from facette.live.values import columns_kept
@@ -289,9 +291,9 @@ def _told_of(memberships: Memberships, merged: Mapping[int, int]) -> list[tuple[
 
 def _told(
     known: Known,
-    moved: Sequence[Moved],
+    moved: Moves,
     merged: Sequence[tuple[int, int]],
-    decided: Decided,
+    decided: pa.ListArray | None,
     arrived: Arrived,
     otherwise: Why,
 ) -> list[Change]:
@@ -302,9 +304,9 @@ def _told(
         Change(f"{name}-{n}", old, "", "merged", at, why, into=into) for n, (old, into) in enumerate(merged, start=1)
     ]
     by_events = arrived.touched if otherwise == "time" else frozenset()
-    for n, one in enumerate(moved, start=len(merged) + 1):
+    deciding = itertools.repeat((), len(moved)) if decided is None else map(tuple, decided.to_pylist())
+    for n, (one, events) in enumerate(zip(moved, deciding, strict=True), start=len(merged) + 1):
         what: What = "entered" if one.is_member else "left"
         why = "events" if one.profile_id in by_events else otherwise
-        events = decided.get((one.profile_id, one.segment), ())
         changes.append(Change(f"{name}-{n}", one.profile_id, one.segment, what, at, why, events))
     return changes
