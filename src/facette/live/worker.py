@@ -285,6 +285,8 @@ def fingerprint(definitions: Definitions) -> str:
 
 def _told_of(memberships: Memberships, merged: Mapping[int, int]) -> list[tuple[int, int]]:
     """Of the merges those of profiles that are members of something."""
+    if not merged:
+        return []
     members = {profile_id for profile_id, _, _ in memberships.rows(merged)}
     return sorted((old, new) for old, new in merged.items() if old in members and old != new)
 
