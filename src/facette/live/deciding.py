@@ -20,10 +20,9 @@ from facette.live.columnar.engine import Engine
 from facette.live.columnar.features import program_of
 from facette.live.columnar.kept import Picked
 from facette.live.columnar.meant import Group, columns_read
-from facette.live.columnar.states import ends
+from facette.live.columnar.states import ends, ranges
 from facette.live.columnar.sums import millionths
 from facette.live.memberships import Moves
-from facette.live.ordered import ranges
 from facette.segments import trees
 from facette.segments.deciding import followed_in
 from facette.segments.trees import Rules, conditions, inside

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from facette.live.columnar.columns import Array
+from facette.live.columnar.states import ranges
 from facette.warehouse.connect import put_in_place, unwritable
 
 ROWS = 1 << 20
@@ -152,10 +153,3 @@ def _write(con: duckdb.DuckDBPyConnection, events: ir.Table, path: Path) -> None
         for part in rows:
             writer.write_batch(part)
     put_in_place(unfinished, path)
-
-
-def ranges(firsts: Array, afters: Array) -> Array:
-    """All numbers from each first one until the one after the last."""
-    lengths = afters - firsts
-    before = np.cumsum(lengths) - lengths
-    return np.arange(lengths.sum()) + np.repeat(firsts - before, lengths)
