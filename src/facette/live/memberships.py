@@ -51,6 +51,12 @@ class Moves:
     def __getitem__(self, some: slice) -> Moves:
         return Moves(self.segments, self.profiles[some], self.places[some], self.is_member[some])
 
+    def by_segment(self, *, is_member: bool) -> Iterator[tuple[int, str]]:
+        """Who entered and what, or who left it: in the order of the segments' names, and of profiles."""
+        for segment in sorted(self.segments):
+            meant = (self.places == self.segments.index(segment)) & (self.is_member == is_member)
+            yield from ((profile_id, segment) for profile_id in self.profiles[meant].tolist())
+
     def __iter__(self) -> Iterator[Moved]:
         told = zip(self.profiles.tolist(), self.places.tolist(), self.is_member.tolist(), strict=True)
         return (Moved(profile_id, self.segments[place], is_member) for profile_id, place, is_member in told)

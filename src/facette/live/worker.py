@@ -23,7 +23,7 @@ from facette.live.keeping import Keeping
 from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
 from facette.live.memberships import Memberships, Moves
 from facette.live.records import NOTHING, Raw
-from facette.live.state import BY_PLACE, Known, Saved, State
+from facette.live.state import Known, Saved, State
 from facette.live.values import columns_kept
 from facette.plan import as_published, fingerprints, uses_the_clock
 from facette.warehouse.published import Snapshot, Store
@@ -106,9 +106,9 @@ class Worker:
         changes = _told(known, moved, told, self.engine.decided(moved), arrived, otherwise)
         concerned = {*arrived.merged, *arrived.merged.values()}
         since = microseconds(now)
-        entered = ((one.profile_id, one.segment, since) for one in moved if one.is_member)
-        members = sorted({*self.memberships.rows(concerned), *entered}, key=BY_PLACE)
-        left = [(one.profile_id, one.segment) for one in moved if not one.is_member]
+        entered = ((profile_id, segment, since) for profile_id, segment in moved.by_segment(is_member=True))
+        members = [*self.memberships.rows(concerned), *entered]
+        left = [*moved.by_segment(is_member=False)]
         valued = {*arrived.touched, *ripe, *concerned, *self._valued_anew()}
         segments = self.memberships.segments if is_redefined else None
         merged, traits = self.knowledge.merged, self.engine.traits(self.kept, valued)
