@@ -16,6 +16,7 @@ from facette.definitions.records import columns_of_objects
 from facette.live.cleaning import cleaners, readers
 from facette.live.records import raw_tables
 from facette.live.seen import Seen
+from facette.live.texts import are_instants
 from facette.profiles.clean import clean_events, clean_people
 from facette.sources.logged import Columns
 from facette.sources.record import Record, decode, encode, instant_text
@@ -265,3 +266,22 @@ def test_texts_are_hashed_by_all_that_they_are() -> None:
     for text in texts:  # alone as among others, from wherever it lies
         assert seen.find(pa.array(["other", text]).slice(1)).tolist() == [texts.index(text)]
     assert not len(seen.find(pa.array([], pa.string())))
+
+
+RIGHT = "2026-11-20T12:00:00.000001Z"
+NOT_ALIKE = [
+    RIGHT.replace("T", " "),
+    RIGHT.replace("2026", "1972"),
+    RIGHT.replace("2026", "2040"),
+    RIGHT.replace("01Z", "1Z"),
+    RIGHT.replace("20T", "é0"),
+    *(f"{character}{RIGHT[1:]}" for character in "/:"),
+    "",
+    None,
+]
+
+
+@pytest.mark.parametrize("other", NOT_ALIKE)
+def test_instants_are_seen_at_a_glance(other: str | None) -> None:
+    assert are_instants(pa.array(["x", RIGHT, RIGHT]).slice(1))
+    assert not are_instants(pa.array([RIGHT, other], pa.string()))

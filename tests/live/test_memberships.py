@@ -31,10 +31,10 @@ def changes(*told: tuple[int, str, str]) -> pa.Table:
 def test_who_moved() -> None:
     memberships = Memberships(("a", "b"))
     told = changes((2, "b", "entered"), (2, "a", "entered"), (1, "a", "entered"))
-    first = memberships.move(told, AT)
+    first = [*memberships.move(told, AT)]
     assert first == [Moved(1, "a", True), Moved(2, "a", True), Moved(2, "b", True)]
     later = AT + timedelta(hours=1)
-    assert memberships.move(changes((1, "b", "entered"), (2, "a", "left")), later) == [
+    assert [*memberships.move(changes((1, "b", "entered"), (2, "a", "left")), later)] == [
         Moved(1, "b", True),
         Moved(2, "a", False),
     ]

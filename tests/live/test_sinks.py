@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -18,10 +20,12 @@ from facette.definitions import model
 from facette.definitions.error_texts import spoken
 from facette.errors import RunError, SinkError, SinkRefusedError
 from facette.live import couriers
+from facette.live.changes import Change, Numbered
+from facette.live.columnar.columns import EPOCH
 from facette.live.couriers import Couriers
 from facette.live.reading import Told
 from facette.live.sinks.jsonlines import JsonLines
-from facette.live.sinks.sink import KINDS, Numbered, Telling, deliver
+from facette.live.sinks.sink import KINDS, Telling, deliver
 from facette.live.state import Saved, State
 from facette.sources import kafka
 from tests.live.sinks import AT, KNOWN, PLACES, SOON, KafkaPlace, Place, RedisPlace, WebhookPlace, World, folded
@@ -491,6 +495,28 @@ def test_a_second_worker_is_refused(tmp_path: Path) -> None:
     State(tmp_path).close()
 
 
+def test_changes_that_had_a_row_each_are_still_there(tmp_path: Path) -> None:
+    """As states once kept them, the oldest forgotten; numbers go on from them."""
+    (tmp_path / "live").mkdir()
+    with closing(sqlite3.connect(tmp_path / "live" / "state.db")) as db:
+        columns = "id, profile_id, segment, change, at, why, events, into_id"
+        db.execute(f"create table changes (seq integer primary key autoincrement, {columns})")
+        entered = ("vip", "entered", 5_000_000, "events", '["é"]', None)
+        rows: list[Any] = [(n, f"step-{n}", n % 3, *entered) for n in range(5, 4_000)]
+        rows.append((4_000, "step-4000", 1, "", "merged", 4_000_000_000, "events", "[]", 2))
+        db.executemany("insert into changes values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        db.commit()
+    with closing(World(tmp_path).state) as state, closing(Told(tmp_path)) as told:
+        kept = state.changes()
+        assert [number for number, _ in kept] == [*range(5, 4_001)]
+        assert kept[0][1] == Change("step-5", 2, "vip", "entered", EPOCH + timedelta(seconds=5), "events", ("é",))
+        assert told.latest_changes(1, profile_id=2) == kept[-1:]
+        assert told.changes_of(3_000, 2, profile_id=0) == [kept[2_998], kept[3_001]]
+        assert told.called_now(1) == 2
+        state.save(Saved(KNOWN, [], {}, [kept[0][1]], [], []))
+        assert told.last_seq() == 4_001
+
+
 def test_what_a_sink_lacks_is_not_forgotten(world: World, told: Told, tmp_path: Path) -> None:
     world.step((1, "+", "vip"), (2, "+", "vip"))
     sink = JsonLines(tmp_path / "out.jsonl")
@@ -499,12 +525,12 @@ def test_what_a_sink_lacks_is_not_forgotten(world: World, told: Told, tmp_path: 
     end = AT + timedelta(days=1)
     assert world.state.trim(end, [sink.name, "kafka:new"]) == 0  # nothing has come to one of them
     assert world.state.trim(AT, [sink.name]) == 0  # none is so old
-    assert world.state.trim(end, [sink.name], most=1) == 1
-    assert world.state.trim(end, [sink.name]) == 1
+    assert world.state.trim(end, [sink.name], most=1) == 2  # what was told together goes together
+    assert world.state.trim(end, [sink.name]) == 0
     assert [seq for seq, _ in told.changes()] == [3, 4]
     assert deliver(told, sink) == 2
-    assert world.state.trim(end, []) == 1
-    assert (told.last_seq(), told.lag(sink.name)) == (4, 0)  # the last one stays: numbers go on from it
+    assert world.state.trim(end, []) == 0
+    assert (told.last_seq(), told.lag(sink.name)) == (4, 0)  # the last ones stay: numbers go on from them
     world.step((4, "+", "vip"))
     assert deliver(told, sink) == 1
     assert [json.loads(line)["seq"] for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()] == [

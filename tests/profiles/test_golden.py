@@ -110,19 +110,23 @@ RECORD = st.fixed_dictionaries(
 RULES = st.sampled_from(["recent", "trusted", "frequent"])
 
 
-@settings(deadline=None, max_examples=25)
-@given(
+WORLDS = (
     st.fixed_dictionaries({source: st.lists(RECORD, max_size=8) for source in SOURCES}),
     st.lists(st.integers(1, 3), min_size=6, max_size=6),
     RULES,
     st.dictionaries(st.sampled_from(list(TRAITS)), RULES),
     st.sampled_from([(), ("card",), ("card", "email")]),
 )
+NODES = [("card", card) for card in CARDS] + [("email", email) for email in EMAILS]
+"""All identifiers."""
+
+
+@settings(deadline=None, max_examples=25)
+@given(*WORLDS)
 def test_survivors_are_those_of_the_naive_twin(
     records: dict, drawn: list[int], rule: str, by_trait: dict, population: tuple
 ) -> None:
-    nodes = [("card", card) for card in CARDS] + [("email", email) for email in EMAILS]
-    owners = dict(zip(nodes, drawn, strict=True))
+    owners = dict(zip(NODES, drawn, strict=True))
     definition = project(survivorship=rule, trait_survivorship=by_trait, population=population)
     tables = {source: record_table(rows) for source, rows in records.items()}
     found = by_profile(golden_record(tables, identity_table(owners), definition, NOW, KINDS))

@@ -42,6 +42,9 @@ class Change(msgspec.Struct, frozen=True, gc=False):
         }
 
 
+Numbered = tuple[int, Change]
+"""A change and its number: numbers grow from change to change."""
+
 Positions = Mapping[str, Mapping[str, int]]
 """Log → how far it has been read."""
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facette.live.columnar.columns import EPOCH
+from facette.live.texts import are_instants
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 """Upper ends of the classes of durations."""
@@ -76,8 +77,23 @@ class Figures:
 
 def ages(received_at: pa.Array, now: datetime) -> np.ndarray:
     """Seconds since each instant, of those that are instants; none is below 0."""
-    texts = received_at.filter(pc.match_substring_regex(received_at, RECEIVED.pattern))
+    at = _plain(received_at) if are_instants(received_at) else None
+    return np.maximum((now - EPOCH).total_seconds() - (_any(received_at) if at is None else at) / 1e6, 0.0)
+
+
+def _plain(texts: pa.Array) -> np.ndarray | None:
+    """Microseconds of texts that look like instants; None if one of them is no day that there is."""
+    try:
+        found: np.ndarray = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    return found
+
+
+def _any(texts: pa.Array) -> np.ndarray:
+    """Microseconds of those texts that are instants."""
+    texts = texts.filter(pc.match_substring_regex(texts, RECEIVED.pattern))
     whole = pc.strptime(pc.utf8_slice_codeunits(texts, 0, 19), "%Y-%m-%dT%H:%M:%S", "us", error_is_null=True)
     micros = pc.cast(pc.utf8_slice_codeunits(texts, 20, 26), pa.int64())
-    at = pc.drop_null(pc.add(whole.cast(pa.int64()), micros)).to_numpy() / 1e6
-    return np.maximum((now - EPOCH).total_seconds() - at, 0.0)
+    found: np.ndarray = pc.drop_null(pc.add(whole.cast(pa.int64()), micros)).to_numpy()
+    return found

@@ -27,9 +27,9 @@ from facette.live.columnar.features import program_of
 from facette.live.columnar.kinds import unkept
 from facette.live.columnar.printer import Program
 from facette.live.columnar.states import different
-from facette.live.deciding import Decided, Deciding, EventsOf
+from facette.live.deciding import Deciding
 from facette.live.knowledge import Arrived, Knowledge
-from facette.live.memberships import Memberships, Moved
+from facette.live.memberships import Memberships, Moves
 from facette.live.outputs import Outputs
 from facette.live.recomputing import Recomputing
 from facette.live.values import rows_of
@@ -68,7 +68,7 @@ class Keeping:
             schema = pa.schema([*schema, *(said.field(name) for name in self._outputs.names)])
         self.engine = self._engine(definitions, schema, moment)
         self._deciding = (
-            Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas, knowledge.con.con)
+            Deciding(self.plan, definitions.rules, cuts, self.engine, self._schemas)
             if definitions.project.live.deciding_events
             else None
         )
@@ -113,18 +113,15 @@ class Keeping:
         self._touched.clear()
         return self.engine.changes(rows)
 
-    def decided(self, moved: Sequence[Moved]) -> Decided:
-        """The events that decided who moved."""
-        return self._deciding.decided(moved, self._events_of) if self._deciding else {}
+    def decided(self, moves: Moves) -> pa.ListArray | None:
+        """Of each move the ids of the events that decided it; None if that is not asked for."""
+        return self._deciding.decided(moves, self.knowledge.events_of) if self._deciding else None
 
     def traits(self, names: Sequence[str], profiles: Collection[int]) -> list[tuple[int, str]]:
         """What sinks keep of some profiles, by the functions of a run: see :func:`facette.live.values.rows_of`."""
         if not names or not profiles:
             return []
         return rows_of(self._exact.columns(names, self.engine.moment, profiles), names, sorted(profiles))
-
-    def _events_of(self, profiles: Collection[int]) -> EventsOf:
-        return functools.partial(self.knowledge.events_of, ids=profiles)
 
     def wide(self) -> pa.Table:
         """profile_id, one boolean per segment, of everybody who counts, evaluated now."""

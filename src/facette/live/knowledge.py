@@ -27,7 +27,7 @@ from facette.live.cleaning import Cleaner, cleaners, readers
 from facette.live.columnar.states import different
 from facette.live.golden import Golden
 from facette.live.linked import micros
-from facette.live.ordered import Ordered, ordered
+from facette.live.ordered import Ordered, ordered, with_profiles
 from facette.live.parted import Parted
 from facette.live.people import People, Rows
 from facette.live.remembering import remember
@@ -102,7 +102,6 @@ class Knowledge:
         self._kept: list[str] = []
         self._live = LiveTables(self.con)
         self._golden: Golden | None = None
-        self._queries: dict[str, str] = {}
         self._ordered: dict[str, Ordered] = {}
         self._renewed: set[int] = set()
         self.people = People(self.kinds, max(highest, PROVISIONAL))
@@ -313,10 +312,12 @@ class Knowledge:
             found.update(self.people.mentioned(self.people.rows(self._live.table(name).to_pyarrow(), "")).tolist())
         return {self.merged.get(one, one) for one in found}
 
-    def events_of(self, kind: str, ids: Collection[int]) -> pa.Table:
+    def events_of(self, kind: str, ids: Collection[int], columns: Collection[str] = ()) -> pa.Table:
         """The events of some profiles, as :meth:`events` has them, however many there are of others.
 
         Who is part of somebody else by now has none.
+
+        columns : those that are asked for; all where none is named
         """
         parts_of = {one: (one, *self._parts_of.get(one, ())) for one in ids if one not in self.merged}
         then = np.array([part for merged in parts_of.values() for part in merged], np.int64)
@@ -325,11 +326,14 @@ class Knowledge:
         then, now = then[order], now[order]
         name, found = f"events_{kind}", []
         if self._is_published(name):
-            found.append(self.parted.events_of(self.ordered(kind), then, now))
+            every = self.ordered(kind)
+            found.append(self.parted.events_of(every, then, now, [*(columns or _own_columns(every.schema))]))
         if name in self._live:
-            found.append(self._live_of(name, pa.table([then, now], schema=WHOSE)))
-        schema = pa.schema([each for each in found[0].schema if not each.name.startswith(("id_", PLACED_BY))])
-        return pa.concat_tables([each.select(schema.names).cast(schema) for each in found])
+            later = self._live[name]
+            rows = later.of(then, found[0].schema.names if found else [*(columns or _own_columns(later.schema))])
+            owners = now[np.searchsorted(then, rows["profile_id"].to_numpy())]
+            found.append(with_profiles(rows, owners))
+        return pa.concat_tables([each.cast(found[0].schema) for each in found])
 
     def ordered(self, kind: str) -> Ordered:
         """The published events of a kind, in the order of their profiles."""
@@ -338,20 +342,6 @@ class Knowledge:
             files, folder = self.snapshot.tables[name], self.store.folder / "live"
             self._ordered[kind] = ordered(self.con.con, self._published(name), files, folder)
         return self._ordered[kind]
-
-    def _live_of(self, name: str, whose: pa.Table) -> pa.Table:
-        """The events of some profiles that came live, by a query made once."""
-        table = self._live.table(name)
-        if name not in self._queries:
-            asked = ibis.table(ibis.Schema.from_pyarrow(WHOSE), name=WHOSE_NOW)
-            joined = table.inner_join(asked, table.profile_id == asked.profile_id)
-            others = {column: table[column] for column in table.columns if column != "profile_id"}
-            self._queries[name] = str(self.con.compile(joined.select(profile_id=asked.now, **others)))
-        self.con.con.register(WHOSE_NOW, whose)
-        try:
-            return self.con.con.execute(self._queries[name]).to_arrow_table()
-        finally:
-            self.con.con.unregister(WHOSE_NOW)
 
     def profiles(self, moment: Moment) -> ir.Table:
         """All profiles with the traits that were known at a moment."""
@@ -518,8 +508,11 @@ class Knowledge:
 PORTION = 1_000_000
 FORM = 1
 """Of what is kept of a published run; it changes with how that is found out, or kept."""
-WHOSE_NOW = "whose_now"
-WHOSE = pa.schema([("profile_id", pa.int64()), ("now", pa.int64())])
+
+
+def _own_columns(schema: pa.Schema) -> list[str]:
+    """The columns of events that do not say how it is known whose they are."""
+    return [name for name in schema.names if not name.startswith(("id_", PLACED_BY))]
 
 
 def _with_owners(events: pa.Table, owners: Array) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -27,6 +28,38 @@ class Moved(msgspec.Struct, frozen=True, gc=False):
     profile_id: int
     segment: str
     is_member: bool
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Who entered and who left which segment, by profile and in the order of segments.
+
+    segments  : all there are
+    profiles  : of each move who it is
+    places    : the place of the segment
+    is_member : whether it was entered
+    """
+
+    segments: tuple[str, ...]
+    profiles: Array
+    places: Array
+    is_member: Array
+
+    def __len__(self) -> int:
+        return len(self.profiles)
+
+    def __getitem__(self, some: slice) -> Moves:
+        return Moves(self.segments, self.profiles[some], self.places[some], self.is_member[some])
+
+    def by_segment(self, *, is_member: bool) -> Iterator[tuple[int, str]]:
+        """Who entered and what, or who left it: in the order of the segments' names, and of profiles."""
+        for segment in sorted(self.segments):
+            meant = (self.places == self.segments.index(segment)) & (self.is_member == is_member)
+            yield from ((profile_id, segment) for profile_id in self.profiles[meant].tolist())
+
+    def __iter__(self) -> Iterator[Moved]:
+        told = zip(self.profiles.tolist(), self.places.tolist(), self.is_member.tolist(), strict=True)
+        return (Moved(profile_id, self.segments[place], is_member) for profile_id, place, is_member in told)
 
 
 class Memberships:
@@ -123,8 +156,8 @@ class Memberships:
                     since[target] = min(of_both, key=self._instants.keys.__getitem__, default=0)
                     since[source] = 0
 
-    def move(self, changes: pa.Table, now: datetime) -> list[Moved]:
-        """Take over what changed; who moved, by profile and in the order of segments.
+    def move(self, changes: pa.Table, now: datetime) -> Moves:
+        """Take over what changed; who moved.
 
         changes : profile_id, segment, change ("entered" | "left"), the last two as dictionaries
         """
@@ -139,8 +172,7 @@ class Memberships:
             meant = places == place
             self._since[place][rows[meant]] = np.where(is_member[meant], entered, 0)
         order = np.lexsort((places, ids))
-        told = zip(ids[order].tolist(), places[order].tolist(), is_member[order].tolist(), strict=True)
-        return [Moved(profile_id, self.segments[place], entered) for profile_id, place, entered in told]
+        return Moves(self.segments, ids[order], places[order], is_member[order])
 
     def since(self, profile_id: int, segment: str) -> int | None:
         """Since when somebody is a member, in microseconds; None for who is not."""

@@ -6,7 +6,7 @@ become part of others. Of a profile that is several now that is no answer: its e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import ibis
 import ibis.expr.types as ir
@@ -16,7 +16,7 @@ import pyarrow as pa
 from facette.definitions import model
 from facette.live.columnar.states import different
 from facette.live.linked import Array
-from facette.live.ordered import Ordered
+from facette.live.ordered import Ordered, with_profiles
 from facette.live.people import People
 from facette.profiles.events import PLACED_BY, placed_by
 
@@ -71,14 +71,16 @@ class Parted:
         self._digests = digests[order]
         self._codes = np.concatenate([self._codes, rows["code"].to_numpy()])[order]
 
-    def events_of(self, events: Ordered, then: Array, now: Array) -> pa.Table:
-        """The published events of some profiles, under today's profile ids.
+    def events_of(self, events: Ordered, then: Array, now: Array, names: Sequence[str]) -> pa.Table:
+        """Some columns of the published events of some profiles, under today's profile ids.
 
         events    : of a kind, under the ids of then
         then, now : the ids that the profiles had, in order, and what each of those is called today
         """
         asked = different(now)
-        rows = events.of(np.union1d(then, self._ids_with(asked)) if len(self) else then)
+        rows = (
+            events.of(np.union1d(then, self._ids_with(asked)), [*names, PLACED_BY]) if self else events.of(then, names)
+        )
         ids = rows["profile_id"].to_numpy()
         owners = now[np.searchsorted(then, ids).clip(max=len(then) - 1)]
         if len(self):
@@ -87,7 +89,7 @@ class Parted:
             owners[by_identifier] = self._people.profile[self._codes[np.searchsorted(self._digests, digests)]]
             own = np.isin(owners, asked)
             rows, owners = rows.filter(pa.array(own)), owners[own]
-        return rows.set_column(rows.schema.get_field_index("profile_id"), "profile_id", pa.array(owners))
+        return with_profiles(rows.select(names), owners)
 
     def reassigned(self, events: ir.Table) -> ir.Table:
         """Published events, those of these profiles under today's profile ids, without ``_placed_by``."""

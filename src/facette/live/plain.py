@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facette.definitions import model
-from facette.live.texts import Texts
+from facette.live.texts import Texts, are_instants
 from facette.profiles import formats
 from facette.profiles.clean import CLOCK_TOLERANCE, blocked_of, fields_of
 from facette.profiles.updates import UNSET, UPDATE
@@ -207,7 +207,10 @@ _TYPES = {"number": pa.float64(), "boolean": pa.bool_(), "date": pa.date32(), "i
 
 def _parsed(column: pa.Array, pattern: str, kind: pa.DataType) -> tuple[pa.Array, Array]:
     """Texts of a pattern as values of a type; none is plain if one of them is not of it (30 February)."""
-    is_alike = pc.fill_null(pc.match_substring_regex(column, pattern), True)
+    if pattern == INSTANT and are_instants(column):
+        is_alike = pa.repeat(True, len(column))
+    else:
+        is_alike = pc.fill_null(pc.match_substring_regex(column, pattern), True)
     found = column if pc.all(is_alike).as_py() else pc.if_else(is_alike, column, pa.scalar(None, pa.string()))
     try:
         return found.cast(kind), _truth(is_alike)

@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from facette.definitions.error_texts import said
 from facette.errors import NotFoundError, RunError
-from facette.live.changes import Change
-from facette.live.state import CHANGES, FOLDER, IDENTITIES, SEGMENTS, errors, instant_of, micros_of, table_of, told_of
+from facette.live import blocks
+from facette.live.changes import Numbered
+from facette.live.state import FOLDER, IDENTITIES, SEGMENTS, errors, instant_of, micros_of, table_of
 from facette.live.values import Values, published_values
 from facette.warehouse.published import Snapshot, Store
 
@@ -123,15 +124,14 @@ class Reading:
         seen: set[int] = set()
         while profile_id not in seen:
             seen.add(profile_id)
-            became = [*self.rows("select new_id from merged where old_id = ?", profile_id)] or [
-                *self.rows(
-                    "select into_id from (select change, into_id from changes where profile_id = ? "
-                    "order by seq desc limit 1) where change = 'merged'",
-                    profile_id,
-                )
-            ]
+            became = [new for (new,) in self.rows("select new_id from merged where old_id = ?", profile_id)]
+            if not became:
+                told = [
+                    one for _, one in blocks.after(self.rows, profile_id=profile_id) if one.profile_id == profile_id
+                ]
+                became = [one.into for one in told[-1:] if one.into is not None]
             if became:
-                profile_id = became[0][0]
+                profile_id = became[0]
         return profile_id
 
     def identity(self, kind: str, value: str, schema: pa.Schema) -> pa.Table:
@@ -195,40 +195,35 @@ class Reading:
         return self.meta()["state"]
 
     def last_seq(self) -> int:
-        [(number,)] = self.rows("select coalesce(max(seq), 0) from changes")
+        [(number,)] = self.rows(blocks.LAST)
         return int(number)
 
-    def changes(self, after: int = 0, most: int = -1) -> list[tuple[int, Change]]:
+    def changes(self, after: int = 0, most: int = -1) -> list[Numbered]:
         """What was told, with its number, in order."""
-        return [told_of(row) for row in self.rows(f"{CHANGES} where seq > ? order by seq limit ?", after, most)]
+        return blocks.after(self.rows, after, most)
 
     def changes_of(
         self, after: int, most: int, *, profile_id: int | None = None, segment: str | None = None
-    ) -> list[tuple[int, Change]]:
+    ) -> list[Numbered]:
         """The same of one profile (with what became part of it), or of one segment, or both."""
-        where, values = _asked(profile_id, segment)
-        query = f"{CHANGES} where seq > ?{where} order by seq limit ?"
-        return [told_of(row) for row in self.rows(query, after, *values, most)]
+        return blocks.after(self.rows, after, most, profile_id=profile_id, segment=segment)
 
-    def latest_changes(
-        self, most: int, *, profile_id: int | None = None, segment: str | None = None
-    ) -> list[tuple[int, Change]]:
+    def latest_changes(self, most: int, *, profile_id: int | None = None, segment: str | None = None) -> list[Numbered]:
         """The same, those that were told last, in order."""
-        where, values = _asked(profile_id, segment)
-        query = f"{CHANGES} where true{where} order by seq desc limit ?"
-        return [told_of(row) for row in self.rows(query, *values, most)][::-1]
+        return blocks.latest(self.rows, most, profile_id=profile_id, segment=segment)
 
     def moves(self, published: Snapshot) -> dict[str, int]:
         """Kind of change → how many were told since a run; not those that it brought about."""
         meta = self.meta()
         is_base = meta["base"] == published.run
-        since = "seq > ?" if is_base else "at > ?"  # what built on an earlier run may have been at the run's instant
-        query = f"select change, count(*) from changes where {since} and why != 'run' group by change"
-        return dict(self.rows(query, int(meta.get("told_before", 0)) if is_base else micros_of(published.moment.as_of)))
+        since = "first > ?" if is_base else "at > ?"  # what built on an earlier run may be of the run's instant
+        told = int(meta.get("told_before", 0)) if is_base else micros_of(published.moment.as_of)
+        [counts] = self.rows(f"select sum(entered), sum(left), sum(merged) from told where {since}", told)
+        return {name: n for name, n in zip(("entered", "left", "merged"), counts, strict=True) if n}
 
     def has(self, seq: int, id_: str) -> bool:
         """Whether this state has told a change, with this number."""
-        return bool([*self.rows("select 1 from changes where seq = ? and id = ?", seq, id_)])
+        return any((number, one.id) == (seq, id_) for number, one in blocks.after(self.rows, seq - 1, 1))
 
     def sent(self, sink: str) -> int | None:
         """The number of the last change that a sink has; None if it is new."""
@@ -242,16 +237,6 @@ class Reading:
     def rows(self, query: str, *values: Any) -> Iterator[Any]:
         with errors(self.path):
             yield from self._db.execute(query, values)
-
-
-def _asked(profile_id: int | None, segment: str | None) -> tuple[str, list[Any]]:
-    where = ""
-    values: list[Any] = []
-    if profile_id is not None:
-        where, values = " and (profile_id = ? or into_id = ?)", [profile_id, profile_id]
-    if segment is not None:
-        where, values = f"{where} and segment = ?", [*values, segment]
-    return where, values
 
 
 class Told(Reading):

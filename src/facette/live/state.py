@@ -7,7 +7,6 @@ process at a time has it open.
 from __future__ import annotations
 
 import fcntl
-import functools
 import json
 import os
 import sqlite3
@@ -26,7 +25,8 @@ import pyarrow as pa
 
 from facette.definitions.error_texts import said
 from facette.errors import RunError
-from facette.live.changes import Change, Positions
+from facette.live import blocks
+from facette.live.changes import Change, Numbered, Positions
 from facette.live.columnar.columns import EPOCH
 from facette.live.knowledge import Arrived
 from facette.live.memberships import Members
@@ -47,19 +47,11 @@ create table if not exists links (
 create table if not exists merged (old_id integer primary key, new_id integer not null);
 create table if not exists members (
     profile_id integer, segment text, since integer not null, primary key (segment, profile_id)) without rowid;
-create table if not exists changes (
-    seq integer primary key autoincrement, id text not null, profile_id integer not null, segment text not null,
-    change text not null, at integer not null, why text not null, events text not null, into_id integer);
-create index if not exists changes_of on changes (profile_id);
-create index if not exists changes_into on changes (into_id) where into_id is not null;
 create table if not exists traits (profile_id integer primary key, n integer not null, body text not null);
 create index if not exists traits_since on traits (n);
 create table if not exists sinks (name text primary key, seq integer not null) without rowid;
 insert or ignore into meta values ('state', lower(hex(randomblob(12))));
 """
-CHANGES = "select seq, id, profile_id, segment, change, at, why, events, into_id from changes"
-TRIMMED = """delete from changes where at < ?3 and seq in (
-    select seq from changes where seq <= ?1 and seq < (select max(seq) from changes) order by seq limit ?2)"""
 PORTION = 10_000
 NO_START, NO_END = -(2**63), 2**63 - 1
 MEMBERS = """select
@@ -151,7 +143,9 @@ class State:
             self._db.execute("pragma synchronous = full")
             self._db.execute(f"pragma cache_size = -{CACHE_KB}")
             self._db.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
-            self._db.executescript(SCHEMA)
+            self._db.executescript(SCHEMA + blocks.SCHEMA)
+            with self._transaction() as db:
+                blocks.upgrade(db)
 
     def close(self) -> None:
         self._db.close()
@@ -221,9 +215,9 @@ class State:
         """The profiles of which values are kept that are not as published."""
         return [profile_id for (profile_id,) in self._rows("select profile_id from traits")]
 
-    def changes(self, after: int = 0, most: int = -1) -> list[tuple[int, Change]]:
+    def changes(self, after: int = 0, most: int = -1) -> list[Numbered]:
         """What was told, with its number, in order."""
-        return [told_of(row) for row in self._rows(f"{CHANGES} where seq > ? order by seq limit ?", after, most)]
+        return blocks.after(self._rows, after, most)
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -233,7 +227,7 @@ class State:
             if step.concerned is None:
                 for emptied in EMPTIED:
                     db.execute(emptied)
-                db.execute("insert or replace into meta select 'told_before', coalesce(max(seq), 0) from changes")
+                db.execute("insert or replace into meta select 'told_before', coalesce(max(last), 0) from told")
                 self._put_everybody(db, step.everybody)
             elif step.concerned:
                 pairs = [(profile_id, name) for (name,) in db.execute(SEGMENTS) for profile_id in step.concerned]
@@ -252,11 +246,7 @@ class State:
                 followed = [pair for arrived in step.arrived for pair in arrived.followed.items()]
                 db.executemany("insert or replace into merged values (?, ?)", [pair for pair in followed if pair[1]])
                 db.executemany("delete from merged where old_id = ?", [(old,) for old, new in followed if not new])
-            db.executemany(
-                "insert into changes (id, profile_id, segment, change, at, why, events, into_id)"
-                " values (?, ?, ?, ?, ?, ?, ?, ?)",
-                _rows_of(step.changes),
-            )
+            blocks.put(db, step.changes)
             known = step.known
             rows = [(profile_id, known.n_steps, body) for profile_id, body in step.traits]
             db.executemany("insert or replace into traits values (?, ?, ?)", rows)
@@ -272,16 +262,14 @@ class State:
             db.executemany("insert or replace into meta values (?, ?)", list(meta.items()))
 
     def trim(self, before: datetime, sinks: Collection[str], most: int = PORTION) -> int:
-        """Forget the oldest changes that were told before an instant, at most so many; how many were forgotten.
-
-        The last one stays, by whose number it is known how far sinks have come.
+        """Forget the oldest changes that were told before an instant, about so many at once; how many were forgotten.
 
         sinks : what one of them has not got yet is kept
         """
         with self._transaction() as db:
             sent = dict(db.execute("select name, seq from sinks"))
             had_by_all = min((sent.get(name, 0) for name in sinks), default=NO_END)
-            return db.execute(TRIMMED, (had_by_all, most, micros_of(before))).rowcount
+            return blocks.trim(db, had_by_all, before, most)
 
     @staticmethod
     def _put_everybody(db: sqlite3.Connection, everybody: Iterable[Members]) -> None:
@@ -362,14 +350,6 @@ def _members(db: sqlite3.Connection) -> Iterator[Members]:
                 yield segment, *np.fromstring(others, np.int64, sep=",").reshape(-1, 2).T
 
 
-def _rows_of(changes: Sequence[Change]) -> Iterator[tuple[Any, ...]]:
-    """Changes as SQLite keeps them. Those of a step have one instant, and those of a profile the same events."""
-    micros, events = functools.cache(micros_of), functools.cache(json.dumps)
-    for one in changes:
-        told = (one.id, one.profile_id, one.segment, one.change, micros(one.at), one.why, events(one.events), one.into)
-        yield told
-
-
 def _bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
@@ -402,12 +382,6 @@ def table_of(rows: Iterable[tuple[Any, ...]], columns: tuple[str, ...], schema: 
 
 def micros_of(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
-
-
-def told_of(row: Sequence[Any]) -> tuple[int, Change]:
-    """A row of ``CHANGES``: the number of the change, and the change."""
-    seq, id_, profile_id, segment, change, at, why, events, into = row
-    return seq, Change(id_, profile_id, segment, change, instant_of(at), why, tuple(json.loads(events)), into)
 
 
 def instant_of(micros: int) -> datetime:

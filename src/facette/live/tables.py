@@ -1,4 +1,4 @@
-"""What came live, as tables of the warehouse: rows wait in memory until somebody asks for them."""
+"""What came live, as tables in memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from facette.live.linked import Groups
-
-WAITING = "rows_waiting"
+from facette.live.ordered import Growing
 
 
 class LiveTables:
@@ -20,36 +19,34 @@ class LiveTables:
 
     def __init__(self, con: ibis.BaseBackend) -> None:
         self.con = con
-        self._waiting: dict[str, list[pa.Table]] = {}
+        self._rows: dict[str, Growing] = {}
         self._tables: dict[str, ir.Table] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._tables or name in self._waiting
+        return name in self._rows
+
+    def __getitem__(self, name: str) -> Growing:
+        return self._rows[name]
 
     def names(self, start: str) -> list[str]:
         """The tables whose names start so."""
-        return sorted(name for name in {*self._tables, *self._waiting} if name.startswith(start))
+        return sorted(name for name in self._rows if name.startswith(start))
 
     def append(self, name: str, rows: pa.Table) -> None:
         """Rows of the schema that the table has, or will have."""
-        self._waiting.setdefault(name, []).append(rows)
+        self._rows.setdefault(name, Growing()).append(rows)
+        self._tables.pop(name, None)
 
     def replace(self, name: str, rows: pa.Table) -> None:
         """These rows and no others."""
-        self._waiting.pop(name, None)
-        self._tables[name] = self.con.create_table(f"live_{name}", rows, overwrite=True)
+        del self._rows[name]
+        self.append(name, rows)
 
     def table(self, name: str) -> ir.Table:
-        """All rows that came."""
-        waiting = self._waiting.pop(name, None)
-        if waiting is not None:
-            rows = pa.concat_tables(waiting)
-            if name not in self._tables:
-                self._tables[name] = self.con.create_table(f"live_{name}", rows)
-            else:
-                self.con.con.register(WAITING, rows)
-                self.con.raw_sql(f'insert into "live_{name}" by name select * from {WAITING}')
-                self.con.con.unregister(WAITING)
+        """All rows that came, for the warehouse."""
+        if name not in self._tables:
+            self.con.con.register(f"live_{name}", self._rows[name].all())
+            self._tables[name] = self.con.table(f"live_{name}")
         return self._tables[name]
 
 

@@ -116,6 +116,25 @@ def _are_plain(texts: pa.Array) -> bool:
     return not len(characters) or bool(characters.min() > ord(" ") and characters.max() < 127)
 
 
+INSTANT = np.frombuffer(b"0000-00-00T00:00:00.000000Z", np.uint8)
+IS_DIGIT = ord("0") == INSTANT
+
+
+def are_instants(texts: pa.Array) -> bool:
+    """Whether all are instants as records have them, of years from 1973 to 2039; days and hours are not looked at."""
+    if texts.null_count or not len(texts):
+        return False
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4)
+    if (np.diff(ends) != len(INSTANT)).any():
+        return False
+    rows = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(-1, len(INSTANT))
+    digits = rows[:, IS_DIGIT] - ord("0")  # whatever comes before 0 is large
+    years = digits[:, :4] @ np.array([1000, 100, 10, 1], np.int64)
+    is_alike = (rows[:, ~IS_DIGIT] == INSTANT[~IS_DIGIT]).all() and digits.max() < 10
+    return bool(is_alike and years.min() >= 1973 and years.max() < 2040)
+
+
 def _remembered(read: Callable[[str], Said]) -> Callable[[str | None], Said]:
     known: dict[str, Said] = {}
 

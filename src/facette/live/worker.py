@@ -7,21 +7,23 @@ what came after it. It has no clock: every step is told its instant.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+
+import pyarrow as pa
 
 from facette.clock import Moment
 from facette.definitions.project import Definitions
 from facette.errors import RunError
 from facette.live.changes import Change, Positions, What, Why, name_of
 from facette.live.columnar.columns import microseconds
-from facette.live.deciding import Decided
 from facette.live.keeping import Keeping
 from facette.live.knowledge import PROVISIONAL, Arrived, Due, Knowledge
-from facette.live.memberships import Memberships, Moved
+from facette.live.memberships import Memberships, Moves
 from facette.live.records import NOTHING, Raw
-from facette.live.state import BY_PLACE, Known, Saved, State
+from facette.live.state import Known, Saved, State
 from facette.live.values import columns_kept
 from facette.plan import as_published, fingerprints, uses_the_clock
 from facette.warehouse.published import Snapshot, Store
@@ -104,9 +106,9 @@ class Worker:
         changes = _told(known, moved, told, self.engine.decided(moved), arrived, otherwise)
         concerned = {*arrived.merged, *arrived.merged.values()}
         since = microseconds(now)
-        entered = ((one.profile_id, one.segment, since) for one in moved if one.is_member)
-        members = sorted({*self.memberships.rows(concerned), *entered}, key=BY_PLACE)
-        left = [(one.profile_id, one.segment) for one in moved if not one.is_member]
+        entered = ((profile_id, segment, since) for profile_id, segment in moved.by_segment(is_member=True))
+        members = [*self.memberships.rows(concerned), *entered]
+        left = [*moved.by_segment(is_member=False)]
         valued = {*arrived.touched, *ripe, *concerned, *self._valued_anew()}
         segments = self.memberships.segments if is_redefined else None
         merged, traits = self.knowledge.merged, self.engine.traits(self.kept, valued)
@@ -283,15 +285,17 @@ def fingerprint(definitions: Definitions) -> str:
 
 def _told_of(memberships: Memberships, merged: Mapping[int, int]) -> list[tuple[int, int]]:
     """Of the merges those of profiles that are members of something."""
+    if not merged:
+        return []
     members = {profile_id for profile_id, _, _ in memberships.rows(merged)}
     return sorted((old, new) for old, new in merged.items() if old in members and old != new)
 
 
 def _told(
     known: Known,
-    moved: Sequence[Moved],
+    moved: Moves,
     merged: Sequence[tuple[int, int]],
-    decided: Decided,
+    decided: pa.ListArray | None,
     arrived: Arrived,
     otherwise: Why,
 ) -> list[Change]:
@@ -302,9 +306,9 @@ def _told(
         Change(f"{name}-{n}", old, "", "merged", at, why, into=into) for n, (old, into) in enumerate(merged, start=1)
     ]
     by_events = arrived.touched if otherwise == "time" else frozenset()
-    for n, one in enumerate(moved, start=len(merged) + 1):
+    deciding = itertools.repeat((), len(moved)) if decided is None else map(tuple, decided.to_pylist())
+    for n, (one, events) in enumerate(zip(moved, deciding, strict=True), start=len(merged) + 1):
         what: What = "entered" if one.is_member else "left"
         why = "events" if one.profile_id in by_events else otherwise
-        events = decided.get((one.profile_id, one.segment), ())
         changes.append(Change(f"{name}-{n}", one.profile_id, one.segment, what, at, why, events))
     return changes

@@ -2,67 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from facette.live.columnar.columns import Array, Column, joined
 from facette.live.columnar.kept import Picked
-from facette.live.columnar.states import different
+from facette.live.columnar.states import different, ranges
 
-MOST_UNSORTED = 1 << 18
-GONE = -1
-"""Stands in place of the profile of an event that was moved or removed."""
+RUNS = 4
+"""So many runs of about one size become one: each event is put in order once for each size."""
 
-Part = tuple[Array, dict[str, Column]]
-"""The profile's row of each of some events, and their columns."""
+
+class Run:
+    """Some events in the order of their profiles.
+
+    rows    : the profile's row of each
+    is_gone : which were moved or removed; None if none was
+    """
+
+    def __init__(self, rows: Array, columns: Mapping[str, Column]) -> None:
+        order = np.argsort(rows, kind="stable")
+        self.rows = rows[order]
+        self.columns = {name: column[order] for name, column in columns.items()}
+        self.is_gone: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def of(self, rows: Array) -> Array:
+        """Where the events of some profiles are, all different."""
+        firsts, afters = (np.searchsorted(self.rows, rows, side) for side in ("left", "right"))
+        places = ranges(firsts, afters)
+        return places if self.is_gone is None else places[~self.is_gone[places]]
+
+    def remove(self, places: Array) -> None:
+        if len(places):
+            self.is_gone = np.zeros(len(self), np.bool_) if self.is_gone is None else self.is_gone
+            self.is_gone[places] = True
+
+    def there(self, condition: Array | None = None) -> Array:
+        """The profiles' rows of the events that are there, or of those among them of which something is true."""
+        if self.is_gone is not None:
+            condition = ~self.is_gone if condition is None else condition & ~self.is_gone
+        return self.rows if condition is None else self.rows[condition]
 
 
 class Held:
-    """Events in the order of their profiles, and beside them those that came since they were last put in order.
+    """Events in runs.
 
     names : the columns that are held
     """
 
     def __init__(self, names: Collection[str]) -> None:
         self.names = sorted(names)
-        self._sorted: Part | None = None
-        self._starts = np.zeros(1, np.intp)  # where the events of each row begin there; at last, where they end
-        self._others: list[Part] = []
+        self._runs: list[Run] = []
 
     def add(self, rows: Array, columns: Mapping[str, Column]) -> None:
         """Take in events: the profile's row of each, and at least the columns that are held."""
         if not len(rows):
             return
-        self._others.append((rows.astype(np.int32), {name: columns[name] for name in self.names}))
-        if sum(len(part) for part, _ in self._others) > MOST_UNSORTED:
-            self._sort()
+        self._runs.append(Run(rows.astype(np.int32), {name: columns[name] for name in self.names}))
+        while len(last := self._runs[-RUNS:]) == RUNS and RUNS * len(last[-1]) > max(map(len, last)):
+            self._runs[-RUNS:] = [Run(*self._together([(run, run.of(different(run.rows))) for run in last]))]
 
     def of(self, rows: Array) -> Picked | None:
         """The events of some profiles, all different; None if there are none."""
-        found = [
-            (part[places], {name: column[places] for name, column in columns.items()})
-            for part, columns, places in self._places(rows)
-            if len(places)
-        ]
+        rows = different(rows).astype(np.int32)
+        found = [(run, places) for run in self._runs if len(places := run.of(rows))]
         if not found:
             return None
-        owners, columns = _together(found)
+        owners, columns = self._together(found)
         return Picked(owners.astype(np.intp), columns)
 
     def owners(self) -> Array:
         """The rows of profiles that have events."""
-        return self._different([part for part, _ in self._parts()])
+        return _different(run.there() for run in self._runs)
 
     def owners_between(self, axis: str, start: int, end: int) -> Array:
         """The rows of profiles that have events in an interval of ``day`` or ``at``."""
-        columns = ((part, columns[axis].values) for part, columns in self._parts())
-        return self._different([part[(values >= start) & (values < end)] for part, values in columns])
+        values = ((run, run.columns[axis].values) for run in self._runs)
+        return _different(run.there((each >= start) & (each < end)) for run, each in values)
 
     def remove(self, rows: Array) -> None:
         """Forget the events of some profiles, all different."""
-        for part, _, places in self._places(rows):
-            part[places] = GONE
+        rows = different(rows).astype(np.int32)
+        for run in self._runs:
+            run.remove(run.of(rows))
 
     def move(self, gone: Array, into: Array) -> None:
         """Give the events of some profiles, all different, to others."""
@@ -73,40 +99,11 @@ class Held:
             owners = into[order][np.searchsorted(gone[order], events.rows)]
             self.add(owners, {name: events[name] for name in self.names})
 
-    def _parts(self) -> list[Part]:
-        if len(self._others) > 1:
-            self._others = [_together(self._others)]
-        return [*([self._sorted] if self._sorted else []), *self._others]
-
-    def _places(self, rows: Array) -> Iterator[tuple[Array, dict[str, Column], Array]]:
-        """Both parts, and where the events of some profiles are in them."""
-        is_meant = np.zeros(int(rows.max(initial=-1)) + 2, np.bool_)  # the last one is that of GONE
-        is_meant[rows] = True
-        for part, columns in self._parts():
-            if self._sorted and part is self._sorted[0]:
-                there = rows[rows < len(self._starts) - 1]
-                starts, lengths = self._starts[there], self._starts[there + 1] - self._starts[there]
-                places = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
-                yield part, columns, places[part[places] != GONE]
-            else:
-                yield part, columns, np.flatnonzero(is_meant[np.minimum(part, len(is_meant) - 1)])
-
-    def _sort(self) -> None:
-        rows, columns = _together(self._parts())
-        places = np.flatnonzero(rows != GONE)
-        order = places[np.argsort(rows[places], kind="stable")]
-        rows = rows[order]
-        self._sorted = (rows, {name: column[order] for name, column in columns.items()})
-        self._starts = np.searchsorted(rows, np.arange(int(rows.max(initial=-1)) + 2))
-        self._others = []
-
-    @staticmethod
-    def _different(found: list[Array]) -> Array:
-        rows = different(np.concatenate([*found, np.empty(0, np.int32)]))
-        return rows[rows != GONE].astype(np.intp)
+    def _together(self, found: Sequence[tuple[Run, Array]]) -> tuple[Array, dict[str, Column]]:
+        """Some events of several runs: the profile's row of each, and columns."""
+        columns = {name: joined([run.columns[name][places] for run, places in found]) for name in self.names}
+        return np.concatenate([run.rows[places] for run, places in found]), columns
 
 
-def _together(parts: list[Part]) -> Part:
-    names = parts[0][1]
-    columns = {name: joined([columns[name] for _, columns in parts]) for name in names}
-    return np.concatenate([rows for rows, _ in parts]), columns
+def _different(found: Iterator[Array]) -> Array:
+    return different(np.concatenate([*found, np.empty(0, np.int32)])).astype(np.intp)

@@ -34,6 +34,12 @@ class Picked:
             self._cut[name] = self._columns[name][self._places]
         return self._cut[name]
 
+    @property
+    def columns(self) -> dict[str, Column]:
+        """All of them, by name."""
+        names = self._columns.columns if isinstance(self._columns, Picked) else self._columns
+        return {name: self[name] for name in names}
+
     def where(self, condition: Array) -> Picked:
         """Those of them for which it is true."""
         if condition.all():

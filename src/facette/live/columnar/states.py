@@ -93,3 +93,10 @@ def different(rows: Array) -> Array:
 def ends(rows: Array) -> Array:
     """Where the last of each run of equal rows is."""
     return np.append(rows[1:] != rows[:-1], True)[: len(rows)]
+
+
+def ranges(firsts: Array, afters: Array) -> Array:
+    """All numbers from each first one until the one after the last."""
+    lengths = afters - firsts
+    before = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(firsts - before, lengths)

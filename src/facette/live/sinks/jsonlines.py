@@ -9,8 +9,9 @@ from pathlib import Path
 
 from facette.definitions import model
 from facette.errors import SinkError, SinkRefusedError
+from facette.live.changes import Numbered
 from facette.live.reading import Told
-from facette.live.sinks.sink import Filled, Numbered
+from facette.live.sinks.sink import Filled
 
 
 class JsonLines:

@@ -15,7 +15,8 @@ from confluent_kafka import KafkaException
 
 from facette.definitions import model
 from facette.errors import LogError, SinkError
-from facette.live.sinks.sink import Numbered, Telling, named, place_of
+from facette.live.changes import Numbered
+from facette.live.sinks.sink import Telling, named, place_of
 from facette.sources.environment import from_environment
 from facette.sources.kafka import Writer, settings_of, topics_made
 

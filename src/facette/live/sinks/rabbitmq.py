@@ -17,7 +17,8 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from facette.definitions import model
 from facette.errors import SinkError
-from facette.live.sinks.sink import Numbered, Telling, named, place_of
+from facette.live.changes import Numbered
+from facette.live.sinks.sink import Telling, named, place_of
 from facette.sources.environment import from_environment
 from facette.sources.rabbitmq import Connection
 

@@ -32,9 +32,9 @@ import redis
 from facette.definitions import model
 from facette.definitions.error_texts import said
 from facette.errors import SinkError, SinkRefusedError
-from facette.live.changes import Change
+from facette.live.changes import Change, Numbered
 from facette.live.reading import Told
-from facette.live.sinks.sink import Filled, Numbered, named
+from facette.live.sinks.sink import Filled, named
 from facette.sources.environment import from_environment
 from facette.warehouse.published import Store
 

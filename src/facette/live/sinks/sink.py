@@ -15,10 +15,8 @@ from typing import Any, Protocol
 
 from facette.definitions import model
 from facette.errors import RunError
-from facette.live.changes import Change
+from facette.live.changes import Change, Numbered
 from facette.live.reading import Member, Place, Told
-
-Numbered = tuple[int, Change]
 
 Filled = tuple[int, Place]
 """The number of the last change when filling began, and the last membership that was taken."""

@@ -13,7 +13,8 @@ import httpx
 
 from facette.definitions import model
 from facette.errors import SinkError, SinkRefusedError
-from facette.live.sinks.sink import Numbered, Telling, named
+from facette.live.changes import Numbered
+from facette.live.sinks.sink import Telling, named
 from facette.sources.environment import from_environment
 
 PATIENCE = 15.0  # seconds for an answer
