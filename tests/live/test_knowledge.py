@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from facette.clock import Moment
 from facette.definitions.project import load
@@ -16,6 +19,7 @@ from facette.live.knowledge import Knowledge
 from facette.run import run
 from facette.sources.record import Record, encode, instant_text
 from facette.stream import Stream
+from facette.warehouse.published import Snapshot, Store
 from tests.live.projects import NOW, append, random_records, write_project
 from tests.run.projects import Silent, edit, rows
 
@@ -51,6 +55,34 @@ def test_known_again_after_a_start(tmp_path: Path) -> None:
     run(load(project), Silent(), as_of=NOW)
     with Stream(load(project), NOW):
         assert len(_kept(project)) == 1 and _kept(project)[0].name != found_out[0].name
+
+
+def test_records_are_those_of_whom_they_describe_in_whatever_order_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The warehouse keeps no order of rows, and what was found out at an earlier start is about rows in an order."""
+    project = write_project(tmp_path)
+    rng = random.Random(3)
+    for _ in range(2):
+        append(project, random_records(rng, 60, n_people=12))
+        run(load(project), Silent(), as_of=NOW)
+    table = Store.table
+    for direction in (ibis.asc, ibis.desc):
+
+        def read(
+            self: Store, con: ibis.BaseBackend, snapshot: Snapshot, name: str, direction: Any = direction
+        ) -> ir.Table:
+            rows = table(self, con, snapshot, name)
+            return rows.order_by(direction("record")) if name.startswith("records_") else rows
+
+        monkeypatch.setattr(Store, "table", read)
+        with Stream(load(project), NOW) as stream:
+            knowledge = stream.worker.knowledge
+            moment = Moment(NOW, "Europe/Paris")
+            everybody = knowledge.profiles(moment).to_pyarrow()
+            ids = everybody["profile_id"].to_pylist()
+            alone = pa.concat_tables(knowledge.profiles_of([each], moment) for each in ids)
+            assert _rows(alone.select(everybody.column_names)) == _rows(everybody)
 
 
 def _kept(project: Path) -> list[Path]:

@@ -18,6 +18,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from facette.clock import Moment
 from facette.definitions import model
@@ -126,7 +127,7 @@ class Knowledge:
     def _know_published(self) -> None:
         """Who is who, and what came before, as published: found out once for a run, and kept in files."""
         names = [f"{RECORDS}{source.name}" for source in self.project.sources if source.people]
-        records = {name: self._published(name).to_pyarrow() for name in names if self._is_published(name)}
+        records = {name: self._in_order(name) for name in names if self._is_published(name)}
         by_table = {cleaner.name: cleaner for cleaner in self._cleaners}  # those of one table know the same
         marks = {name: cleaner.marked_by for name, cleaner in by_table.items()}
         tables = ["identities", "links", *records, *by_table]
@@ -498,6 +499,12 @@ class Knowledge:
         if name not in self._base:
             self._base[name] = self.store.table(self.con, self.snapshot, name)
         return self._base[name]
+
+    def _in_order(self, name: str) -> pa.Table:
+        """A published table with its rows as they stand in its files, of which a query keeps no order."""
+        schema = self._published(name).schema().to_pyarrow()
+        parts = [pq.ParquetFile(self.store.folder / file).read() for file in self.snapshot.tables[name]]
+        return pa.concat_tables(parts, promote_options="default").select(schema.names).cast(schema)
 
     def _parts(self, name: str) -> list[ir.Table]:
         """What there is of a table of the snapshot: published, and live."""
