@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from facette.clock import Moment
@@ -216,10 +216,11 @@ def check(world: World, written: Did | Aggregate, decisive: Decisive) -> None:
         assert decisive.n_events == len(found)
     by_id = {event["event_id"]: event for event in world.events}
     for cause in decisive.events:
-        assert (cause.at, cause.source) == (by_id[cause.event_id]["at"], "shop")
+        assert (cause.at.astimezone(UTC), cause.source) == (by_id[cause.event_id]["at"], "shop")
         assert cause.at <= world.moment.as_of and by_id[cause.event_id]["known_at"] <= world.moment.known_at
         follower = cause.followed_by
-        assert follower is None or (follower.at, follower.source) == (by_id[follower.event_id]["at"], "shop")
+        if follower is not None:
+            assert (follower.at.astimezone(UTC), follower.source) == (by_id[follower.event_id]["at"], "shop")
 
 
 def check_all(world: World, rule: Rule) -> int:
@@ -265,6 +266,8 @@ def test_the_events_of_every_way_to_speak_of_behaviour(text: str) -> None:
 
 @settings(QUICK, max_examples=25)
 @given(rule=connected(BEHAVIOUR, 4), seed=st.integers(0, 2**32))
+# Python finds neither of two equal local times the same as an instant of another zone
+@example(rule=parse_rule("NOT DISTINCT(CATEGORY) OF purchase BEFORE 2026-03-18 = 10"), seed=7)
 def test_the_events_of_any_behaviour(rule: Rule, seed: int) -> None:
     check_all(one_person(random.Random(seed)), rule)
 
