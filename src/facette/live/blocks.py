@@ -1,6 +1,6 @@
 """Changes as the state keeps them: those of a step together, found by their numbers, by profile and by segment.
 
-A row for each would cost several times as much to write as all the rest of a step.
+A row for each takes longer to write.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def _threads(n_people: int) -> AbstractContextManager[Any]:
     """One thread to fit models of few people; as many as there are cores, for the time of the context, to others.
 
     Threads of OpenMP wait for one another without sleeping, after every small piece: where another process has the
-    core, that takes a hundred times as long as the work.
+    core, that takes many times as long as the work.
     """
     import sklearn.utils  # noqa: F401, PLC0415 - only libraries that are loaded can be told
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
