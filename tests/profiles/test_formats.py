@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 import phonenumbers
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from facette.profiles import formats
@@ -140,8 +140,11 @@ def test_booleans() -> None:
 
 
 def naive_instant(text: str, zone: str) -> datetime | None:
-    """Python's own ISO reader, after a check of the shape; see tests/warehouse/test_connect.py for folds."""
-    shape = r"[12]\d{3}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|[+-]\d\d(:?\d\d)?))?)?"
+    """Python's own ISO reader, after a check of the shape: it takes offsets of sixty minutes and more.
+
+    For the folds see tests/warehouse/test_connect.py.
+    """
+    shape = r"[12]\d{3}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?(Z|[+-]\d\d(:?[0-5]\d)?))?)?"
     if not re.fullmatch(shape, text):
         return None
     try:
@@ -171,6 +174,7 @@ def instants(draw: st.DrawFn) -> str:
 
 
 @given(st.lists(instants(), min_size=1, max_size=60), st.sampled_from([PARIS, "America/New_York", "Asia/Kathmandu"]))
+@example(["2000-01-01T00:00:00.0-0260", "2000-01-01T00:00+02:59"], PARIS)
 @settings(max_examples=60, deadline=None)
 def test_instants(values: list[str], zone: str) -> None:
     expected = [naive_instant(value, zone) for value in values]
