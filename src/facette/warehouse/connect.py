@@ -28,6 +28,10 @@ ibis.options.sql.fuse_selects = False
 STORE = ".facette"
 """Folder of a project in which everything that Facette makes is kept."""
 
+GROUP = 61_440
+"""Rows of a row group, half of what DuckDB writes unasked: a core writes and reads whole groups, so a table of a few
+hundred thousand people would otherwise be the work of one or two (30 vectors of 2,048 rows)."""
+
 _spills: set[str] = set()
 """Names of the folders that connections of this process spill into: two in one folder would read each other's data."""
 
@@ -147,9 +151,9 @@ def write_parquet(table: ir.Table | pa.Table, path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(table, pa.Table):
-            pq.write_table(table, unfinished, compression="zstd")
+            pq.write_table(table, unfinished, compression="zstd", row_group_size=GROUP)
         else:
-            ibis.get_backend(table).to_parquet(table, unfinished, compression="zstd")
+            ibis.get_backend(table).to_parquet(table, unfinished, compression="zstd", row_group_size=GROUP)
         n_rows = pq.read_metadata(unfinished).num_rows
         put_in_place(unfinished, path)
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
