@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Iterator
@@ -439,14 +440,27 @@ def _tell(is_json: bool, answer: dict[str, Any], text: str) -> None:
     typer.echo(json.dumps(answer) if is_json else text)
 
 
-def _load(project: Path) -> Definitions:
-    from facette.definitions.project import load
+@contextmanager
+def _starting() -> Iterator[None]:
+    """While modules and definitions are loaded: what they make stays, and looking for garbage in it takes long."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
-    return load(project)
+
+def _load(project: Path) -> Definitions:
+    with _starting():
+        from facette.definitions.project import load
+
+        return load(project)
 
 
 def _published(project: Path) -> Any:
-    from facette.queries import Published
+    with _starting():
+        from facette.queries import Published
 
     return Published(_load(project))
 

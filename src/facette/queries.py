@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -33,14 +33,15 @@ from facette.features.thresholds import cuts_at
 from facette.plan import changed_parts
 from facette.profiles.events import PLACED_BY, remap
 from facette.segments.evaluation import Known, columns_of, events_scanned, rule_row, rules_below
-from facette.segments.explain import explain_person, flips_as_dict
 from facette.segments.membership import CAUSES, wide_memberships, wide_row
-from facette.segments.person import Person
 from facette.segments.sentences import LANGUAGES, Words
 from facette.warehouse.compiler import compile_rule, visible
 from facette.warehouse.connect import connect
 from facette.warehouse.moments import Moments
 from facette.warehouse.published import Snapshot, Store
+
+if TYPE_CHECKING:
+    from facette.segments.person import Person
 
 TIMELINE = 50
 """The latest events shown of one person."""
@@ -331,6 +332,8 @@ class Published:
         segment  : its name, or its label in any language
         language : of the texts; the project's unless given
         """
+        from facette.segments.explain import explain_person, flips_as_dict  # noqa: PLC0415
+
         rules = self.definitions.rules
         speaks = self.speaks(language)
         segment = self.segment_named(segment)
@@ -440,6 +443,8 @@ class Published:
 
     def _person(self, profile_id: int, plan: FeaturePlan) -> Person:
         """One profile, with its events of the kinds that a plan is about, in memory."""
+        from facette.segments.person import Person  # noqa: PLC0415
+
         kinds = by_event(plan.aggregates).keys() | kinds_needed(plan.aggregates)
         made = self._model_outputs(plan)
         return Person(
