@@ -13,6 +13,7 @@ numbers of rules are tried at a tenth of the scale, by Facette and SQL.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import resource
 import subprocess
@@ -352,6 +353,7 @@ def run_engine(engine: str, folder: Path, profiles: int, n_rules: int) -> None:
     with tempfile.TemporaryDirectory() as few:
         make_events(Path(few), 10, 1_000)
         ENGINES[engine](Path(few), 10, n_rules)
+    gc.set_threshold(20_000, 20, 20)  # as the command line does
     began = time.perf_counter()
     ENGINES[engine](folder, profiles, n_rules)
     seconds = time.perf_counter() - began

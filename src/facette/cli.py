@@ -41,6 +41,7 @@ HERE = Path()
 
 def main() -> None:
     """Run a command; errors meant for the user are shown without a traceback and end with status 1."""
+    gc.set_threshold(20_000, 20, 20)  # expressions are many small objects, and hardly any of them garbage
     try:
         app()
     except FacetteError as error:

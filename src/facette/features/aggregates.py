@@ -23,6 +23,7 @@ from facette.warehouse.engines import (
     any_bit,
     bit,
     expressible,
+    n_bits,
     ordered,
     set_among,
     set_of,
@@ -126,16 +127,6 @@ def _mean(total: ir.NumericColumn, n: ir.IntegerColumn) -> ir.FloatingColumn:
     broken = ibis.ifelse(millionths.abs() < WHOLE, millionths, ibis.null("float64"))
     whole = ibis.coalesce(broken.round().cast("float64"), millionths)  # rounding to 0 digits keeps 15 on PostgreSQL
     return whole / (n.cast("float64") * 1e6).nullif(0.0)
-
-
-def _bits(number: ir.IntegerColumn) -> ir.IntegerColumn:
-    """How many of 63 bits are set: sums of ever longer runs of bits (Warren, Hacker's Delight, 2nd ed., 5-1)."""
-    pairs = (number & 0x5555555555555555) + (number >> 1 & 0x5555555555555555)
-    fours = (pairs & 0x3333333333333333) + (pairs >> 2 & 0x3333333333333333)
-    eights = (fours + (fours >> 4)) & 0x0F0F0F0F0F0F0F0F
-    halves = eights + (eights >> 8)
-    words = halves + (halves >> 16)
-    return words + (words >> 32) & 0x7F
 
 
 def _least(column: ir.Column) -> ir.Scalar:
@@ -298,7 +289,7 @@ ALGEBRAS: dict[tree.Measure, Algebra] = {
 DAYS_OF_A_SHORT_WINDOW = _reduced(
     lambda m: any_bit(bit(m.values().delta(date.min, unit="day") % DAYS_AS_BITS)),
     any_bit,
-    lambda s, moment: _bits(s).fill_null(0),
+    lambda s, moment: n_bits(s).fill_null(0),
     age=_days_in_window,
 )
 

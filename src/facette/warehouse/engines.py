@@ -100,6 +100,28 @@ def any_bit(bits: ir.IntegerColumn) -> ir.IntegerScalar:
     return _bit_or(bits) if engine_of(bits) == SPARK else bits.bit_or()
 
 
+@ibis.udf.scalar.builtin(name="bit_count", signature=((dt.int64,), dt.int8))
+def _bit_count(number):  # type: ignore[no-untyped-def]
+    """How many bits of a number are set."""
+
+
+@ibis.udf.scalar.builtin(name="bit_count", signature=((dt.binary,), dt.int64))
+def _bit_count_of_bytes(data):  # type: ignore[no-untyped-def]
+    """How many bits of bytes are set (PostgreSQL, which counts in nothing else)."""
+
+
+@ibis.udf.scalar.builtin(name="int8send", signature=((dt.int64,), dt.binary))
+def _as_bytes(number):  # type: ignore[no-untyped-def]
+    """A number of 64 bits as its eight bytes (PostgreSQL)."""
+
+
+def n_bits(number: ir.IntegerColumn) -> ir.IntegerColumn:
+    """How many bits of a number of 64 bits are set."""
+    if engine_of(number) == POSTGRES:
+        return _bit_count_of_bytes(_as_bytes(number))
+    return _bit_count(number).cast("int64")
+
+
 # ── sets ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
