@@ -1,7 +1,7 @@
 """How many records the live worker takes in a second, and how long a step takes, on a published run of many profiles.
 
 python benchmarks/live.py [--profiles 100000] [--records 100000] [--batch 2000] [--rules 50] [--log embedded]
-    [--over profiles|rules] [--peers] [--json]
+    [--over profiles|rules] [--rate 20000] [--peers] [--json]
 
 The log (embedded, or a broker of Kafka's protocol that keeps everything in memory) holds three records for each profile
 (an identification, a visit, a purchase), which a run publishes; then `--records` more come, and the worker takes them
@@ -13,11 +13,13 @@ With `--no-deciding` the worker does not look for the events that decided each c
 The run, the worker, and the worker that starts again have a process each: memory and processor time are the worker's
 own. Printed are the seconds of the run, of the worker's start on it, of its start after it was stopped, of rolling
 everybody over midnight, records per second of the clock and of its processor, milliseconds of steps, and changes told
-per record. The first tenth of the steps is not counted. `--over` repeats it at 1, 3 and 10 times the profiles, or with
-1, 10, 50, 100 and 300 rules. With `--peers` also, on the same: how long it takes to evaluate everybody by the functions
-of a run (for who would do that every few seconds), and how many records a second a program takes that treats each by
-itself and has its state in Redis; of all published people it must come to the same members, or the benchmark fails.
-Times are of a clock: the machine should be quiet.
+per record. The first tenth of the steps is not counted. With `--rate` the records come while the worker works, so many
+in a second, appended by another process a hundredth of a second's at a time; each step takes what there is. Then
+milliseconds are, of each record, from just before it is appended to when the memberships that it makes are on disk.
+`--over` repeats it at 1, 3 and 10 times the profiles, or with 1, 10, 50, 100 and 300 rules. With `--peers` also, on the
+same: how long it takes to evaluate everybody by the functions of a run (for who would do that every few seconds), and
+how many records a second a program takes that treats each by itself and has its state in Redis; of all published people
+it must come to the same members, or the benchmark fails. Times are of a clock: the machine should be quiet.
 """
 
 from __future__ import annotations
@@ -33,12 +35,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from redis_peer import Evaluator, Rule, server
 
 from facette.clock import Moment
@@ -203,6 +206,42 @@ def publish(folder: Path, n_profiles: int) -> dict[str, float]:
     return {"run_s": _seconds(lambda: run(definitions, Silent(), as_of=NOW))}
 
 
+def feed(folder: Path, asked: argparse.Namespace) -> dict[str, list[float]]:
+    """Append the records of visits at a pace; when each portion of them came, by a clock that processes share."""
+    lines, portion = visits(random.Random(2), asked.profiles, asked.records), max(1, asked.rate // 100)
+    log, came = site_log(load(folder)), []
+    began = time.monotonic()
+    for start in range(0, len(lines), portion):
+        time.sleep(max(0.0, began + start / asked.rate - time.monotonic()))
+        came.append(time.monotonic())
+        log.append(lines[start : start + portion])
+    log.close()
+    return {"came": came}
+
+
+def keep_pace(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
+    """Start on what was published, and take in what another process appends."""
+    with Stream(load(folder), NOW) as stream, settled():
+        with subprocess.Popen(_part(folder, asked, "feed"), stdout=subprocess.PIPE, text=True) as feeder:
+            n_taken, ends = 0, []
+            while n_taken < asked.records:
+                n_read = stream.run_step(lambda: NOW, wait=0.1)
+                if n_read:
+                    n_taken += n_read
+                    ends.append((n_taken, time.monotonic()))
+            answer, _ = feeder.communicate()
+        if feeder.returncode:
+            raise SystemExit("The feeder failed.")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    came = np.repeat(json.loads(answer.splitlines()[-1])["came"], max(1, asked.rate // 100))[: asked.records]
+    counts, instants = np.array(ends).T
+    took = 1000 * (instants[np.searchsorted(counts, np.arange(asked.records), side="right")] - came)
+    took = took[asked.records // 10 :]
+    shares = {f"p{share}_ms": float(np.percentile(took, share)) for share in (50, 95, 99)}
+    pace = (asked.records - 1) / (came[-1] - came[0])
+    return {"rate": asked.rate, "came_per_s": pace, "steps": len(ends), **shares, "max_ms": took.max(), "peak_mb": peak}
+
+
 def work(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
     """Start on what was published, and take in what came after it, step by step."""
     definitions = load(folder)
@@ -327,16 +366,27 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         text = project(log, asked.rules, not asked.no_model, asked.deciding)
         (Path(folder) / "facette.yml").write_text(text, encoding="utf-8")
         figures: dict[str, Any] = {"log": asked.log, "profiles": asked.profiles, "rules": asked.rules}
-        for part in PARTS:
-            sizes = [f"--{name}={getattr(asked, name)}" for name in ("profiles", "records", "batch", "rules")]
-            command = [sys.executable, __file__, *sizes, "--part", part, "--folder", folder]
-            command += ["--peers"] if asked.peers else []
+        for part in ("publish", "keep_pace") if asked.rate else ("publish", "work", "start_again"):
+            command = _part(Path(folder), asked, part)
             answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             figures |= json.loads(answer.strip().splitlines()[-1])
     return figures
 
 
-PARTS = ("publish", "work", "start_again")
+def _part(folder: Path, asked: argparse.Namespace, part: str) -> list[str]:
+    """The command that does a part."""
+    sizes = [f"--{name}={getattr(asked, name)}" for name in ("profiles", "records", "batch", "rules", "rate")]
+    peers = ["--peers"] if asked.peers else []
+    return [sys.executable, __file__, *sizes, *peers, "--part", part, "--folder", str(folder)]
+
+
+PARTS: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
+    "publish": lambda folder, asked: publish(folder, asked.profiles),
+    "feed": feed,
+    "keep_pace": keep_pace,
+    "work": work,
+    "start_again": lambda folder, _: start_again(folder),
+}
 
 
 def main() -> None:
@@ -347,6 +397,7 @@ def main() -> None:
     parser.add_argument("--rules", type=int, default=50)
     parser.add_argument("--log", choices=("embedded", "kafka"), default="embedded")
     parser.add_argument("--over", choices=("profiles", "rules"), help="several sizes instead of one")
+    parser.add_argument("--rate", type=int, default=0, help="records in a second, appended while the worker works")
     parser.add_argument("--no-model", action="store_true", help="no rule about what a model made")
     parser.add_argument(
         "--deciding", action=argparse.BooleanOptionalAction, default=True, help="changes with the events behind them"
@@ -357,9 +408,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.part:
-        parts = {"publish": lambda: publish(asked.folder, asked.profiles), "work": lambda: work(asked.folder, asked)}
-        found = parts.get(asked.part, lambda: start_again(asked.folder))()
-        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.write(json.dumps(PARTS[asked.part](asked.folder, asked)) + "\n")
         return
     sizes = [{}]
     if asked.over:

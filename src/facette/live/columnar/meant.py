@@ -117,24 +117,25 @@ def _next_columns(
         }
         return columns, np.full(n, -1)
     places = others.places
-    at = np.concatenate([own["at"].values, others.events["at"].values[places]])
-    rows = np.concatenate([own.rows, others.events.rows[places]])
-    groups = _groups_of(rows, own, others, following)
-    is_other = np.arange(len(at)) >= n
-    order = np.lexsort((is_other, at, groups))  # at one instant the events come before the others
-    in_order = order[is_other[order]]
-    following_place = np.empty(len(at), np.int64)
-    following_place[order] = np.cumsum(is_other[order])
-    first = following_place[:n]
+    others_at = others.events["at"].values[places]
+    groups, of_others = _groups_of(own, others, following)
+    instants = np.unique(others_at)
+
+    def in_time(groups: Array, at: Array) -> Array:
+        return groups * (len(instants) + 1) + np.searchsorted(instants, at)
+
+    keys = in_time(of_others, others_at)
+    in_order = np.argsort(keys, kind="stable")
+    first = np.searchsorted(keys[in_order], in_time(groups, own["at"].values))
     last = len(in_order) - 1
     if is_same:
-        itself = places[in_order[np.minimum(first, last)] - n] == np.arange(n)
+        itself = places[in_order[np.minimum(first, last)]] == np.arange(n)
         first = first + (itself & (first <= last))
     found = in_order[np.minimum(first, last)]
-    known = (first <= last) & (groups[found] == groups[:n])
+    known = (first <= last) & (of_others[found] == groups)
     if following.on is not None:
         known &= own[following.on].is_known
-    found = places[found - n]
+    found = places[found]
     columns = {
         f"{prefix}__at": Column(others.events["at"].values[found], known),
         f"{prefix}__day": Column(others.events["day"].values[found], known),
@@ -142,15 +143,16 @@ def _next_columns(
     return columns, np.where(known, found, -1)
 
 
-def _groups_of(rows: Array, own: Picked, others: _Others, following: tree.Next) -> Array:
-    """A number for each of the events and of the others: of one profile, and of one value where that must be equal."""
+def _groups_of(own: Picked, others: _Others, following: tree.Next) -> tuple[Array, Array]:
+    """A number for each of the events, and of the others: of one profile, and of one value where that must be equal."""
+    rows = own.rows, others.events.rows[others.places]
     if following.on is None or following.other is None:
         return rows
-    values = np.concatenate(
-        [_comparable(own[following.on]), _comparable(others.events[following.other])[others.places]]
-    )
-    different_values, codes = np.unique(values, return_inverse=True)
-    return rows * (len(different_values) + 1) + codes
+    values = _comparable(own[following.on]), _comparable(others.events[following.other])[others.places]
+    different_values, codes = np.unique(np.concatenate(values), return_inverse=True)
+    pairs = np.concatenate(rows) * len(different_values) + codes
+    numbers = np.unique(pairs, return_inverse=True)[1]  # small, to be multiplied
+    return numbers[: len(own)], numbers[len(own) :]
 
 
 def _comparable(column: Column) -> Array:
