@@ -13,7 +13,7 @@ import pytest
 
 from facette.definitions.model import Project
 from facette.definitions.records import columns_of_objects
-from facette.live.cleaning import cleaners, readers
+from facette.live.cleaning import cleaners
 from facette.live.records import raw_tables
 from facette.live.seen import Seen
 from facette.live.texts import are_instants
@@ -161,7 +161,7 @@ def test_cleaned_live_as_by_a_run(seed: int, has_blank_ids: bool) -> None:
             "country": project.country,
             "fits": FITS.get(key),
         }
-        for key, _ in readers(source)
+        for key, _ in source.readers()
     }
     made = cleaners(con, [source], settings)
     before: dict[str, pa.Table] = {}

@@ -95,6 +95,65 @@ def test_the_events_of_a_kind_are_those_of_all_sources(tmp_path: Path) -> None:
     assert truth(tmp_path).segments == added.segments
 
 
+TWO_READERS = """
+name: site
+identifiers: [{name: user}]
+sources:
+  - {name: shops, kind: file, path: shops.csv, table: {key: shop}}
+  - name: site
+    kind: log
+    events:
+      - name: purchase
+        only: {event: purchase}
+        identifiers: {user: user_id}
+        at: at
+        known_at: received_at
+        id: [message_id]
+        lookups: [{source: shops, on: properties.shop}]
+        fields:
+          city: {}
+          amount: {column: properties.amount, type: number, outliers: {method: iqr, factor: 3, action: drop}}
+      - name: purchase
+        only: {event: contract}
+        identifiers: {user: user_id}
+        at: at
+        known_at: received_at
+        id: [message_id]
+        fields:
+          amount: {column: properties.price, type: number, outliers: {method: iqr, factor: 3, action: drop}}
+segments:
+  - {name: small, rule: SUM(amount) OF purchase BETWEEN 10 AND 20}
+  - {name: large, rule: SUM(amount) OF purchase > 1000}
+  - {name: locals, rule: DID purchase WHERE city = Nantes}
+"""
+
+
+def test_two_readers_of_a_kind_have_their_own_bounds_and_lookups(tmp_path: Path) -> None:
+    """What is usual for one of them is far from what is for the other; and only one looks things up."""
+    (tmp_path / "facette.yml").write_text(TWO_READERS, encoding="utf-8")
+    (tmp_path / "shops.csv").write_text("shop,city\n1,Nantes\n2,Lyon\n", encoding="utf-8")
+    usual = [purchase(n, "site", {"user_id": f"a{n}"}, amount=10 + n % 5, shop=2) for n in range(20)]
+    usual += [purchase(n, "site", {"user_id": f"b{n}"}, "contract", price=5_000 + n % 5) for n in range(20, 40)]
+    append(tmp_path, usual)
+    run(load(tmp_path), Silent(), as_of=NOW)
+    with Stream(load(tmp_path), NOW) as stream:
+        append(
+            tmp_path,
+            [
+                purchase(50, "site", {"user_id": "ann"}, amount=12, shop=1),
+                purchase(51, "site", {"user_id": "bob"}, "contract", price=5_001),
+                purchase(52, "site", {"user_id": "eve"}, amount=5_001, shop=1),
+            ],
+        )
+        stream.step(NOW)
+        live = {name: len(ids) for name, ids in stream.worker.memberships.members().items()}
+    assert live == {"small": 21, "large": 21, "locals": 2}
+    for is_full in (False, True):
+        run(load(tmp_path), Silent(), as_of=NOW, is_full=is_full)
+        found = truth(tmp_path).segments.values()
+        assert {name: sum(name in own for own in found) for name in live} == live
+
+
 def _told(stream: Stream) -> set[tuple[str, int]]:
     """Segment → how many entered it because of events that are named."""
     told = Counter(each.segment for _, each in stream.state.changes(0) if each.change == "entered" and each.events)

@@ -14,7 +14,7 @@ from facette.definitions.model import Project
 from facette.definitions.project import load
 from facette.definitions.texts import SentimentText, TextClass, ThemesText
 from facette.errors import ModelError, RunError
-from facette.live.cleaning import cleaners, readers
+from facette.live.cleaning import cleaners
 from facette.live.records import raw_tables
 from facette.profiles.clean import clean_events
 from facette.sources.record import Record, encode, instant_text
@@ -266,7 +266,7 @@ def test_cleaned_live_as_by_a_run(sentiment: TextReader) -> None:
     }
     con = connect()
     lines = [review(number, f"u{number}", text) for number, text in enumerate(TEXTS)]
-    (cleaner,) = cleaners(con, [source], {key: settings for key, _ in readers(source)})
+    (cleaner,) = cleaners(con, [source], {key: settings for key, _ in source.readers()})
     table = con.create_table("raw_all", _all(source, lines))
     wanted = clean_events(table, "site", source.events[0], **settings).rows.to_pyarrow()
     raw = raw_tables([source], lines, "live").tables["site"]

@@ -5,7 +5,8 @@ Every model is frozen and refuses unknown keys. JSON Schema, documentation and e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -138,6 +139,17 @@ class BaseSource(Named):
     people: People | None = None
     events: tuple[Events, ...] = ()
     table: Table | None = None
+
+    def readers(self) -> Iterator[tuple[str, People | Events]]:
+        """What reads its rows, each by a name of its own: ``shop`` its people, ``shop.purchase`` its purchases; where
+        several read events of one kind, ``shop.purchase.2`` the second of them."""
+        if self.people:
+            yield self.name, self.people
+        counts: Counter[str] = Counter()
+        for events in self.events:
+            counts[events.name] += 1
+            n = counts[events.name]
+            yield f"{self.name}.{events.name}" + (f".{n}" if n > 1 else ""), events
 
 
 class FileSource(BaseSource):

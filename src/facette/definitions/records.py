@@ -42,8 +42,7 @@ def columns_named(reader: People | Events) -> list[tuple[KeyPath, str]]:
 
 def columns_of_objects(source: LogSource) -> list[str]:
     """The dotted columns that a source reads; no record need have them."""
-    readers: list[People | Events] = [*([source.people] if source.people else []), *source.events]
-    named = [column for reader in readers for _, column in columns_named(reader)]
+    named = [column for _, reader in source.readers() for _, column in columns_named(reader)]
     return list(dict.fromkeys(column for column in named if column.partition(".")[0] in OBJECTS))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -173,7 +173,7 @@ class Cleaner:
 def cleaners(con: ibis.BaseBackend, sources: Iterable[model.LogSource], settings: Mapping[str, Any]) -> list[Cleaner]:
     """One for each reader of these sources.
 
-    settings : by the names that :func:`readers` gives
+    settings : by the names that the sources' readers have
     """
     sources = list(sources)
     one = next(iter(settings.values()))
@@ -187,7 +187,7 @@ def cleaners(con: ibis.BaseBackend, sources: Iterable[model.LogSource], settings
     seen: dict[str, Seen] = {}
     made = []
     for source in sources:
-        for key, reader in readers(source):
+        for key, reader in source.readers():
             lookups = {name: _in_memory(con, name, table, kept) for name, table in settings[key]["lookups"].items()}
             own = {name: each for name, each in settings[key].items() if name != "readers"}
             cleaner = Cleaner(con, source, reader, {**own, "lookups": lookups}, reads, texts)
@@ -206,7 +206,7 @@ def _said(
     """By :func:`read_key`, the type of what a text says, and how it is found out."""
     found: dict[str, tuple[str, Callable[[str], Said]]] = {}
     for source in sources:
-        for key, reader in readers(source):
+        for key, reader in source.readers():
             for each in reader.fields.values():
                 if each.read is not None:
                     read = partial(settings[key]["readers"][each.read].value, kind=each.type)
@@ -222,14 +222,6 @@ def _function(key: str, type_: str) -> ReadText:
 
     function: ReadText = ibis.udf.scalar.builtin(read, name=f"read_{key}", signature=((dt.string,), dt.dtype(type_)))
     return function
-
-
-def readers(source: model.LogSource) -> Iterator[tuple[str, model.People | model.Events]]:
-    """What a source gives, by the names that bounds of outliers have."""
-    if source.people:
-        yield source.name, source.people
-    for item in source.events:
-        yield f"{source.name}.{item.name}", item
 
 
 def _in_memory(con: ibis.BaseBackend, name: str, table: LookupTable, kept: dict[str, LookupTable]) -> LookupTable:

@@ -24,7 +24,7 @@ from facette.clock import Moment
 from facette.definitions import model
 from facette.definitions.project import Definitions
 from facette.live import mapped
-from facette.live.cleaning import Cleaner, cleaners, readers
+from facette.live.cleaning import Cleaner, cleaners
 from facette.live.columnar.states import different
 from facette.live.golden import Golden
 from facette.live.linked import micros
@@ -118,7 +118,7 @@ class Knowledge:
         try:
             work = Work(self.definitions, self.store, ledger, self.con, draft, self.snapshot, self.snapshot.moment)
             settings = {
-                key: work.settings(reader, key) for source in self.log_sources for key, reader in readers(source)
+                key: work.settings(reader, key) for source in self.log_sources for key, reader in source.readers()
             }
             return cleaners(self.con, self.log_sources, settings)
         finally:

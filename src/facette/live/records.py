@@ -68,8 +68,7 @@ def raw_tables(sources: Sequence[model.LogSource], lines: Sequence[bytes], landi
 
 def columns_read(source: model.LogSource) -> tuple[str, ...]:
     """The columns of its records that a source reads, each by one spelling."""
-    readers: list[model.People | model.Events] = [*([source.people] if source.people else []), *source.events]
-    named = {column for reader in readers for _, column in columns_named(reader)}
+    named = {column for _, reader in source.readers() for _, column in columns_named(reader)}
     return (*(name for name in TEXTS if name in named), *_Wanted.of(columns_of_objects(source)).values())
 
 

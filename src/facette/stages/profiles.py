@@ -69,8 +69,7 @@ def _portions(work: Work, landings: list[Landing]) -> list[list[Landing]]:
 
 def _lacking(work: Work, source: model.Source, landings: list[Landing]) -> list[str]:
     """What new landings lack that the definitions read and other landings have; or that there are no rows at all."""
-    readers: list[model.People | model.Events] = [*([source.people] if source.people else []), *source.events]
-    read = {column.casefold(): column for reader in readers for column in columns_read(reader)}
+    read = {column.casefold(): column for _, reader in source.readers() for column in columns_read(reader)}
     every = {name.casefold() for item in work.landings(source.name) for name, _ in work.columns_of(item)}
     warnings = []
     for item in [] if isinstance(source, model.LogSource) else landings:
@@ -100,8 +99,10 @@ def _clean_portion(work: Work, source: model.Source, landings: list[Landing]) ->
         before = work.records_in.get(source.name)
         work.records_in[source.name] = added if before is None else ibis.union(before, added)
         rows += n_added
-    for events in source.events:
-        name, key = f"cleaned_{events.name}", f"{source.name}.{events.name}"
+    for key, events in source.readers():
+        if not isinstance(events, model.Events):
+            continue
+        name = f"cleaned_{events.name}"
         seen = [
             table.select("event_id")
             for table in map(work.optional, (f"events_{events.name}", name))

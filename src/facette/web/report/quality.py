@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from facette.definitions.model import Events, People, Source, SourceField
+from facette.definitions.model import Source, SourceField
 from facette.web.report.reading import Reading, Row
 
 STEPS = ("only", "lookup", "text", "type", "range", "outlier", "blocked", "clock", "refused", "duplicates")
@@ -131,19 +131,15 @@ def _fate(reading: Reading, step: Step) -> str:
 
 
 def _fields(source: Source) -> dict[str, SourceField]:
-    return {name: field for reader in _readers(source) for name, field in reader.fields.items()}
+    return {name: field for _, reader in source.readers() for name, field in reader.fields.items()}
 
 
 def _columns(source: Source) -> Mapping[str, str]:
     """What a step may be about → the column of the source that it is read from."""
-    readers = _readers(source)
+    readers = [reader for _, reader in source.readers()]
     looked_up = {lookup.source: lookup.on for reader in readers for lookup in reader.lookups}
     identifiers = {f"id_{kind}": column for reader in readers for kind, column in reader.identifiers.items()}
     return looked_up | identifiers | {name: field.column or name for name, field in _fields(source).items()}
-
-
-def _readers(source: Source) -> list[People | Events]:
-    return [*([source.people] if source.people else []), *source.events]
 
 
 # ── what was put aside ──────────────────────────────────────────────────────────────────────────────────────────────
