@@ -170,7 +170,7 @@ def test_a_worker_and_its_broker_are_killed_at_any_instant(
         n_killed, n_failed = n_killed + ended["killed"], n_failed + ended["failed"]
     log.close()
     assert n_brokers == n_parts - 1
-    assert n_killed > kills // 2  # one that has read all ends by itself
+    assert n_killed > kills // 4  # one that has read all ends by itself
     COMPARED[f"workers killed, {broken.log.kind}"] += n_killed
     COMPARED[f"brokers killed, {broken.log.kind}"] += n_brokers
     COMPARED[f"workers that found no broker, {broken.log.kind}"] += n_failed
@@ -187,7 +187,7 @@ def followed(project: Path, *, seed: int, kills: int) -> Iterator[subprocess.Pop
     words = ["stream", "--project", str(project), "--once", "--batch", "10", "--as-of", NOW.isoformat()]
     words += ["--changes", str(project / "changes.jsonl"), "--json"]
     script = str(Path(__file__).with_name("killing.py"))
-    command = [sys.executable, script, str(seed), "0.05", "1.5", str(kills), "120", *words]
+    command = [sys.executable, script, str(seed), "0.05", "0.8", str(kills), "120", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         yield process
 

@@ -10,6 +10,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -65,10 +67,12 @@ def find_topics(name: str, texts: Sequence[str], n: int, *, seed: int) -> Topics
 
     counts = Counter(word for text in texts for word in set(content_words(text)))
     least = 2 if len(texts) < 1000 else 5
-    if sum(n_texts >= least for n_texts in counts.values()) < n * NAMED_BY or len(set(texts)) < n:
+    if sum(n_texts >= least for n_texts in counts.values()) < n * NAMED_BY:
         raise _too_few(name, n, f"{len(texts)} texts have too few words in common")
     vectorizer = TfidfVectorizer(analyzer=content_words, sublinear_tf=True, min_df=least)
     matrix = vectorizer.fit_transform(texts)
+    if _n_different(matrix) < n:
+        raise _too_few(name, n, f"{len(texts)} texts are too much alike")
     tfidf = TfIdf(terms=tuple(vectorizer.get_feature_names_out().tolist()), idf=tuple(vectorizer.idf_.tolist()))
     rows = NMF(n, init="nndsvda", random_state=seed, max_iter=500).fit(matrix).components_
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
@@ -78,6 +82,13 @@ def find_topics(name: str, texts: Sequence[str], n: int, *, seed: int) -> Topics
     if len(set(names)) < n:
         raise _too_few(name, n, f"{len(texts)} texts are too much alike")
     return Topics(names=names, tfidf=tfidf, rows=tuple(map(tuple, np.round(rows, 6).tolist())))
+
+
+def _n_different(matrix: Any) -> int:
+    """How many rows of a sparse matrix differ."""
+    ends, indices, values = matrix.indptr.tolist(), matrix.indices, matrix.data.round(9)
+    places = [slice(start, end) for start, end in pairwise(ends)]
+    return len({(indices[place].tobytes(), values[place].tobytes()) for place in places})
 
 
 def _too_few(name: str, n: int, why: str) -> ModelError:
