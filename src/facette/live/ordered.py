@@ -86,7 +86,7 @@ class Growing:
     def append(self, rows: pa.Table) -> None:
         """Rows of one schema; with a profile_id each, where they are asked for by it."""
         self.schema = rows.schema
-        self._waiting.append(rows)
+        put(self._waiting, rows)
 
     def all(self) -> pa.Table:
         """Every row that came, in no order."""
@@ -107,6 +107,13 @@ class Growing:
         if len(last) == RUNS and RUNS * len(last[-1]) > max(map(len, last)) and sum(map(len, last)) <= MOST:
             del self._runs[-RUNS:]
             self._settle(pa.Table.from_batches([run.rows for run in last]))
+
+
+def put(tables: list[pa.Table], rows: pa.Table) -> None:
+    """Put a table to others, which stay few: neighbours become one unless the later is much the smaller."""
+    tables.append(rows)
+    while len(tables) > 1 and len(tables[-2]) <= 2 * len(tables[-1]):
+        tables[-2:] = [pa.concat_tables(tables[-2:]).combine_chunks()]
 
 
 def with_profiles(rows: pa.Table, profiles: Array) -> pa.Table:

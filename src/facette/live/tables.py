@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from facette.live.linked import Groups
-from facette.live.ordered import Growing
+from facette.live.ordered import Growing, put
 
 
 class LiveTables:
@@ -70,7 +70,7 @@ class Records:
         for groups, each in zip(self._groups, codes, strict=True):
             groups.add(each, self._n)
         self._n += len(rows)
-        self._later.append(rows.select(self._rows.column_names).cast(self._rows.schema))
+        put(self._later, rows.select(self._rows.column_names).cast(self._rows.schema))
 
     def of(self, codes: np.ndarray[Any, Any]) -> pa.Table:
         """The records that have one of these identifiers."""
