@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from facette.definitions.error_texts import said
 from facette.errors import NotFoundError, RunError
-from facette.live import blocks
+from facette.live import blocks, parts
 from facette.live.changes import Numbered
 from facette.live.state import FOLDER, IDENTITIES, SEGMENTS, errors, instant_of, micros_of, table_of
 from facette.live.values import Values, published_values
@@ -178,9 +178,8 @@ class Reading:
         return bool([*self.rows("select 1 from identities where profile_id = ? limit 1", profile_id)])
 
     def parts(self, name: str) -> Iterator[pa.Table]:
-        """What came after the run of ``events_<kind>`` or ``records_<source>``, with identifiers; a table a step."""
-        for (body,) in self.rows("select body from parts where name = ? order by rowid", name):
-            yield pa.ipc.open_stream(body).read_all()
+        """What came after the run of ``events_<kind>`` or ``records_<source>``, with identifiers, in pieces."""
+        return parts.tables(self.rows, name)
 
     def n_live_profiles(self, from_id: int) -> int:
         """Profiles with ids from one on, of those that have identifiers."""

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from facette.definitions.error_texts import said
 from facette.errors import RunError
-from facette.live import blocks
+from facette.live import blocks, parts
 from facette.live.changes import Change, Numbered, Positions
 from facette.live.columnar.columns import EPOCH
 from facette.live.knowledge import Arrived
@@ -37,7 +37,6 @@ CHECKPOINT_PAGES = 8_192
 """Pages of 4 KB that gather beside the file: those that many steps write go into it once."""
 SCHEMA = """
 create table if not exists meta (key text primary key, value text not null) without rowid;
-create table if not exists parts (n integer not null, name text not null, body blob not null);
 create table if not exists identities (
     kind text, value text, profile_id integer, first_id integer, known_from integer,
     primary key (kind, value)) without rowid;
@@ -143,7 +142,7 @@ class State:
             self._db.execute("pragma synchronous = full")
             self._db.execute(f"pragma cache_size = -{CACHE_KB}")
             self._db.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
-            self._db.executescript(SCHEMA + blocks.SCHEMA)
+            self._db.executescript(SCHEMA + parts.SCHEMA + blocks.SCHEMA)
             with self._transaction() as db:
                 blocks.upgrade(db)
 
@@ -169,10 +168,7 @@ class State:
 
     def parts(self) -> dict[str, pa.Table]:
         """What was cleaned since the snapshot: ``events_<kind>`` and ``records_<source>`` → rows."""
-        found: dict[str, list[pa.Table]] = {}
-        for name, body in self._rows("select name, body from parts order by rowid"):
-            found.setdefault(name, []).append(pa.ipc.open_stream(body).read_all())
-        return {name: pa.concat_tables(tables) for name, tables in found.items()}
+        return {name: pa.concat_tables(parts.tables(self._rows, name)) for name in parts.names(self._rows)}
 
     def identities(self, schema: pa.Schema) -> pa.Table:
         return table_of(self._rows("select * from identities"), IDENTITIES, schema)
@@ -286,11 +282,10 @@ class State:
 
     @staticmethod
     def _put(db: sqlite3.Connection, n: int, arrived: Arrived) -> None:
-        parts = {f"events_{kind}": table for kind, table in arrived.events.items()}
-        parts |= {f"records_{name}": table for name, table in arrived.records.items()}
-        db.executemany(
-            "insert into parts values (?, ?, ?)", [(n, name, _bytes(table)) for name, table in parts.items()]
-        )
+        for kind, table in arrived.events.items():
+            parts.put(db, n, f"events_{kind}", table)
+        for source, table in arrived.records.items():
+            parts.put(db, n, f"records_{source}", table)
         for name, columns, table in (("identities", IDENTITIES, arrived.identities), ("links", LINKS, arrived.links)):
             if table is not None and len(table):
                 db.executemany(PUT[name], zip(*(_plain(table, column) for column in columns), strict=True))
@@ -348,13 +343,6 @@ def _members(db: sqlite3.Connection) -> Iterator[Members]:
                 yield segment, ids, np.full(len(ids), usual)
             if others:
                 yield segment, *np.fromstring(others, np.int64, sep=",").reshape(-1, 2).T
-
-
-def _bytes(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue())
 
 
 def _plain(table: pa.Table, column: str) -> list[Any]:
