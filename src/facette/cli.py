@@ -41,6 +41,7 @@ HERE = Path()
 
 def main() -> None:
     """Run a command; errors meant for the user are shown without a traceback and end with status 1."""
+    gc.disable()  # until definitions are loaded: what they and modules make stays, and to look through it takes long
     gc.set_threshold(20_000, 20, 20)  # expressions are many small objects, and hardly any of them garbage
     try:
         app()
@@ -441,27 +442,18 @@ def _tell(is_json: bool, answer: dict[str, Any], text: str) -> None:
     typer.echo(json.dumps(answer) if is_json else text)
 
 
-@contextmanager
-def _starting() -> Iterator[None]:
-    """While modules and definitions are loaded: what they make stays, and looking for garbage in it takes long."""
-    gc.disable()
-    try:
-        yield
-    finally:
+def _load(project: Path) -> Definitions:
+    from facette.definitions.project import load
+
+    definitions = load(project)
+    if not gc.isenabled():  # see main
         gc.freeze()
         gc.enable()
-
-
-def _load(project: Path) -> Definitions:
-    with _starting():
-        from facette.definitions.project import load
-
-        return load(project)
+    return definitions
 
 
 def _published(project: Path) -> Any:
-    with _starting():
-        from facette.queries import Published
+    from facette.queries import Published
 
     return Published(_load(project))
 

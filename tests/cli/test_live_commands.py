@@ -45,6 +45,7 @@ def test_a_sink_that_fails_is_told_and_its_changes_wait(site: Path, facette: Fac
 
 
 def test_changes_of_runs_and_of_the_worker(site: Path, facette: Facette) -> None:
+    facette("stream", "--project", site, "--once", "--as-of", NOW.isoformat())
     said = facette("changes", "--project", site, "--last", 1_000, "--json").json
     assert {row["told_by"] for row in said} == {"run", "worker"}
     of_one = [row for row in said if row["segment"] == "buyers"]
