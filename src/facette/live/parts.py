@@ -1,6 +1,6 @@
 """What was cleaned since the snapshot, as the state keeps it: a part of a table for each step, small ones put together.
 
-Otherwise whoever reads a table would read hundreds of thousands of them after a day.
+Otherwise whoever reads a table would read a part for each step: two a second, hundreds of thousands after some days.
 """
 
 from __future__ import annotations
