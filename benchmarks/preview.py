@@ -56,7 +56,6 @@ def definitions() -> dict[str, object]:
 def publish(folder: Path, profiles: int, events: int) -> None:
     """A project whose snapshot has the tables that previews read."""
     import ibis
-    import ibis.expr.types as ir
 
     from facette.definitions.project import load
     from facette.definitions.redefined import written
@@ -78,16 +77,11 @@ def publish(folder: Path, profiles: int, events: int) -> None:
     draft = Draft(store, snapshot)
     everybody = ibis.range(1, profiles + 1).unnest().name("profile_id").as_table()
     everybody = everybody.mutate(is_counted=True, customer=ibis.literal("c") + everybody.profile_id.cast("string"))
-
-    def kept(name: str, table: ir.Table) -> ir.Table:
-        draft.replace(name, table)
-        return store.table(con, draft.snapshot, name)
-
-    everybody = kept("profiles", everybody)
-    purchases = kept("events_purchase", read_parquet(con, sorted(made.glob("*.parquet"))))
-    partials = kept("partials_purchase", prepare(purchases, plan.aggregates, moment))
-    features = kept("features", feature_table(everybody, {"purchase": partials}, plan, moment, {}))
-    kept("wide", wide_memberships(features, project.rules, moment))
+    everybody = draft.append(con, "profiles", everybody)
+    purchases = draft.append(con, "events_purchase", read_parquet(con, sorted(made.glob("*.parquet"))))
+    partials = draft.append(con, "partials_purchase", prepare(purchases, plan.aggregates, moment))
+    features = draft.append(con, "features", feature_table(everybody, {"purchase": partials}, plan, moment, {}))
+    draft.replace("wide", wide_memberships(features, project.rules, moment))
     store.publish(draft.snapshot)
 
 
